@@ -1,0 +1,101 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The architecture as a table that refuses: a module names its layer and what it uses, and an edge
+// that points upward, or to a module declared below, stops the build with a sentence.
+
+enum Layer: String {
+  case base = "Base"
+  case system = "System"
+  case runtime = "Runtime"
+  case protocols = "Protocols"
+  case edge = "Edge"
+  case control = "Control"
+  case product = "Product"
+
+  /// The layers whose modules a module of this layer may use, besides its own.
+  var below: Set<Layer> {
+    switch self {
+    case .base: []
+    case .system: [.base]
+    case .runtime: [.base, .system]
+    // No loop, no socket, no clock: that is what makes protocols testable and fuzzable.
+    case .protocols: [.base]
+    case .edge: [.base, .system, .runtime, .protocols]
+    case .control: [.base, .system, .runtime, .protocols, .edge]
+    case .product: [.base, .system, .runtime, .protocols, .edge, .control]
+    }
+  }
+}
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+var layers: [String: Layer] = [:]
+var targets: [Target] = []
+
+@MainActor func check(_ name: String, _ layer: Layer, _ uses: [String]) -> [Target.Dependency] {
+  for use in uses {
+    guard let other = layers[use] else {
+      fatalError("\(name) uses \(use), which is not declared above it")
+    }
+    precondition(
+      layer.below.contains(other) || other == layer,
+      "\(name) (\(layer.rawValue)) may not use \(use) (\(other.rawValue))"
+    )
+  }
+  layers[name] = layer
+  return uses.map { .byName(name: $0) }
+}
+
+/// Declares a module of a layer, with what it uses, and its test target where it has one.
+@MainActor func module(
+  _ name: String,
+  _ layer: Layer,
+  _ uses: [String] = [],
+  tests: Bool = true,
+  alsoTestedWith: [String] = []
+) {
+  targets.append(
+    .target(
+      name: name,
+      dependencies: check(name, layer, uses),
+      path: "Sources/\(layer.rawValue)/\(name)",
+      swiftSettings: strict
+    )
+  )
+  if tests {
+    targets.append(
+      .testTarget(
+        name: "\(name)Tests",
+        dependencies: ([name] + uses + alsoTestedWith).map { .byName(name: $0) },
+        path: "Tests/\(layer.rawValue)/\(name)Tests",
+        swiftSettings: strict
+      )
+    )
+  }
+}
+
+/// Declares a module of C headers.
+@MainActor func headers(_ name: String, _ layer: Layer) {
+  layers[name] = layer
+  targets.append(.target(name: name, path: "Sources/\(layer.rawValue)/\(name)"))
+}
+
+// Base
+module("MartletBytes", .base)
+
+let package = Package(
+  name: "martlet",
+  products: [],
+  dependencies: [],
+  targets: targets
+)
