@@ -38,7 +38,7 @@ struct ByteClassTests {
     #expect(odd.contains(byte) == (byte % 2 == 1))
   }
 
-  @Test("reads hexadecimal digits", arguments: zip("0123456789abcdefABCDEF".utf8, 0...))
+  @Test("reads hexadecimal digits", arguments: zip(Array("0123456789abcdefABCDEF".utf8), 0..<22))
   func hexDigits(digit: UInt8, index: Int) {
     #expect(hexDigit(digit) == UInt8(index < 16 ? index : index - 6))
     #expect(hexDigit(0x67) == nil)
