@@ -93,6 +93,13 @@ var targets: [Target] = []
 // Base
 module("MartletBytes", .base)
 
+// System
+headers("CLinux", .system)
+module("MartletSystem", .system, ["CLinux", "MartletBytes"])
+
+// Runtime
+module("MartletLoop", .runtime, ["CLinux", "MartletSystem"])
+
 let package = Package(
   name: "martlet",
   products: [],

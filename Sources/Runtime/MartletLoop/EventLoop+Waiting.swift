@@ -1,0 +1,161 @@
+extension EventLoop {
+  /// The moment `timeout` from now.
+  @inlinable
+  public func deadline(after timeout: Timeout) -> Deadline {
+    guard timeout.ticks != 0 else { return .never }
+    let tick = wheel.tick &+ timeout.ticks
+    return Deadline(tick: tick == 0 ? 1 : tick)
+  }
+
+  /// Whether `deadline` has passed.
+  @inlinable
+  public func hasPassed(_ deadline: Deadline) -> Bool {
+    deadline.tick != 0 && Int32(bitPattern: deadline.tick &- wheel.tick) <= 0
+  }
+
+  // MARK: Descriptors
+
+  /// Whether a read of `descriptor` would find something to do, as far as is known.
+  @inlinable
+  public func isReadable(_ descriptor: Int32) -> Bool {
+    !slots[Int(descriptor) &* 2].readiness.isEmpty
+  }
+
+  /// Whether the other side of `descriptor` is known to have closed.
+  @inlinable
+  public func isClosed(_ descriptor: Int32) -> Bool {
+    slots[Int(descriptor) &* 2].readiness.contains(.closed)
+  }
+
+  /// Says that a read found nothing more: the next one waits for an event.
+  @inlinable
+  public func clearReadable(_ descriptor: Int32) {
+    slots[Int(descriptor) &* 2].readiness.remove(.ready)
+  }
+
+  /// Says that the kernel would have blocked: whatever was known of the descriptor is out of date.
+  @inlinable
+  public func clearReadiness(_ descriptor: Int32) {
+    slots[Int(descriptor) &* 2].readiness = []
+  }
+
+  /// Waits until a read of `descriptor` finds something to do.
+  ///
+  /// - Throws: ``WaitError``.
+  @inlinable
+  public func readable(_ descriptor: Int32, by deadline: Deadline) async throws(WaitError) {
+    let slot = Int(descriptor) &* 2
+    while slots[slot].readiness.isEmpty { try await wait(slot, until: deadline) }
+    if slots[slot].reason == .cancellation { try await wait(slot, until: deadline) }
+  }
+
+  /// Waits until a write to `descriptor`, which was refused for now, can go on.
+  ///
+  /// - Throws: ``WaitError``.
+  @inlinable
+  public func writable(_ descriptor: Int32, by deadline: Deadline) async throws(WaitError) {
+    try await wait(Int(descriptor) &* 2 &+ 1, until: deadline)
+  }
+
+  /// Ends the waits of a descriptor's coroutine, the present or else the next one, with
+  /// ``WaitError/cancelled``. Called on the loop, by another coroutine.
+  public func cancelWaits(of descriptor: Int32) {
+    wake(Int(descriptor) * 2, .cancellation)
+    wake(Int(descriptor) * 2 + 1, .cancellation)
+  }
+
+  // MARK: Time
+
+  /// Waits until `deadline`.
+  ///
+  /// - Throws: ``WaitError/cancelled`` when no timer is left (65,536 wait at once).
+  public func sleep(until deadline: Deadline) async throws(WaitError) {
+    guard let timer = takeTimer() else { throw .cancelled }
+    defer { giveTimer(timer) }
+    do {
+      try await wait(timer, until: deadline)
+    } catch .timedOut {
+      return
+    }
+  }
+
+  /// Waits for `duration`, rounded up to ticks.
+  ///
+  /// - Throws: ``WaitError/cancelled`` when no timer is left.
+  public func sleep(for duration: Duration) async throws(WaitError) {
+    try await sleep(until: deadline(after: Timeout(duration)))
+  }
+
+  /// Lets everything else that is ready run first.
+  public func yield() async {
+    guard let timer = takeTimer() else { return }
+    defer { giveTimer(timer) }
+    let token = WakeToken(slot: timer, generation: slots[timer].generation)
+    foreignWakeLater(token)
+    // Nothing but the token wakes this timer, so there is no error to tell.
+    try? await wait(timer, until: .never)
+  }
+
+  private func foreignWakeLater(_ token: WakeToken) { wake(token) }
+
+  // MARK: Tasks
+
+  /// Starts a coroutine of the actor whose executor this loop is.
+  ///
+  /// In the continuation mode the task prefers the loop as its executor, so that a resumed
+  /// continuation comes straight back.
+  @discardableResult
+  public func start(
+    @_inheritActorContext _ body: sending @escaping @isolated(any) () async -> Void
+  ) -> Task<Void, Never> {
+    switch mode {
+    case .parking: Task(operation: body)
+    case .continuation: Task(executorPreference: self, operation: body)
+    }
+  }
+}
+
+/// A place where one coroutine of a loop waits until another, or another thread, signals it.
+///
+/// A signal that comes before the wait is kept, so none is lost; several count as one.
+public final class Signal {
+  // Safe: a loop outlives what its worker owns.
+  private unowned(unsafe) let loop: EventLoop
+  private let slot: Int
+  private var isSet = false
+
+  /// Creates a signal of `loop`.
+  ///
+  /// - Returns: nil when all timers of the loop are taken.
+  public init?(on loop: EventLoop) {
+    guard let slot = loop.takeTimer() else { return nil }
+    unsafe self.loop = loop
+    self.slot = slot
+  }
+
+  deinit { unsafe loop.giveTimer(slot) }
+
+  /// What another thread hands to ``EventLoop/wake(_:)``.
+  public var token: WakeToken {
+    WakeToken(slot: slot, generation: unsafe loop.slots[slot].generation)
+  }
+
+  /// Ends the present wait, or the next one. On the loop only.
+  public func set() {
+    isSet = true
+    unsafe loop.wake(slot, .event)
+  }
+
+  /// Waits until another thread wakes ``token``.
+  func waitForToken(by deadline: Deadline) async throws(WaitError) {
+    try await unsafe loop.wait(slot, until: deadline)
+  }
+
+  /// Waits for a signal.
+  ///
+  /// - Throws: ``WaitError/timedOut`` when `deadline` comes first.
+  public func wait(by deadline: Deadline = .never) async throws(WaitError) {
+    if !isSet { try await unsafe loop.wait(slot, until: deadline) }
+    isSet = false
+  }
+}

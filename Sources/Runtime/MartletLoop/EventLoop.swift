@@ -1,0 +1,444 @@
+import CLinux
+public import MartletSystem
+import Synchronization
+
+// @unchecked: everything but `foreign`, `sleeping`, `threadID` and the constants is touched by the
+// loop's thread alone; `enqueue` tells the two ways apart.
+
+/// One thread that waits for events and runs the coroutines of one worker.
+///
+/// A loop is the serial executor of an actor; see ``MartletLoop`` for how the two go together. Only
+/// the members that say so may be used from other threads.
+@safe
+public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable {
+  /// A tick is 2²⁴ nanoseconds, about 17 ms.
+  static let tickShift: Int64 = 24
+  private static let eventCount = 512
+  private static let keptBuffers = 256
+
+  /// How coroutines wait here.
+  public let mode: WaitMode
+  /// The calls to the kernel.
+  public let kernel: Kernel
+  /// Descriptors with this number and above cannot be watched.
+  public let descriptorLimit: Int
+  /// Nanoseconds of the monotonic clock when this turn began.
+  public private(set) var now: Int64
+
+  @usableFromInline let slots: SlotTable
+  @usableFromInline var wheel: TimerWheel
+  var parkingSlot = 0
+  let parker = Parker()
+  private let queue: Int32
+  private let wakeDescriptor: Int32
+  private let events: UnsafeMutableBufferPointer<martlet_event>
+  private var ready: [UnownedJob] = []
+  private var running: [UnownedJob] = []
+  private var expired: [Int] = []
+  private var freeTimers: [Int32] = []
+  private var usedTimers = 0
+  private var headBuffers = BufferPool(keptCount: keptBuffers)
+  private var bodyBuffers = BufferPool(keptCount: keptBuffers / 4)
+  private var isStopping = false
+
+  // For all threads.
+  private struct Foreign {
+    var jobs: [UnownedJob] = []
+    var wakes: [WakeToken] = []
+    var stops = false
+    var isEmpty: Bool { jobs.isEmpty && wakes.isEmpty && !stops }
+  }
+  private let foreign = Mutex(Foreign())
+  private let sleeping = Atomic<Bool>(false)
+  private let threadID = Atomic<UInt64>(0)
+
+  /// Creates a loop that waits by parking, or by continuations if parking does not work here.
+  ///
+  /// - Throws: ``SystemError`` when a descriptor or memory is not to be had.
+  public convenience init(kernel: Kernel = .linux) throws(SystemError) {
+    let limit = try check(martlet_descriptor_limit(), .getrlimit)
+    try self.init(
+      descriptorLimit: limit,
+      mode: Self.parkingWorks ? .parking : .continuation,
+      kernel: kernel
+    )
+  }
+
+  /// Creates a loop for descriptors below `descriptorLimit` that waits as `mode` says.
+  ///
+  /// - Throws: ``SystemError`` when a descriptor or memory is not to be had.
+  public init(
+    descriptorLimit: Int,
+    mode: WaitMode,
+    kernel: Kernel = .linux
+  ) throws(SystemError) {
+    self.mode = mode
+    self.kernel = kernel
+    // Two are the loop's own.
+    self.descriptorLimit = descriptorLimit + 64
+    slots = try SlotTable(descriptorLimit: self.descriptorLimit)
+    let queue = Descriptor(adopting: Int32(try check(martlet_epoll_create(), .epollCreate)))
+    let wake = Descriptor(adopting: Int32(try check(martlet_eventfd(), .eventfd)))
+    now = kernel.monotonicNanoseconds()
+    wheel = TimerWheel(tick: UInt32(truncatingIfNeeded: now >> Self.tickShift))
+    unsafe events = .allocate(capacity: Self.eventCount)
+    self.queue = queue.release()
+    wakeDescriptor = wake.release()
+    unsafe parker.executor.loop = self
+    _ = martlet_epoll_add(
+      self.queue,
+      wakeDescriptor,
+      martlet_event_readable | martlet_event_edge,
+      Self.wakeData
+    )
+    ready.reserveCapacity(1024)
+    running.reserveCapacity(1024)
+  }
+
+  deinit {
+    headBuffers.drain()
+    bodyBuffers.drain()
+    _ = martlet_close(queue)
+    _ = martlet_close(wakeDescriptor)
+    unsafe events.deallocate()
+    slots.unmap()
+  }
+
+  private static let wakeData = UInt64.max
+
+  // MARK: Executor
+
+  /// Takes a job to be run on the loop. May be called from any thread.
+  public func enqueue(_ job: consuming ExecutorJob) {
+    let job = UnownedJob(job)
+    if isCurrent {
+      ready.append(job)
+      return
+    }
+    foreign.withLock { $0.jobs.append(job) }
+    wakeUp()
+  }
+
+  /// The loop as the executor of an actor.
+  @inlinable
+  public func asUnownedSerialExecutor() -> UnownedSerialExecutor {
+    unsafe UnownedSerialExecutor(ordinary: self)
+  }
+
+  /// Whether the caller runs on the loop's thread.
+  public var isCurrent: Bool { threadID.load(ordering: .relaxed) == martlet_thread() }
+
+  /// Traps unless the caller runs on the loop.
+  public func checkIsolated() {
+    precondition(isCurrent, "this code belongs to another loop's thread")
+  }
+
+  /// Whether the caller runs on the loop.
+  public func isIsolatingCurrentContext() -> Bool? { isCurrent }
+
+  private func execute(_ job: UnownedJob) {
+    switch mode {
+    case .parking: unsafe job.runSynchronously(on: asUnownedSerialExecutor())
+    case .continuation:
+      unsafe job.runSynchronously(
+        isolatedTo: asUnownedSerialExecutor(),
+        taskExecutor: asUnownedTaskExecutor()
+      )
+    }
+  }
+
+  // MARK: Other threads
+
+  private func wakeUp() {
+    guard sleeping.exchange(false, ordering: .acquiringAndReleasing) else { return }
+    var one: UInt64 = 1
+    // Safe: eight bytes of a local number; an eventfd cannot fill up this way.
+    _ = unsafe martlet_write(wakeDescriptor, &one, 8)
+  }
+
+  /// Wakes the coroutine that waits for `token`. May be called from any thread; a token whose wait
+  /// is over does nothing.
+  public func wake(_ token: WakeToken) {
+    foreign.withLock { $0.wakes.append(token) }
+    wakeUp()
+  }
+
+  /// Lets ``run()`` return after its turn. May be called from any thread.
+  public func stop() {
+    foreign.withLock { $0.stops = true }
+    wakeUp()
+  }
+
+  private func takeForeign() {
+    var wakes: [WakeToken] = []
+    foreign.withLock { foreign in
+      if !foreign.jobs.isEmpty {
+        ready.append(contentsOf: foreign.jobs)
+        foreign.jobs.removeAll(keepingCapacity: true)
+      }
+      if !foreign.wakes.isEmpty { swap(&wakes, &foreign.wakes) }
+      if foreign.stops {
+        isStopping = true
+        foreign.stops = false
+      }
+    }
+    for token in wakes where slots[token.slot].generation == token.generation {
+      wake(token.slot, .event)
+    }
+  }
+
+  // MARK: Turns
+
+  /// Says that the calling thread is the loop's.
+  func claimThread() { threadID.store(martlet_thread(), ordering: .relaxed) }
+
+  /// Runs the loop on the calling thread until ``stop()``.
+  public func run() {
+    claimThread()
+    updateClock()
+    while !isStopping {
+      turn(waitingAtMost: -1)
+    }
+    isStopping = false
+    threadID.store(0, ordering: .relaxed)
+  }
+
+  /// Runs what is ready, waits at most `milliseconds` (−1: for ever) for events, and delivers them.
+  ///
+  /// For tests, which drive a loop by hand; everything else calls ``run()``.
+  public func turn(waitingAtMost milliseconds: Int32) {
+    if threadID.load(ordering: .relaxed) == 0 { claimThread() }
+    runReady()
+    sleeping.store(true, ordering: .sequentiallyConsistent)
+    guard foreign.withLock({ $0.isEmpty }) else {
+      sleeping.store(false, ordering: .relaxed)
+      return
+    }
+    var limit = milliseconds
+    if wheel.linkedCount > 0, limit < 0 || limit > 16 { limit = 16 }
+    let count = unsafe kernel.wait(queue, into: events, milliseconds: limit)
+    sleeping.store(false, ordering: .relaxed)
+    updateClock()
+    if count > 0 { deliver(count) }
+    runReady()
+  }
+
+  private func runReady() {
+    while true {
+      if ready.isEmpty {
+        takeForeign()
+        if ready.isEmpty { return }
+      }
+      swap(&ready, &running)
+      for index in running.indices { execute(running[index]) }
+      running.removeAll(keepingCapacity: true)
+    }
+  }
+
+  private func updateClock() {
+    now = kernel.monotonicNanoseconds()
+    let tick = UInt32(truncatingIfNeeded: now >> Self.tickShift)
+    guard tick != wheel.tick else { return }
+    wheel.advance(to: tick, in: slots, expired: &expired)
+    for slot in expired { wake(slot, .deadline) }
+    expired.removeAll(keepingCapacity: true)
+  }
+
+  private func deliver(_ count: Int) {
+    for index in 0..<count {
+      // Safe: the kernel has filled `count` events; the accessor reads one.
+      let data = unsafe martlet_event_data(&events[index])
+      let happened = unsafe events[index].events
+      if data == Self.wakeData {
+        var value: UInt64 = 0
+        // Safe: eight bytes of a local number.
+        _ = unsafe martlet_read(wakeDescriptor, &value, 8)
+        continue
+      }
+      let read = Int(data & 0xFFFF_FFFF) &* 2
+      // The descriptor was closed, and perhaps opened anew, since the kernel noted the event.
+      guard slots[read].generation == UInt32(data >> 32) else { continue }
+      let closed = happened & martlet_event_closed != 0
+      if happened & ~martlet_event_writable != 0 {
+        slots[read].readiness.formUnion(closed ? [.ready, .closed] : .ready)
+        resume(read)
+      }
+      // The coroutine that just ran may have closed the descriptor.
+      guard slots[read].generation == UInt32(data >> 32) else { continue }
+      if closed || happened & martlet_event_writable != 0 { resume(read &+ 1) }
+    }
+  }
+
+  @inline(__always)
+  private func resume(_ slot: Int) {
+    guard let job = take(slot) else { return }
+    execute(job)
+  }
+
+  /// The parked job of a slot; a continuation is resumed at once instead, which enqueues its job.
+  @inline(__always)
+  private func take(_ slot: Int) -> UnownedJob? {
+    let waiter = slots[slot].waiter
+    guard waiter != 0 else { return nil }
+    slots[slot].waiter = 0
+    guard mode == .parking else {
+      // Safe: in this mode a waiter is a continuation, and it is taken out before it is resumed.
+      unsafe unsafeBitCast(waiter, to: UnsafeContinuation<Void, Never>.self).resume()
+      return nil
+    }
+    // Safe: in this mode a waiter is a job, see `ParkingExecutor.enqueue`.
+    return unsafe unsafeBitCast(waiter, to: UnownedJob.self)
+  }
+
+  /// Wakes the waiter of a slot in this turn, and tells it why.
+  func wake(_ slot: Int, _ reason: WakeReason) {
+    slots[slot].reason = reason
+    slots[slot].deadline = 0
+    if let job = take(slot) { ready.append(job) }
+  }
+
+  // MARK: Waiting
+
+  /// Suspends the caller until the slot is woken.
+  ///
+  /// - Throws: ``WaitError`` when the deadline or a cancellation came first.
+  @usableFromInline
+  func wait(_ slot: Int, until deadline: Deadline) async throws(WaitError) {
+    precondition(slots[slot].waiter == 0, "two coroutines wait for one event")
+    // A cancellation that came while nobody waited ends the next wait.
+    if slots[slot].reason == .event {
+      wheel.arm(slot, at: deadline, in: slots)
+      switch mode {
+      case .parking:
+        parkingSlot = slot
+        await parker.park()
+      case .continuation:
+        unsafe await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
+          // Safe: a continuation is one pointer; `take` turns it back exactly once.
+          slots[slot].waiter = unsafe unsafeBitCast(continuation, to: UInt.self)
+        }
+      }
+      slots[slot].deadline = 0
+    }
+    switch slots[slot].reason {
+    case .event: return
+    case .deadline:
+      slots[slot].reason = .event
+      throw .timedOut
+    case .cancellation:
+      slots[slot].reason = .event
+      throw .cancelled
+    }
+  }
+
+  // MARK: Timers
+
+  func takeTimer() -> Int? {
+    let slot: Int
+    if let free = freeTimers.popLast() {
+      slot = Int(free)
+    } else if usedTimers < SlotTable.timerCount {
+      slot = slots.firstTimer + usedTimers
+      usedTimers += 1
+      slots[slot] = Slot()
+    } else {
+      return nil
+    }
+    slots[slot].generation &+= 1
+    return slot
+  }
+
+  func giveTimer(_ slot: Int) {
+    slots[slot].generation &+= 1
+    slots[slot].deadline = 0
+    slots[slot].reason = .event
+    freeTimers.append(Int32(slot))
+  }
+
+  // MARK: Descriptors
+
+  /// Begins to watch a descriptor.
+  ///
+  /// - Parameter assumesReady: Whether the first read is tried without waiting for an event.
+  /// - Throws: ``SystemError`` when the kernel refuses, or the number is beyond the table (EMFILE).
+  public func watch(_ descriptor: Int32, assumesReady: Bool = false) throws(SystemError) {
+    try watch(
+      descriptor,
+      assumesReady: assumesReady,
+      events: martlet_event_readable | martlet_event_writable | 0x2000
+    )
+  }
+
+  /// Begins to watch a listening descriptor that other loops watch too: one of them is woken.
+  ///
+  /// - Throws: ``SystemError`` as ``watch(_:assumesReady:)``.
+  public func watchShared(_ descriptor: Int32) throws(SystemError) {
+    try watch(
+      descriptor,
+      assumesReady: true,
+      events: martlet_event_readable | martlet_event_exclusive
+    )
+  }
+
+  private func watch(
+    _ descriptor: Int32,
+    assumesReady: Bool,
+    events: UInt32
+  ) throws(SystemError) {
+    guard descriptor < descriptorLimit else { throw SystemError(.epollControl, 24) }
+    let read = Int(descriptor) * 2
+    let generation = slots[read].generation &+ 1
+    for slot in read...read + 1 {
+      slots[slot] = Slot()
+      slots[slot].generation = generation
+    }
+    if assumesReady { slots[read].readiness = .ready }
+    let data = UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor))
+    let result = kernel.watch(
+      queue,
+      descriptor,
+      events: events | martlet_event_edge,
+      data: data
+    )
+    try check(Int64(result), .epollControl)
+  }
+
+  /// Forgets a descriptor that is about to be closed, or handed elsewhere.
+  ///
+  /// Called by the coroutine that owns the descriptor: nobody waits for it.
+  public func forget(_ descriptor: Int32, staysOpen: Bool = false) {
+    let read = Int(descriptor) * 2
+    for slot in read...read + 1 {
+      precondition(slots[slot].waiter == 0, "a descriptor is closed while a coroutine waits for it")
+      wheel.unlink(slot, in: slots)
+      slots[slot].deadline = 0
+      slots[slot].generation &+= 1
+    }
+    if staysOpen { _ = kernel.unwatch(queue, descriptor) }
+  }
+
+  // MARK: Buffers
+
+  /// Lends a buffer; it comes back when the value is dropped.
+  public func lend(_ size: BufferSize) -> Lent {
+    switch size {
+    case .head: unsafe Lent(memory: headBuffers.take(size.bytes), capacity: size.bytes, loop: self)
+    case .body: unsafe Lent(memory: bodyBuffers.take(size.bytes), capacity: size.bytes, loop: self)
+    }
+  }
+
+  @usableFromInline
+  func giveBack(_ memory: UnsafeMutableRawPointer, capacity: Int) {
+    if capacity == BufferSize.head.bytes {
+      unsafe headBuffers.give(memory)
+    } else {
+      unsafe bodyBuffers.give(memory)
+    }
+  }
+}
+
+/// Names one wait, so that another thread can end it; see ``EventLoop/wake(_:)``.
+public struct WakeToken: Hashable, Sendable {
+  let slot: Int
+  let generation: UInt32
+}

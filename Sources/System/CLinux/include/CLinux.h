@@ -1,0 +1,407 @@
+// What Swift cannot see of Linux. Every shim returns its result, or -errno: Swift never reads the
+// thread's errno, which any call in between may change.
+//
+// No _GNU_SOURCE here: it would make this module's view of libc differ from Swift's Glibc module.
+// GNU prototypes are declared by hand.
+#pragma once
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <pthread.h>
+#include <pwd.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/sendfile.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern int accept4(int, struct sockaddr *, socklen_t *, int);
+extern int pipe2(int[2], int);
+
+#define MARTLET_RESULT(call) \
+  __typeof__(call) result = (call); \
+  return result < 0 ? -(int64_t)errno : (int64_t)result
+
+// Events ---------------------------------------------------------------------------------------
+
+typedef struct epoll_event martlet_event;
+
+static const uint32_t martlet_event_readable = EPOLLIN;
+static const uint32_t martlet_event_writable = EPOLLOUT;
+static const uint32_t martlet_event_closed = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+static const uint32_t martlet_event_edge = (uint32_t)1 << 31;
+static const uint32_t martlet_event_exclusive = (uint32_t)1 << 28;
+
+static inline uint64_t martlet_event_data(const martlet_event *event) { return event->data.u64; }
+
+static inline int64_t martlet_epoll_create(void) { MARTLET_RESULT(epoll_create1(EPOLL_CLOEXEC)); }
+
+static inline int64_t martlet_epoll_add(int epoll, int fd, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data = {.u64 = data}};
+  MARTLET_RESULT(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
+}
+
+static inline int64_t martlet_epoll_remove(int epoll, int fd) {
+  struct epoll_event event = {0};
+  MARTLET_RESULT(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &event));
+}
+
+static inline int64_t martlet_epoll_wait(
+    int epoll, martlet_event *events, int count, int milliseconds) {
+  MARTLET_RESULT(epoll_wait(epoll, events, count, milliseconds));
+}
+
+static inline int64_t martlet_eventfd(void) { MARTLET_RESULT(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
+// Blocks when it is read at zero; every read takes one.
+static inline int64_t martlet_counting_eventfd(void) {
+  MARTLET_RESULT(eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE));
+}
+
+// Bytes ----------------------------------------------------------------------------------------
+
+static inline int64_t martlet_read(int fd, void *bytes, size_t count) {
+  MARTLET_RESULT(read(fd, bytes, count));
+}
+static inline int64_t martlet_write(int fd, const void *bytes, size_t count) {
+  MARTLET_RESULT(write(fd, bytes, count));
+}
+static inline int64_t martlet_receive(int fd, void *bytes, size_t count, int flags) {
+  MARTLET_RESULT(recv(fd, bytes, count, flags));
+}
+static inline int64_t martlet_send(int fd, const void *bytes, size_t count) {
+  MARTLET_RESULT(send(fd, bytes, count, MSG_NOSIGNAL));
+}
+// More bytes follow at once: the kernel may wait for them before it sends a short packet.
+static inline int64_t martlet_send_more(int fd, const void *bytes, size_t count) {
+  MARTLET_RESULT(send(fd, bytes, count, MSG_NOSIGNAL | MSG_MORE));
+}
+static inline int64_t martlet_send_gathered(
+    int fd, const void *a, size_t a_count, const void *b, size_t b_count, const void *c,
+    size_t c_count) {
+  struct iovec parts[3] = {{(void *)a, a_count}, {(void *)b, b_count}, {(void *)c, c_count}};
+  struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
+  MARTLET_RESULT(sendmsg(fd, &message, MSG_NOSIGNAL));
+}
+static inline int64_t martlet_sendfile(int to, int from, int64_t offset, size_t count) {
+  off_t at = offset;
+  MARTLET_RESULT(sendfile(to, from, &at, count));
+}
+static inline int64_t martlet_close(int fd) { MARTLET_RESULT(close(fd)); }
+static inline int64_t martlet_duplicate(int fd, int lowest) {
+  MARTLET_RESULT(fcntl(fd, F_DUPFD_CLOEXEC, lowest));
+}
+static inline int64_t martlet_set_nonblocking(int fd) {
+  int flags = fcntl(fd, F_GETFL);
+  if (flags < 0) return -errno;
+  MARTLET_RESULT(fcntl(fd, F_SETFL, flags | O_NONBLOCK));
+}
+static inline int64_t martlet_set_close_on_exec(int fd, int on) {
+  MARTLET_RESULT(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
+}
+static inline int64_t martlet_pipe(int ends[2]) { MARTLET_RESULT(pipe2(ends, O_CLOEXEC | O_NONBLOCK)); }
+static inline int64_t martlet_open(const char *path, int flags, unsigned mode) {
+  MARTLET_RESULT(open(path, flags | O_CLOEXEC, mode));
+}
+static inline int64_t martlet_file_size(int fd) {
+  struct stat status;
+  if (fstat(fd, &status) < 0) return -errno;
+  return status.st_size;
+}
+// The kind of a file (S_IFMT bits), not following a symbolic link.
+static inline int64_t martlet_file_kind(const char *path) {
+  struct stat status;
+  if (lstat(path, &status) < 0) return -errno;
+  return status.st_mode & S_IFMT;
+}
+static const int64_t martlet_kind_socket = S_IFSOCK;
+static inline int64_t martlet_unlink(const char *path) { MARTLET_RESULT(unlink(path)); }
+static inline int64_t martlet_chmod(const char *path, unsigned mode) { MARTLET_RESULT(chmod(path, mode)); }
+static inline int64_t martlet_chown(const char *path, unsigned user, unsigned group) {
+  MARTLET_RESULT(chown(path, user, group));
+}
+static inline int64_t martlet_mkdir(const char *path, unsigned mode) { MARTLET_RESULT(mkdir(path, mode)); }
+static inline int64_t martlet_rename(const char *from, const char *to) {
+  MARTLET_RESULT(rename(from, to));
+}
+
+// Sockets --------------------------------------------------------------------------------------
+
+typedef struct {
+  struct sockaddr_storage storage;
+  socklen_t length;
+} martlet_address;
+
+static const int martlet_family_ipv4 = AF_INET;
+static const int martlet_family_ipv6 = AF_INET6;
+static const int martlet_family_unix = AF_UNIX;
+
+static inline int martlet_address_family(const martlet_address *address) {
+  return address->length < sizeof(sa_family_t) ? 0 : address->storage.ss_family;
+}
+static inline void martlet_address_ipv4(martlet_address *to, uint32_t host, uint16_t port) {
+  struct sockaddr_in *in = (struct sockaddr_in *)&to->storage;
+  memset(in, 0, sizeof *in);
+  in->sin_family = AF_INET;
+  in->sin_port = htons(port);
+  in->sin_addr.s_addr = htonl(host);
+  to->length = sizeof *in;
+}
+static inline void martlet_address_ipv6(
+    martlet_address *to, const uint8_t host[16], uint16_t port, uint32_t scope) {
+  struct sockaddr_in6 *in = (struct sockaddr_in6 *)&to->storage;
+  memset(in, 0, sizeof *in);
+  in->sin6_family = AF_INET6;
+  in->sin6_port = htons(port);
+  memcpy(&in->sin6_addr, host, 16);
+  in->sin6_scope_id = scope;
+  to->length = sizeof *in;
+}
+// A path of at most 107 bytes; a first byte 0 names the abstract namespace. Returns -ENAMETOOLONG.
+static inline int64_t martlet_address_unix(martlet_address *to, const void *path, size_t count) {
+  struct sockaddr_un *un = (struct sockaddr_un *)&to->storage;
+  if (count >= sizeof un->sun_path) return -ENAMETOOLONG;
+  memset(un, 0, sizeof *un);
+  un->sun_family = AF_UNIX;
+  memcpy(un->sun_path, path, count);
+  int abstract = count > 0 && un->sun_path[0] == 0;
+  to->length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + count + (abstract ? 0 : 1));
+  return 0;
+}
+static inline uint32_t martlet_address_ipv4_host(const martlet_address *address) {
+  return ntohl(((const struct sockaddr_in *)&address->storage)->sin_addr.s_addr);
+}
+static inline void martlet_address_ipv6_host(const martlet_address *address, uint8_t host[16]) {
+  memcpy(host, &((const struct sockaddr_in6 *)&address->storage)->sin6_addr, 16);
+}
+static inline uint32_t martlet_address_ipv6_scope(const martlet_address *address) {
+  return ((const struct sockaddr_in6 *)&address->storage)->sin6_scope_id;
+}
+static inline uint16_t martlet_address_port(const martlet_address *address) {
+  // The port stands at the same place in both families.
+  return ntohs(((const struct sockaddr_in *)&address->storage)->sin_port);
+}
+// Copies the path into `path` (108 bytes) and returns its length; 0 for an unnamed socket.
+static inline int64_t martlet_address_unix_path(const martlet_address *address, void *path) {
+  size_t head = offsetof(struct sockaddr_un, sun_path);
+  if (address->length <= head) return 0;
+  const char *from = ((const struct sockaddr_un *)&address->storage)->sun_path;
+  size_t count = address->length - head;
+  if (count > sizeof ((struct sockaddr_un *)0)->sun_path) {
+    count = sizeof ((struct sockaddr_un *)0)->sun_path;
+  }
+  if (count > 0 && from[0] != 0) count = strnlen(from, count);
+  memcpy(path, from, count);
+  return (int64_t)count;
+}
+
+static const int martlet_kind_stream = SOCK_STREAM;
+static const int martlet_kind_datagram = SOCK_DGRAM;
+
+static inline int64_t martlet_socket(int family, int kind) {
+  MARTLET_RESULT(socket(family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+}
+static inline int64_t martlet_socket_pair(int ends[2]) {
+  MARTLET_RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
+}
+static inline int64_t martlet_bind(int fd, const martlet_address *address) {
+  MARTLET_RESULT(bind(fd, (const struct sockaddr *)&address->storage, address->length));
+}
+static inline int64_t martlet_listen(int fd, int backlog) { MARTLET_RESULT(listen(fd, backlog)); }
+static inline int64_t martlet_connect(int fd, const martlet_address *address) {
+  MARTLET_RESULT(connect(fd, (const struct sockaddr *)&address->storage, address->length));
+}
+static inline int64_t martlet_accept(int fd, martlet_address *peer) {
+  peer->length = sizeof peer->storage;
+  MARTLET_RESULT(
+      accept4(fd, (struct sockaddr *)&peer->storage, &peer->length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+}
+static inline int64_t martlet_local_address(int fd, martlet_address *address) {
+  address->length = sizeof address->storage;
+  MARTLET_RESULT(getsockname(fd, (struct sockaddr *)&address->storage, &address->length));
+}
+static inline int64_t martlet_send_to(
+    int fd, const void *bytes, size_t count, const martlet_address *to) {
+  MARTLET_RESULT(sendto(
+      fd, bytes, count, MSG_NOSIGNAL, to ? (const struct sockaddr *)&to->storage : NULL,
+      to ? to->length : 0));
+}
+static inline int64_t martlet_receive_from(int fd, void *bytes, size_t count, martlet_address *from) {
+  from->length = sizeof from->storage;
+  MARTLET_RESULT(
+      recvfrom(fd, bytes, count, MSG_TRUNC, (struct sockaddr *)&from->storage, &from->length));
+}
+static inline int64_t martlet_shutdown_write(int fd) { MARTLET_RESULT(shutdown(fd, SHUT_WR)); }
+static inline int64_t martlet_set_option(int fd, int level, int name, int value) {
+  MARTLET_RESULT(setsockopt(fd, level, name, &value, sizeof value));
+}
+static inline int64_t martlet_get_option(int fd, int level, int name) {
+  int value = 0;
+  socklen_t length = sizeof value;
+  if (getsockopt(fd, level, name, &value, &length) < 0) return -errno;
+  return value;
+}
+static inline int64_t martlet_set_linger(int fd, int on, int seconds) {
+  struct linger linger = {.l_onoff = on, .l_linger = seconds};
+  MARTLET_RESULT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
+}
+static const int martlet_level_socket = SOL_SOCKET;
+static const int martlet_level_tcp = IPPROTO_TCP;
+static const int martlet_level_ipv6 = IPPROTO_IPV6;
+static const int martlet_option_error = SO_ERROR;
+static const int martlet_option_reuse_address = SO_REUSEADDR;
+static const int martlet_option_reuse_port = SO_REUSEPORT;
+static const int martlet_option_keep_alive = SO_KEEPALIVE;
+static const int martlet_option_receive_buffer = SO_RCVBUF;
+static const int martlet_option_send_buffer = SO_SNDBUF;
+static const int martlet_option_broadcast = SO_BROADCAST;
+static const int martlet_option_listening = SO_ACCEPTCONN;
+static const int martlet_option_no_delay = TCP_NODELAY;
+static const int martlet_option_cork = TCP_CORK;
+static const int martlet_option_quick_ack = TCP_QUICKACK;
+static const int martlet_option_keep_idle = TCP_KEEPIDLE;
+static const int martlet_option_keep_interval = TCP_KEEPINTVL;
+static const int martlet_option_keep_count = TCP_KEEPCNT;
+static const int martlet_option_user_timeout = TCP_USER_TIMEOUT;
+static const int martlet_option_defer_accept = TCP_DEFER_ACCEPT;
+static const int martlet_option_fast_open = TCP_FASTOPEN;
+static const int martlet_option_ipv6_only = IPV6_V6ONLY;
+
+typedef struct { int32_t process; uint32_t user; uint32_t group; } martlet_credentials;
+// struct ucred needs _GNU_SOURCE; the kernel's layout is these three.
+static inline int64_t martlet_peer_credentials(int fd, martlet_credentials *credentials) {
+  socklen_t length = sizeof *credentials;
+  MARTLET_RESULT(getsockopt(fd, SOL_SOCKET, SO_PEERCRED, credentials, &length));
+}
+
+// Sends bytes with up to 64 descriptors, or receives them.
+enum { martlet_descriptors_at_once = 64 };
+int64_t martlet_send_descriptors(
+    int fd, const void *bytes, size_t count, const int32_t *descriptors, size_t descriptor_count);
+int64_t martlet_receive_descriptors(
+    int fd, void *bytes, size_t count, int32_t *descriptors, size_t *descriptor_count);
+
+// Resolves a name; calls blocks. Writes up to `capacity` addresses and returns how many, or the
+// getaddrinfo error (negative) shifted below -1000 so that it cannot be taken for an errno.
+int64_t martlet_resolve(const char *name, uint16_t port, martlet_address *to, size_t capacity);
+const char *martlet_resolve_message(int64_t result);
+
+// Time -----------------------------------------------------------------------------------------
+
+static inline int64_t martlet_monotonic_coarse_ms(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+  return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+static inline int64_t martlet_monotonic_ns(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+}
+static inline int64_t martlet_wall_us(void) {
+  struct timespec now;
+  clock_gettime(CLOCK_REALTIME, &now);
+  return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+// Processes, threads and signals ---------------------------------------------------------------
+
+static inline uint64_t martlet_thread(void) { return (uint64_t)pthread_self(); }
+int64_t martlet_start_thread(void (*body)(void *), void *context, size_t stack_bytes);
+static inline int64_t martlet_block_signals(const int *signals, size_t count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < count; i++) sigaddset(&set, signals[i]);
+  return -(int64_t)pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+static inline int64_t martlet_signalfd(const int *signals, size_t count) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (size_t i = 0; i < count; i++) sigaddset(&set, signals[i]);
+  MARTLET_RESULT(signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
+}
+// The number of the next signal that arrived, or -EAGAIN.
+static inline int64_t martlet_next_signal(int fd) {
+  struct signalfd_siginfo info;
+  ssize_t count = read(fd, &info, sizeof info);
+  return count < 0 ? -errno : (int64_t)info.ssi_signo;
+}
+static inline void martlet_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
+static inline int64_t martlet_pidfd(int pid) { MARTLET_RESULT((int)syscall(SYS_pidfd_open, pid, 0)); }
+// Starts a program: descriptors[i] becomes number 3 + i of the child, all others are closed. The
+// child's signal mask is empty and its handlers are the defaults.
+int64_t martlet_spawn(
+    const char *path, char *const arguments[], char *const environment[],
+    const int32_t *descriptors, size_t descriptor_count);
+// Replaces this process. Descriptors as for martlet_spawn. Returns only on failure.
+int64_t martlet_execute(const char *path, char *const arguments[], char *const environment[]);
+static inline int64_t martlet_kill(int pid, int signal) { MARTLET_RESULT(kill(pid, signal)); }
+// The wait status of a child that ended, -EAGAIN while it runs.
+static inline int64_t martlet_reap(int pid) {
+  int status = 0;
+  pid_t ended = waitpid(pid, &status, WNOHANG);
+  if (ended < 0) return -errno;
+  return ended == 0 ? -EAGAIN : status;
+}
+static inline int martlet_exited(int status) { return WIFEXITED(status); }
+static inline int martlet_exit_code(int status) { return WEXITSTATUS(status); }
+static inline int martlet_exit_signal(int status) { return WTERMSIG(status); }
+static inline int64_t martlet_die_with_parent(void) { MARTLET_RESULT(prctl(PR_SET_PDEATHSIG, SIGTERM)); }
+static inline int64_t martlet_no_new_privileges(void) {
+  MARTLET_RESULT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
+}
+// User and group numbers of a user's name: -ENOENT when there is none.
+int64_t martlet_find_user(const char *name, uint32_t *user, uint32_t *group);
+int64_t martlet_find_group(const char *name, uint32_t *group);
+// Gives up the rights of root for good.
+int64_t martlet_become(uint32_t user, uint32_t group);
+static inline int64_t martlet_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
+  return limit.rlim_cur > (1 << 20) ? (1 << 20) : (int64_t)limit.rlim_cur;
+}
+static inline int64_t martlet_raise_descriptor_limit(void) {
+  struct rlimit limit;
+  if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
+  rlim_t most = 1 << 20;
+  limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
+  MARTLET_RESULT(setrlimit(RLIMIT_NOFILE, &limit));
+}
+static inline int64_t martlet_processor_count(void) {
+  MARTLET_RESULT(sysconf(_SC_NPROCESSORS_ONLN));
+}
+int64_t martlet_available_processors(void);
+static inline int64_t martlet_random(void *bytes, size_t count) {
+  MARTLET_RESULT(syscall(SYS_getrandom, bytes, count, 0));
+}
+
+// Memory ---------------------------------------------------------------------------------------
+
+// Zero pages that cost nothing until they are touched.
+static inline void *martlet_map_zeros(size_t count) {
+  void *pages = mmap(
+      NULL, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  return pages == MAP_FAILED ? NULL : pages;
+}
+static inline void martlet_unmap(void *pages, size_t count) { munmap(pages, count); }

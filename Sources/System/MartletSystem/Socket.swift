@@ -1,0 +1,189 @@
+import CLinux
+
+/// An option of a socket, by the name its manual page gives it.
+public struct SocketOption: Hashable, Sendable {
+  /// The level and the name of `setsockopt(2)`.
+  @usableFromInline let level: Int32
+  @usableFromInline let name: Int32
+
+  init(_ level: Int32, _ name: Int32) {
+    self.level = level
+    self.name = name
+  }
+
+  /// `SO_REUSEADDR`: bind although connections of an earlier listener are in TIME_WAIT.
+  public static let reuseAddress = Self(martlet_level_socket, martlet_option_reuse_address)
+  /// `SO_REUSEPORT`: several sockets share the port, the kernel spreads connections over them.
+  public static let reusePort = Self(martlet_level_socket, martlet_option_reuse_port)
+  /// `SO_KEEPALIVE`: probe an idle connection.
+  public static let keepAlive = Self(martlet_level_socket, martlet_option_keep_alive)
+  /// `SO_RCVBUF` in bytes.
+  public static let receiveBuffer = Self(martlet_level_socket, martlet_option_receive_buffer)
+  /// `SO_SNDBUF` in bytes.
+  public static let sendBuffer = Self(martlet_level_socket, martlet_option_send_buffer)
+  /// `SO_BROADCAST`.
+  public static let broadcast = Self(martlet_level_socket, martlet_option_broadcast)
+  /// `TCP_NODELAY`: send small segments at once. Accepted sockets inherit it.
+  public static let noDelay = Self(martlet_level_tcp, martlet_option_no_delay)
+  /// `TCP_CORK`: send only full segments until it is taken off.
+  public static let cork = Self(martlet_level_tcp, martlet_option_cork)
+  /// `TCP_QUICKACK`.
+  public static let quickAcknowledge = Self(martlet_level_tcp, martlet_option_quick_ack)
+  /// `TCP_KEEPIDLE` in seconds.
+  public static let keepAliveIdle = Self(martlet_level_tcp, martlet_option_keep_idle)
+  /// `TCP_KEEPINTVL` in seconds.
+  public static let keepAliveInterval = Self(martlet_level_tcp, martlet_option_keep_interval)
+  /// `TCP_KEEPCNT`.
+  public static let keepAliveCount = Self(martlet_level_tcp, martlet_option_keep_count)
+  /// `TCP_USER_TIMEOUT` in milliseconds.
+  public static let userTimeout = Self(martlet_level_tcp, martlet_option_user_timeout)
+  /// `TCP_DEFER_ACCEPT` in seconds: accept only connections that have sent something.
+  public static let deferAccept = Self(martlet_level_tcp, martlet_option_defer_accept)
+  /// `TCP_FASTOPEN`: how many connections may wait that sent data with their SYN.
+  public static let fastOpen = Self(martlet_level_tcp, martlet_option_fast_open)
+  /// `IPV6_V6ONLY`.
+  public static let ipv6Only = Self(martlet_level_ipv6, martlet_option_ipv6_only)
+  /// `SO_ERROR`: the error that waits on the socket, taken by reading it.
+  public static let pendingError = Self(martlet_level_socket, martlet_option_error)
+  /// `SO_ACCEPTCONN`: whether the socket listens (read only).
+  public static let isListening = Self(martlet_level_socket, martlet_option_listening)
+}
+
+extension Descriptor {
+  /// A stream socket for addresses of `address`' family, not yet bound or connected.
+  ///
+  /// - Throws: ``SystemError`` when the family or a descriptor is not to be had.
+  ///   System call: `socket(2)`.
+  public static func stream(for address: SocketAddress) throws(SystemError) -> Descriptor {
+    .init(adopting: Int32(try check(martlet_socket(address.family, martlet_kind_stream), .socket)))
+  }
+
+  /// A datagram socket for addresses of `address`' family.
+  ///
+  /// - Throws: ``SystemError`` as ``stream(for:)``. System call: `socket(2)`.
+  public static func datagram(for address: SocketAddress) throws(SystemError) -> Descriptor {
+    .init(
+      adopting: Int32(try check(martlet_socket(address.family, martlet_kind_datagram), .socket))
+    )
+  }
+
+  /// Binds the socket. System call: `bind(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the address is in use, not ours, or needs a right.
+  public borrowing func bind(to address: SocketAddress) throws(SystemError) {
+    var form = try address.kernelForm()
+    // Safe: the kernel reads `length` bytes of the storage.
+    try check(unsafe martlet_bind(number, &form), .bind)
+  }
+
+  /// Lets clients connect. System call: `listen(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the socket is not bound.
+  public borrowing func listen(backlog: Int32) throws(SystemError) {
+    try check(martlet_listen(number, backlog), .listen)
+  }
+
+  /// Begins to connect. System call: `connect(2)`.
+  ///
+  /// - Returns: Whether the connection stands; false means that it is under way.
+  /// - Throws: ``SystemError`` when it cannot be begun or is refused at once.
+  public borrowing func connect(to address: SocketAddress) throws(SystemError) -> Bool {
+    var form = try address.kernelForm()
+    // Safe: the kernel reads `length` bytes of the storage.
+    let result = unsafe martlet_connect(number, &form)
+    if result == -Int64(EINPROGRESS) { return false }
+    try check(result, .connect)
+    return true
+  }
+
+  /// Sets an option to a number, or to 0 and 1 for off and on. System call: `setsockopt(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the socket does not know the option or the value.
+  public borrowing func set(_ option: SocketOption, to value: Int32) throws(SystemError) {
+    try check(martlet_set_option(number, option.level, option.name, value), .setsockopt)
+  }
+
+  /// The value of an option. System call: `getsockopt(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the socket does not know the option.
+  public borrowing func value(of option: SocketOption) throws(SystemError) -> Int32 {
+    Int32(
+      truncatingIfNeeded: try check(
+        martlet_get_option(number, option.level, option.name),
+        .getsockopt
+      )
+    )
+  }
+
+  /// The address the socket is bound to. System call: `getsockname(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the descriptor is no socket.
+  public borrowing func localAddress() throws(SystemError) -> SocketAddress {
+    var form = martlet_address()
+    // Safe: the kernel writes no more than the storage holds.
+    try check(unsafe martlet_local_address(number, &form), .getsockname)
+    return SocketAddress(&form)
+  }
+
+  /// Who is at the other end of a Unix socket. Socket option: `SO_PEERCRED`.
+  ///
+  /// - Throws: ``SystemError`` when the descriptor is no connected Unix socket.
+  public borrowing func peerCredentials() throws(SystemError) -> (process: Int32, user: UInt32) {
+    var credentials = martlet_credentials()
+    // Safe: the shim passes the structure's size.
+    try check(unsafe martlet_peer_credentials(number, &credentials), .getsockopt)
+    return (credentials.process, credentials.user)
+  }
+
+  /// Sends `bytes` together with descriptors; the receiver gets descriptors of its own.
+  ///
+  /// - Returns: How many bytes were taken; the descriptors go with the first byte.
+  /// - Throws: ``SystemError`` when the call fails. System call: `sendmsg(2)`, `SCM_RIGHTS`.
+  public borrowing func send(
+    _ bytes: Span<UInt8>,
+    descriptors: [Int32]
+  ) throws(SystemError) -> Int {
+    // Safe: span and array outlive the call, which only reads them.
+    let result = unsafe bytes.withUnsafeBytes { storage in
+      unsafe descriptors.withUnsafeBufferPointer { numbers in
+        unsafe martlet_send_descriptors(
+          number,
+          storage.baseAddress,
+          storage.count,
+          numbers.baseAddress,
+          numbers.count
+        )
+      }
+    }
+    return try check(result, .sendmsg)
+  }
+
+  /// The most descriptors that one message carries.
+  public static let descriptorsAtOnce = Int(martlet_descriptors_at_once)
+
+  /// Receives bytes and the descriptors that came with them, which are the caller's to adopt.
+  ///
+  /// - Returns: The bytes, empty at the end of the stream, and the numbers of the descriptors.
+  /// - Throws: ``SystemError`` when the call fails. System call: `recvmsg(2)`.
+  public borrowing func receive(
+    upTo count: Int
+  ) throws(SystemError) -> (bytes: [UInt8], descriptors: [Int32]) {
+    var bytes = [UInt8](repeating: 0, count: count)
+    var numbers = [Int32](repeating: -1, count: Self.descriptorsAtOnce)
+    var held = 0
+    // Safe: the kernel writes no more bytes than asked, the shim no more numbers than the array has.
+    let result = unsafe bytes.withUnsafeMutableBytes { storage in
+      unsafe numbers.withUnsafeMutableBufferPointer { numbers in
+        unsafe martlet_receive_descriptors(
+          number,
+          storage.baseAddress,
+          storage.count,
+          numbers.baseAddress,
+          &held
+        )
+      }
+    }
+    let received = try check(result, .recvmsg)
+    return (Array(bytes.prefix(received)), Array(numbers.prefix(held)))
+  }
+}
