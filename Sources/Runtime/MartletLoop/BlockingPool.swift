@@ -73,7 +73,9 @@ public final class BlockingPool: Sendable {
     let value = Mutex<Value?>(nil)
   }
 
-  /// Puts a call into the queue and returns at once. May be called from any thread.
+  /// Puts a call into the queue and returns at once.
+  ///
+  /// May be called from any thread.
   ///
   /// - Throws: ``Refusal/queueFull`` or ``Refusal/noThread(_:)``.
   public func submit(_ call: @escaping @Sendable () -> Void) throws(Refusal) {

@@ -58,7 +58,9 @@ extension EventLoop {
   }
 
   /// Ends the waits of a descriptor's coroutine, the present or else the next one, with
-  /// ``WaitError/cancelled``. Called on the loop, by another coroutine.
+  /// ``WaitError/cancelled``.
+  ///
+  /// Called on the loop, by another coroutine.
   public func cancelWaits(of descriptor: Int32) {
     wake(Int(descriptor) * 2, .cancellation)
     wake(Int(descriptor) * 2 + 1, .cancellation)
@@ -140,7 +142,9 @@ public final class Signal {
     WakeToken(slot: slot, generation: unsafe loop.slots[slot].generation)
   }
 
-  /// Ends the present wait, or the next one. On the loop only.
+  /// Ends the present wait, or the next one.
+  ///
+  /// On the loop only.
   public func set() {
     isSet = true
     unsafe loop.wake(slot, .event)

@@ -108,7 +108,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   // MARK: Executor
 
-  /// Takes a job to be run on the loop. May be called from any thread.
+  /// Takes a job to be run on the loop.
+  ///
+  /// May be called from any thread.
   public func enqueue(_ job: consuming ExecutorJob) {
     let job = UnownedJob(job)
     if isCurrent {
@@ -156,14 +158,17 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     _ = unsafe martlet_write(wakeDescriptor, &one, 8)
   }
 
-  /// Wakes the coroutine that waits for `token`. May be called from any thread; a token whose wait
-  /// is over does nothing.
+  /// Wakes the coroutine that waits for `token`.
+  ///
+  /// May be called from any thread; a token whose wait is over does nothing.
   public func wake(_ token: WakeToken) {
     foreign.withLock { $0.wakes.append(token) }
     wakeUp()
   }
 
-  /// Lets ``run()`` return after its turn. May be called from any thread.
+  /// Lets ``run()`` return after its turn.
+  ///
+  /// May be called from any thread.
   public func stop() {
     foreign.withLock { $0.stops = true }
     wakeUp()
@@ -359,7 +364,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   /// Begins to watch a descriptor.
   ///
-  /// - Parameter assumesReady: Whether the first read is tried without waiting for an event.
+  /// With `assumesReady` the first read is tried without waiting for an event.
+  ///
   /// - Throws: ``SystemError`` when the kernel refuses, or the number is beyond the table (EMFILE).
   public func watch(_ descriptor: Int32, assumesReady: Bool = false) throws(SystemError) {
     try watch(

@@ -48,7 +48,9 @@ actor Parker {
 extension EventLoop {
   /// How coroutines of a loop wait.
   public enum WaitMode: Sendable {
-    /// The job is stored in the slot. See `Parking.swift`.
+    /// The job is stored in the slot.
+    ///
+    /// See `Parking.swift`.
     case parking
     /// A continuation is stored in the slot, and tasks prefer the loop as their executor.
     case continuation

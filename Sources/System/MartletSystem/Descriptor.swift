@@ -20,14 +20,18 @@ public struct Descriptor: ~Copyable, Sendable {
     return number
   }
 
-  /// A second descriptor of the same file. System call: `fcntl(2)`, `F_DUPFD_CLOEXEC`.
+  /// A second descriptor of the same file.
+  ///
+  /// System call: `fcntl(2)`, `F_DUPFD_CLOEXEC`.
   ///
   /// - Throws: ``SystemError`` when the process has no descriptor left.
   public borrowing func duplicate() throws(SystemError) -> Descriptor {
     Descriptor(adopting: Int32(try check(martlet_duplicate(number, 0), .dup)))
   }
 
-  /// Makes reads and writes return instead of wait. System call: `fcntl(2)`.
+  /// Makes reads and writes return instead of wait.
+  ///
+  /// System call: `fcntl(2)`.
   ///
   /// - Throws: ``SystemError`` when the descriptor is not open.
   public borrowing func setNonblocking() throws(SystemError) {

@@ -13,13 +13,17 @@ public import CLinux
   /// Creates a kernel that makes the real calls.
   public init() {}
 
-  /// Receives into `bytes`. System call: `recv(2)`.
+  /// Receives into `bytes`.
+  ///
+  /// System call: `recv(2)`.
   open func receive(_ fd: Int32, into bytes: UnsafeMutableRawBufferPointer) -> Int {
     // Safe: the caller owns `bytes` for this call.
     Int(unsafe martlet_receive(fd, bytes.baseAddress, bytes.count, 0))
   }
 
-  /// Sends `bytes`; `more` follow at once. System call: `send(2)`.
+  /// Sends `bytes`; `more` follow at once.
+  ///
+  /// System call: `send(2)`.
   open func send(_ fd: Int32, _ bytes: UnsafeRawBufferPointer, more: Bool) -> Int {
     // Safe: the caller keeps `bytes` for this call.
     more
@@ -27,7 +31,9 @@ public import CLinux
       : Int(unsafe martlet_send(fd, bytes.baseAddress, bytes.count))
   }
 
-  /// Sends three runs of bytes, some of which may be empty, as one. System call: `sendmsg(2)`.
+  /// Sends three runs of bytes, some of which may be empty, as one.
+  ///
+  /// System call: `sendmsg(2)`.
   open func send(
     _ fd: Int32,
     _ first: UnsafeRawBufferPointer,
@@ -48,29 +54,41 @@ public import CLinux
     )
   }
 
-  /// Sends a part of a file. System call: `sendfile(2)`.
+  /// Sends a part of a file.
+  ///
+  /// System call: `sendfile(2)`.
   open func sendFile(_ fd: Int32, from file: Int32, at offset: Int64, count: Int) -> Int {
     Int(martlet_sendfile(fd, file, offset, count))
   }
 
-  /// Accepts a connection and tells who it is. System call: `accept4(2)`.
+  /// Accepts a connection and tells who it is.
+  ///
+  /// System call: `accept4(2)`.
   open func accept(_ fd: Int32, _ peer: inout martlet_address) -> Int {
     // Safe: the kernel writes no more than the storage holds.
     Int(unsafe martlet_accept(fd, &peer))
   }
 
-  /// Closes a descriptor. System call: `close(2)`.
+  /// Closes a descriptor.
+  ///
+  /// System call: `close(2)`.
   open func close(_ fd: Int32) { _ = martlet_close(fd) }
 
-  /// Watches a descriptor; `data` comes back with its events. System call: `epoll_ctl(2)`.
+  /// Watches a descriptor; `data` comes back with its events.
+  ///
+  /// System call: `epoll_ctl(2)`.
   open func watch(_ queue: Int32, _ fd: Int32, events: UInt32, data: UInt64) -> Int {
     Int(martlet_epoll_add(queue, fd, events, data))
   }
 
-  /// Ends the watch of a descriptor. System call: `epoll_ctl(2)`.
+  /// Ends the watch of a descriptor.
+  ///
+  /// System call: `epoll_ctl(2)`.
   open func unwatch(_ queue: Int32, _ fd: Int32) -> Int { Int(martlet_epoll_remove(queue, fd)) }
 
-  /// Waits for events, at most `milliseconds` (−1: for ever). System call: `epoll_wait(2)`.
+  /// Waits for events, at most `milliseconds` (−1: for ever).
+  ///
+  /// System call: `epoll_wait(2)`.
   open func wait(
     _ queue: Int32,
     into events: UnsafeMutableBufferPointer<martlet_event>,
@@ -82,15 +100,21 @@ public import CLinux
     )
   }
 
-  /// Nanoseconds of a clock that never goes back. Library call: `clock_gettime(3)`.
+  /// Nanoseconds of a clock that never goes back.
+  ///
+  /// Library call: `clock_gettime(3)`.
   open func monotonicNanoseconds() -> Int64 { martlet_monotonic_ns() }
 }
 
 /// Clocks of the process.
 public enum SystemClock {
-  /// Nanoseconds of a clock that never goes back. Library call: `clock_gettime(3)`.
+  /// Nanoseconds of a clock that never goes back.
+  ///
+  /// Library call: `clock_gettime(3)`.
   @inlinable public static func monotonicNanoseconds() -> Int64 { martlet_monotonic_ns() }
 
-  /// Microseconds since 1970. Library call: `clock_gettime(3)`.
+  /// Microseconds since 1970.
+  ///
+  /// Library call: `clock_gettime(3)`.
   @inlinable public static func wallMicroseconds() -> Int64 { martlet_wall_us() }
 }

@@ -23,7 +23,9 @@ public struct SocketOption: Hashable, Sendable {
   public static let sendBuffer = Self(martlet_level_socket, martlet_option_send_buffer)
   /// `SO_BROADCAST`.
   public static let broadcast = Self(martlet_level_socket, martlet_option_broadcast)
-  /// `TCP_NODELAY`: send small segments at once. Accepted sockets inherit it.
+  /// `TCP_NODELAY`: send small segments at once.
+  ///
+  /// Accepted sockets inherit it.
   public static let noDelay = Self(martlet_level_tcp, martlet_option_no_delay)
   /// `TCP_CORK`: send only full segments until it is taken off.
   public static let cork = Self(martlet_level_tcp, martlet_option_cork)
@@ -67,7 +69,9 @@ extension Descriptor {
     )
   }
 
-  /// Binds the socket. System call: `bind(2)`.
+  /// Binds the socket.
+  ///
+  /// System call: `bind(2)`.
   ///
   /// - Throws: ``SystemError`` when the address is in use, not ours, or needs a right.
   public borrowing func bind(to address: SocketAddress) throws(SystemError) {
@@ -76,14 +80,18 @@ extension Descriptor {
     try check(unsafe martlet_bind(number, &form), .bind)
   }
 
-  /// Lets clients connect. System call: `listen(2)`.
+  /// Lets clients connect.
+  ///
+  /// System call: `listen(2)`.
   ///
   /// - Throws: ``SystemError`` when the socket is not bound.
   public borrowing func listen(backlog: Int32) throws(SystemError) {
     try check(martlet_listen(number, backlog), .listen)
   }
 
-  /// Begins to connect. System call: `connect(2)`.
+  /// Begins to connect.
+  ///
+  /// System call: `connect(2)`.
   ///
   /// - Returns: Whether the connection stands; false means that it is under way.
   /// - Throws: ``SystemError`` when it cannot be begun or is refused at once.
@@ -96,14 +104,18 @@ extension Descriptor {
     return true
   }
 
-  /// Sets an option to a number, or to 0 and 1 for off and on. System call: `setsockopt(2)`.
+  /// Sets an option to a number, or to 0 and 1 for off and on.
+  ///
+  /// System call: `setsockopt(2)`.
   ///
   /// - Throws: ``SystemError`` when the socket does not know the option or the value.
   public borrowing func set(_ option: SocketOption, to value: Int32) throws(SystemError) {
     try check(martlet_set_option(number, option.level, option.name, value), .setsockopt)
   }
 
-  /// The value of an option. System call: `getsockopt(2)`.
+  /// The value of an option.
+  ///
+  /// System call: `getsockopt(2)`.
   ///
   /// - Throws: ``SystemError`` when the socket does not know the option.
   public borrowing func value(of option: SocketOption) throws(SystemError) -> Int32 {
@@ -115,7 +127,9 @@ extension Descriptor {
     )
   }
 
-  /// The address the socket is bound to. System call: `getsockname(2)`.
+  /// The address the socket is bound to.
+  ///
+  /// System call: `getsockname(2)`.
   ///
   /// - Throws: ``SystemError`` when the descriptor is no socket.
   public borrowing func localAddress() throws(SystemError) -> SocketAddress {
@@ -125,7 +139,9 @@ extension Descriptor {
     return SocketAddress(&form)
   }
 
-  /// Who is at the other end of a Unix socket. Socket option: `SO_PEERCRED`.
+  /// Who is at the other end of a Unix socket.
+  ///
+  /// Socket option: `SO_PEERCRED`.
   ///
   /// - Throws: ``SystemError`` when the descriptor is no connected Unix socket.
   public borrowing func peerCredentials() throws(SystemError) -> (process: Int32, user: UInt32) {

@@ -185,7 +185,9 @@ extension SocketAddress {
   /// The most addresses of one name that are used.
   public static let resolvedCount = 64
 
-  /// Asks the system's resolver for the addresses of `name`. Blocks: never on a loop.
+  /// Asks the system's resolver for the addresses of `name`.
+  ///
+  /// Blocks: never on a loop.
   ///
   /// - Throws: ``ResolutionError`` with the resolver's words. Library call: `getaddrinfo(3)`.
   public static func resolve(
