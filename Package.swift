@@ -99,6 +99,7 @@ module("MartletSystem", .system, ["CLinux", "MartletBytes"])
 
 // Runtime
 module("MartletLoop", .runtime, ["CLinux", "MartletSystem"])
+module("MartletNet", .runtime, ["CLinux", "MartletBytes", "MartletSystem", "MartletLoop"])
 
 let package = Package(
   name: "martlet",

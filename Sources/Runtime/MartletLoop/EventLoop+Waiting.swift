@@ -104,6 +104,8 @@ extension EventLoop {
 
   /// Starts a coroutine of the actor whose executor this loop is.
   ///
+  /// The closure must use the actor (`self`): only then does it run there. A wait traps otherwise.
+  ///
   /// In the continuation mode the task prefers the loop as its executor, so that a resumed
   /// continuation comes straight back.
   @discardableResult

@@ -309,6 +309,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// - Throws: ``WaitError`` when the deadline or a cancellation came first.
   @usableFromInline
   func wait(_ slot: Int, until deadline: Deadline) async throws(WaitError) {
+    // A task whose closure does not capture its actor runs elsewhere, and would race with the loop.
+    precondition(isCurrent, "a coroutine waits on a loop that it does not run on")
     precondition(slots[slot].waiter == 0, "two coroutines wait for one event")
     // A cancellation that came while nobody waited ends the next wait.
     if slots[slot].reason == .event {

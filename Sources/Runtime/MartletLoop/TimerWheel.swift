@@ -31,10 +31,12 @@ struct TimerWheel {
   private mutating func link(_ index: Int, at tick: UInt32, in slots: SlotTable) {
     // Not before the next bucket to be taken down, nor beyond one turn of the wheel.
     let distance = Int32(bitPattern: tick &- self.tick)
-    let at = self.tick &+ UInt32(min(max(distance, 1), Int32(Self.bucketCount - 1)))
+    var at = self.tick &+ UInt32(min(max(distance, 1), Int32(Self.bucketCount - 1)))
+    // 0 says that a slot hangs nowhere; it comes up once in two years.
+    if at == 0 { at = 1 }
     let bucket = Int(at) & (Self.bucketCount - 1)
     let head = buckets[bucket]
-    slots[index].linkedAt = at == 0 ? 1 : at
+    slots[index].linkedAt = at
     slots[index].next = head
     slots[index].previous = -1
     if head >= 0 { slots[Int(head)].previous = Int32(index) }

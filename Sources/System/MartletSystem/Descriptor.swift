@@ -110,3 +110,29 @@ public struct DescriptorPair: ~Copyable, Sendable {
     self.second = second
   }
 }
+
+/// How a file is opened.
+public enum FileAccess: Sendable {
+  /// To be read; it must exist.
+  case read
+  /// To be written at its end; it is created with mode 640 if it does not exist.
+  case append
+  /// To be written anew: created with mode 600, or emptied.
+  case replace
+}
+
+extension Descriptor {
+  /// Opens a file.
+  ///
+  /// - Throws: ``SystemError`` when the file is not there or may not be opened.
+  ///   System call: `open(2)`.
+  public static func open(_ path: String, _ access: FileAccess) throws(SystemError) -> Descriptor {
+    let (flags, mode): (Int32, UInt32) =
+      switch access {
+      case .read: (O_RDONLY, 0)
+      case .append: (O_WRONLY | O_APPEND | O_CREAT, 0o640)
+      case .replace: (O_WRONLY | O_TRUNC | O_CREAT, 0o600)
+      }
+    return Descriptor(adopting: Int32(try check(unsafe martlet_open(path, flags, mode), .open)))
+  }
+}

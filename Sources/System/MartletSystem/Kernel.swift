@@ -21,6 +21,11 @@ public import CLinux
     Int(unsafe martlet_receive(fd, bytes.baseAddress, bytes.count, 0))
   }
 
+  /// Whether bytes, the end or an error wait to be received.
+  ///
+  /// System call: `recv(2)`, `MSG_PEEK`.
+  open func hasInput(_ fd: Int32) -> Bool { martlet_peek(fd) != -Int64(EAGAIN) }
+
   /// Sends `bytes`; `more` follow at once.
   ///
   /// System call: `send(2)`.

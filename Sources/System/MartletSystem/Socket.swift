@@ -1,5 +1,30 @@
 import CLinux
 
+extension SocketOption {
+  /// Sets the option of the socket with this number.
+  ///
+  /// System call: `setsockopt(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the socket does not know the option or the value.
+  public func set(to value: Int32, on descriptor: Int32) throws(SystemError) {
+    try check(martlet_set_option(descriptor, level, name, value), .setsockopt)
+  }
+}
+
+extension SocketAddress {
+  /// The address the socket with this number is bound to.
+  ///
+  /// System call: `getsockname(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the descriptor is no socket.
+  public init(boundTo descriptor: Int32) throws(SystemError) {
+    var form = martlet_address()
+    // Safe: the kernel writes no more than the storage holds.
+    try check(unsafe martlet_local_address(descriptor, &form), .getsockname)
+    self.init(&form)
+  }
+}
+
 /// An option of a socket, by the name its manual page gives it.
 public struct SocketOption: Hashable, Sendable {
   /// The level and the name of `setsockopt(2)`.
@@ -110,7 +135,7 @@ extension Descriptor {
   ///
   /// - Throws: ``SystemError`` when the socket does not know the option or the value.
   public borrowing func set(_ option: SocketOption, to value: Int32) throws(SystemError) {
-    try check(martlet_set_option(number, option.level, option.name, value), .setsockopt)
+    try option.set(to: value, on: number)
   }
 
   /// The value of an option.
@@ -133,10 +158,7 @@ extension Descriptor {
   ///
   /// - Throws: ``SystemError`` when the descriptor is no socket.
   public borrowing func localAddress() throws(SystemError) -> SocketAddress {
-    var form = martlet_address()
-    // Safe: the kernel writes no more than the storage holds.
-    try check(unsafe martlet_local_address(number, &form), .getsockname)
-    return SocketAddress(&form)
+    try SocketAddress(boundTo: number)
   }
 
   /// Who is at the other end of a Unix socket.

@@ -1,4 +1,4 @@
-import CLinux
+public import CLinux
 
 /// Where a socket is bound or connected: an IPv4 or IPv6 address with a port, or a Unix path.
 public enum SocketAddress: Hashable, Sendable {
@@ -138,8 +138,21 @@ extension SocketAddress {
     return address
   }
 
+  /// Sends one datagram from the socket `descriptor` to this address.
+  ///
+  /// - Returns: The bytes sent, or −1 when the socket is full for now.
+  /// - Throws: ``SystemError`` when the call fails otherwise. System call: `sendto(2)`.
+  public func send(_ bytes: Span<UInt8>, from descriptor: Int32) throws(SystemError) -> Int {
+    var form = try kernelForm()
+    // Safe: span and address outlive the call, which only reads them.
+    let result = unsafe bytes.withUnsafeBytes { storage in
+      unsafe martlet_send_to(descriptor, storage.baseAddress, storage.count, &form)
+    }
+    return result == -Int64(EAGAIN) ? -1 : try check(result, .send)
+  }
+
   /// Reads the kernel's form; an unknown family reads as an unnamed Unix socket.
-  init(_ address: inout martlet_address) {
+  public init(_ address: inout martlet_address) {
     // Safe: the shims read only `address`, which the kernel has filled.
     switch unsafe martlet_address_family(&address) {
     case martlet_family_ipv4:

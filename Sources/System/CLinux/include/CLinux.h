@@ -90,6 +90,10 @@ static inline int64_t martlet_write(int fd, const void *bytes, size_t count) {
 static inline int64_t martlet_receive(int fd, void *bytes, size_t count, int flags) {
   MARTLET_RESULT(recv(fd, bytes, count, flags));
 }
+static inline int64_t martlet_peek(int fd) {
+  char byte;
+  MARTLET_RESULT(recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT));
+}
 static inline int64_t martlet_send(int fd, const void *bytes, size_t count) {
   MARTLET_RESULT(send(fd, bytes, count, MSG_NOSIGNAL));
 }

@@ -1,0 +1,321 @@
+public import MartletLoop
+public import MartletSystem
+
+/// Why a stream cannot go on.
+public enum StreamError: Error, Hashable, Sendable {
+  /// The deadline came first.
+  case timedOut
+  /// The stream was cancelled by its loop.
+  case cancelled
+  /// The kernel refused: the connection was refused, reset or broken.
+  case failed(SystemError)
+
+  /// Creates the stream's form of a wait's end.
+  @inlinable init(_ error: WaitError) {
+    switch error {
+    case .timedOut: self = .timedOut
+    case .cancelled: self = .cancelled
+    }
+  }
+}
+
+/// A connected stream socket on a loop, closed when its last use ends.
+///
+/// One coroutine reads and one writes at a time. It never leaves its loop.
+@safe
+public final class Stream {
+  /// The kernel's number for the socket.
+  public let descriptor: Int32
+  // Safe: a loop outlives its streams.
+  @usableFromInline unowned(unsafe) let loop: EventLoop
+
+  /// Takes over a connected socket.
+  ///
+  /// With `assumesReady` the first read is tried at once.
+  ///
+  /// - Throws: ``SystemError`` when the loop cannot watch the socket.
+  public init(
+    adopting descriptor: consuming Descriptor,
+    on loop: EventLoop,
+    assumesReady: Bool = false
+  ) throws(SystemError) {
+    try loop.watch(descriptor.number, assumesReady: assumesReady)
+    self.descriptor = descriptor.release()
+    unsafe self.loop = loop
+  }
+
+  deinit {
+    unsafe loop.forget(descriptor)
+    unsafe loop.kernel.close(descriptor)
+  }
+
+  /// Connects to `address`.
+  ///
+  /// - Throws: ``StreamError``.
+  public static func connect(
+    to address: SocketAddress,
+    on loop: EventLoop,
+    by deadline: Deadline
+  ) async throws(StreamError) -> Stream {
+    do {
+      let socket = try Descriptor.stream(for: address)
+      if address.port != nil { try socket.set(.noDelay, to: 1) }
+      let isConnected = try socket.connect(to: address)
+      let stream = try Stream(adopting: socket, on: loop)
+      if !isConnected { try await stream.finishConnecting(by: deadline) }
+      return stream
+    } catch let error as SystemError {
+      throw .failed(error)
+    } catch let error as StreamError {
+      throw error
+    } catch {
+      preconditionFailure("only these two are thrown above")
+    }
+  }
+
+  private func finishConnecting(by deadline: Deadline) async throws(StreamError) {
+    do throws(WaitError) {
+      try await unsafe loop.writable(descriptor, by: deadline)
+    } catch {
+      throw StreamError(error)
+    }
+    do throws(SystemError) {
+      let code = try check(SocketError.take(from: descriptor), .getsockopt)
+      if code != 0 { throw SystemError(.connect, Int32(code)) }
+    } catch {
+      throw .failed(error)
+    }
+  }
+
+  // MARK: State
+
+  /// Whether the other side is known to have closed, or bytes wait that nobody asked for.
+  ///
+  /// A pooled connection of which this is true is of no use.
+  @inlinable public var hasEvent: Bool { unsafe loop.isReadable(descriptor) }
+
+  /// Whether the other side is known to have closed.
+  @inlinable public var isClosed: Bool { unsafe loop.isClosed(descriptor) }
+
+  /// Asks the kernel itself whether the other side has closed or sent something.
+  public func hasEventNow() -> Bool { unsafe loop.kernel.hasInput(descriptor) }
+
+  /// Ends the present or the next wait of this stream with ``StreamError/cancelled``.
+  public func cancel() { unsafe loop.cancelWaits(of: descriptor) }
+
+  // MARK: Reading
+
+  /// Waits until bytes or the end are there, without holding a buffer.
+  ///
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func readable(by deadline: Deadline) async throws(StreamError) {
+    do throws(WaitError) {
+      try await unsafe loop.readable(descriptor, by: deadline)
+    } catch {
+      throw StreamError(error)
+    }
+  }
+
+  /// Waits for bytes, then takes a buffer and reads them; an empty buffer is the end.
+  ///
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func read(_ size: BufferSize, by deadline: Deadline) async throws(StreamError) -> Lent {
+    while true {
+      if unsafe !loop.isReadable(descriptor) { try await readable(by: deadline) }
+      var buffer = unsafe loop.lend(size)
+      if try receive(into: &buffer) != nil { return buffer }
+    }
+  }
+
+  /// Waits for bytes and appends them to `buffer`, which has room.
+  ///
+  /// - Returns: How many were appended; 0 is the end.
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func more(_ buffer: inout Lent, by deadline: Deadline) async throws(StreamError) -> Int {
+    while true {
+      if unsafe !loop.isReadable(descriptor) { try await readable(by: deadline) }
+      if let count = try receive(into: &buffer) { return count }
+    }
+  }
+
+  /// One `recv(2)`: how many bytes came, nil if there were none yet.
+  @usableFromInline
+  func receive(into buffer: inout Lent) throws(StreamError) -> Int? {
+    precondition(buffer.freeCount > 0, "a read into a full buffer")
+    let free = buffer.freeCount
+    // Safe: the free part is ours until `didFill`.
+    let result = unsafe loop.kernel.receive(descriptor, into: buffer.freeStorage)
+    if result >= 0 {
+      // A short read emptied the socket: the next read waits for an event, unless it is closed.
+      if result < free { unsafe loop.clearReadable(descriptor) }
+      buffer.didFill(result)
+      return result
+    }
+    unsafe loop.clearReadiness(descriptor)
+    let error = SystemError(.recv, Int32(-result))
+    if error.wouldBlock { return nil }
+    throw .failed(error)
+  }
+
+  // MARK: Writing
+
+  /// Writes the bytes of `buffer` from `offset` on, all of them.
+  ///
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func write(
+    _ buffer: borrowing Lent,
+    from offset: Int = 0,
+    by deadline: Deadline
+  ) async throws(StreamError) {
+    var sent = offset
+    while sent < buffer.count {
+      // Safe: the buffer is borrowed until this returns.
+      sent &+= try result(
+        unsafe loop.kernel.send(descriptor, rest(buffer.storage, sent), more: false)
+      )
+      if sent < buffer.count { try await writable(by: deadline) }
+    }
+  }
+
+  /// Writes a part of `buffer`, all of it.
+  ///
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func write(
+    _ buffer: borrowing Lent,
+    _ range: Range<Int>,
+    by deadline: Deadline
+  ) async throws(StreamError) {
+    precondition(range.upperBound <= buffer.count, "a range beyond the buffer")
+    var sent = range.lowerBound
+    while sent < range.upperBound {
+      // Safe: the buffer is borrowed until this returns; the range lies in it.
+      let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer.storage[sent..<range.upperBound])
+      sent &+= try result(unsafe loop.kernel.send(descriptor, bytes, more: false))
+      if sent < range.upperBound { try await writable(by: deadline) }
+    }
+  }
+
+  /// Writes all of `head`, a part of `body` and a constant `tail` with as few calls as possible.
+  ///
+  /// - Throws: ``StreamError``.
+  public func write(
+    _ head: borrowing Lent,
+    _ body: borrowing Lent,
+    _ range: Range<Int>,
+    tail: StaticString = "",
+    by deadline: Deadline
+  ) async throws(StreamError) {
+    precondition(range.upperBound <= body.count, "a range beyond the buffer")
+    let tailCount = tail.utf8CodeUnitCount
+    let total = head.count + range.count + tailCount
+    var sent = 0
+    while sent < total {
+      let inBody = max(0, sent - head.count)
+      let inTail = max(0, sent - head.count - range.count)
+      // Safe: both buffers are borrowed until this returns, and a literal lives for ever.
+      let count = unsafe loop.kernel.send(
+        descriptor,
+        rest(head.storage, min(sent, head.count)),
+        UnsafeRawBufferPointer(
+          rebasing: body.storage[
+            min(range.lowerBound + inBody, range.upperBound)..<range.upperBound
+          ]
+        ),
+        rest(UnsafeRawBufferPointer(start: tail.utf8Start, count: tailCount), inTail)
+      )
+      sent += try result(count)
+      if sent < total { try await writable(by: deadline) }
+    }
+  }
+
+  /// Writes the bytes of an array, all of them.
+  ///
+  /// - Throws: ``StreamError``.
+  public func write(_ bytes: [UInt8], by deadline: Deadline) async throws(StreamError) {
+    var sent = 0
+    while sent < bytes.count {
+      // Safe: the kernel only reads during the call.
+      let count = unsafe bytes.withUnsafeBytes { storage in
+        unsafe loop.kernel.send(descriptor, rest(storage, sent), more: false)
+      }
+      sent += try result(count)
+      if sent < bytes.count { try await writable(by: deadline) }
+    }
+  }
+
+  /// Sends `count` bytes of an open file from `offset` on, without copying them through here.
+  ///
+  /// - Returns: How many were sent: fewer only if the file is shorter than that.
+  /// - Throws: ``StreamError``. System call: `sendfile(2)`.
+  public func sendFile(
+    _ file: borrowing Descriptor,
+    from offset: Int64,
+    count: Int,
+    by deadline: Deadline
+  ) async throws(StreamError) -> Int {
+    var sent = 0
+    while sent < count {
+      let result = unsafe loop.kernel.sendFile(
+        descriptor,
+        from: file.number,
+        at: offset + Int64(sent),
+        count: count - sent
+      )
+      if result == 0 { return sent }
+      if result > 0 {
+        sent += result
+        continue
+      }
+      let error = SystemError(.sendfile, Int32(-result))
+      guard error.wouldBlock else { throw .failed(error) }
+      try await writable(by: deadline)
+    }
+    return sent
+  }
+
+  /// What a send took; nothing if the socket is full for now.
+  @usableFromInline
+  func result(_ count: Int) throws(StreamError) -> Int {
+    if count >= 0 { return count }
+    let error = SystemError(.send, Int32(-count))
+    if error.wouldBlock { return 0 }
+    throw .failed(error)
+  }
+
+  @usableFromInline
+  func writable(by deadline: Deadline) async throws(StreamError) {
+    do throws(WaitError) {
+      try await unsafe loop.writable(descriptor, by: deadline)
+    } catch {
+      throw StreamError(error)
+    }
+  }
+
+  /// What is left of `bytes` from `offset` on.
+  @usableFromInline @inline(__always)
+  func rest(_ bytes: UnsafeRawBufferPointer, _ offset: Int) -> UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(rebasing: bytes[offset...])
+  }
+
+  // MARK: Closing
+
+  /// Says that nothing more will be written; the other side reads the end, and may still write.
+  ///
+  /// System call: `shutdown(2)`.
+  public func shutdownWrite() { SocketError.shutdownWrite(descriptor) }
+
+  /// Makes the close that follows discard what is unsent and reset the connection.
+  public func abort() { SocketError.discardOnClose(descriptor) }
+
+  /// Sets an option of the socket.
+  ///
+  /// - Throws: ``SystemError`` when the socket does not know it.
+  public func set(_ option: SocketOption, to value: Int32) throws(SystemError) {
+    try SocketError.set(option, of: descriptor, to: value)
+  }
+}
