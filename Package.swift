@@ -90,6 +90,21 @@ var targets: [Target] = []
   targets.append(.target(name: name, path: "Sources/\(layer.rawValue)/\(name)"))
 }
 
+/// Declares a test target that belongs to no module.
+@MainActor func tests(_ name: String, _ uses: [String] = []) {
+  targets.append(
+    .testTarget(
+      name: name,
+      dependencies: uses.map { .byName(name: $0) },
+      path: "Tests/\(name)",
+      swiftSettings: strict
+    )
+  )
+}
+
+// The repository as a whole
+tests("TidyTests")
+
 // Base
 module("MartletBytes", .base)
 
