@@ -9,12 +9,13 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= /usr/bin/python3
 
 # The optimised build. Whole-module is SwiftPM's default here; exclusivity is proven or checked by
-# every debug build; bounds checks always stay (never -Ounchecked). See docs/decisions/0002.
+# every debug build; bounds checks always stay (never -Ounchecked).
 RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked \
   -Xswiftc -cross-module-optimization --static-swift-stdlib
 MARTLET := .build/release/martlet
 
-SOURCES := $(wildcard Package.swift Sources Tests Fuzz/Package.swift Fuzz/Sources Snippets)
+SOURCES := $(wildcard Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
+  Benchmarks/generator)
 SECONDS ?= 60
 
 .PHONY: help setup run build release check format test sanitize fuzz corpus bench instructions \

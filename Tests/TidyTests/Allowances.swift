@@ -1,4 +1,130 @@
 /// Every file that may break a rule, with the reason.
 ///
-/// One line each, sorted by rule and path. A test fails when an entry is no longer needed.
-let allowances: [Allowance] = []
+/// Sorted by rule and path. A test fails when an entry is no longer needed.
+let allowances: [Allowance] = [
+  Allowance(
+    .unsafe,
+    "Sources/Base/MartletBytes/ByteSearch.swift",
+    "loads sixteen bytes at once; the load is bounds-checked, only its type is unsafe"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/BlockingPool.swift",
+    "hands eight bytes of a local number to the kernel"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/EventLoop+Waiting.swift",
+    "refers to its loop without counting; a loop outlives its waits"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/EventLoop.swift",
+    "keeps slots and buffers in memory of its own, which only its thread touches"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/Lent.swift",
+    "hands out memory that the loop owns, for as long as the buffer lives"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/LoopThread.swift",
+    "passes a closure through pthread_create(3)"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/Parking.swift",
+    "stores jobs as pointers; the whole mechanism and its invariants stand here"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/SlotTable.swift",
+    "maps the table of slots, which is never moved and never resized"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Descriptor.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Kernel.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Socket.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/SocketAddress.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/SystemError.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .safeComment,
+    "Sources/Runtime/MartletLoop/EventLoop+Waiting.swift",
+    "every member rests on one invariant: a loop outlives what it lends, on one thread"
+  ),
+  Allowance(
+    .safeComment,
+    "Sources/Runtime/MartletLoop/EventLoop.swift",
+    "every member rests on one invariant: a loop outlives what it lends, on one thread"
+  ),
+  Allowance(
+    .safeComment,
+    "Sources/Runtime/MartletLoop/Lent.swift",
+    "every member rests on one invariant: a loop outlives what it lends, on one thread"
+  ),
+  Allowance(
+    .safeComment,
+    "Sources/Runtime/MartletLoop/LoopThread.swift",
+    "every member rests on one invariant: a loop outlives what it lends, on one thread"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/Runtime/MartletLoop/EventLoop.swift",
+    "an executor; its state belongs to its thread, the rest is behind a lock"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/Runtime/MartletLoop/Parking.swift",
+    "an executor that only its loop's thread uses"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/System/MartletSystem/Kernel.swift",
+    "an open class without state, which tests inherit from"
+  ),
+  Allowance(
+    .nonisolatedUnsafe,
+    "Sources/Runtime/MartletLoop/Parking.swift",
+    "the start-up probe looks at a counter of its own thread"
+  ),
+  Allowance(
+    .optionalTry,
+    "Sources/Runtime/MartletLoop/EventLoop+Waiting.swift",
+    "a wait that nothing but its own token ends has no error to tell"
+  ),
+  Allowance(
+    .optionalTry,
+    "Sources/Runtime/MartletLoop/Parking.swift",
+    "the start-up probe gives its verdict by what happened, not by an error"
+  ),
+  Allowance(
+    .task,
+    "Sources/Runtime/MartletLoop/EventLoop+Waiting.swift",
+    "the one place that starts a connection's coroutine"
+  ),
+  Allowance(
+    .task,
+    "Sources/Runtime/MartletLoop/Parking.swift",
+    "the start-up probe, which ends before the first loop starts"
+  ),
+]

@@ -44,18 +44,16 @@ struct CheckTests {
     #expect(lines(rule, source, text) == [])
   }
 
-  @Test("asks for the reason of unsafe code, which covers one statement")
+  @Test("asks for the reason of unsafe code: in its function, or just above")
   func safeComment() {
-    let text = """
-      // Safe: the buffer is ours.
-      let a = unsafe p[0]
-      let b = unsafe p[1]
-
-      let c = unsafe p[2]
-      """
-    #expect(lines(.safeComment, source, text) == [5])
-    let far = "// Safe: x.\n" + String(repeating: "a()\n", count: 12) + "let b = unsafe p[0]"
-    #expect(lines(.safeComment, source, far) == [14])
+    let uses = String(repeating: "b()\n", count: 12)
+    let bare = "let c = unsafe p[0]\n"
+    #expect(lines(.safeComment, source, "// Safe: x.\n" + bare) == [])
+    #expect(lines(.safeComment, source, "// Safe: x.\n" + uses + bare) == [14])
+    #expect(lines(.safeComment, source, "func a() {\n// Safe: x.\n" + uses + bare + "}") == [])
+    #expect(lines(.safeComment, source, "func a() {\n" + bare + "// Safe: x.\n}") == [2])
+    #expect(lines(.safeComment, source, "import A\n\n// Invariant: x.\n" + uses + bare) == [])
+    #expect(lines(.safeComment, source, uses + "// Invariant: x.\n" + bare) == [14])
   }
 
   @Test("counts the lines of a file, and the limit itself is allowed")
@@ -170,8 +168,8 @@ struct SwiftSourceTests {
       ("a /* b /* c */ d */ e", "a                   e"),
       (#"a("b\"c") // d"#, #"a("    ")     "#),
       (##"a(#"b"c"#)"##, ##"a( "   " )"##),
-      (#""a\(b("c"))d" e"#, #""   b(" ") " e"#),
-      ("\"\"\"\n a \"b\" // c\n\"\"\" d", "\"\"\"\n            \n\"\"\" d"),
+      (#""a\(b("c"))d" e"#, #""   b(" ")  " e"#),
+      ("\"\"\"\n a \"b\" // c\n\"\"\" d", "\"\"\"\n           \n\"\"\" d"),
       ("\"a\nb", "\" \nb"),
     ]
   )
@@ -214,9 +212,9 @@ struct LayerCheckTests {
 
   @Test("finds an import that the table lacks")
   func layer() {
-    let text = "import Synchronization\npublic import X\nimport Z\n@_exported import struct W.V\n"
+    let text = "import Synchronization\npublic import X\nimport Z\nimport struct X.V\n"
     #expect(findings(.layer, ["Sources/Edge/Y/Y.swift": text]) == ["Sources/Edge/Y/Y.swift:3"])
-    let other = "internal import W"
+    let other = "@_exported import struct W.V"
     #expect(findings(.layer, ["Sources/Edge/Y/Y.swift": other]) == ["Sources/Edge/Y/Y.swift:1"])
   }
 

@@ -58,13 +58,19 @@ private func quoted(_ text: String) -> [String] {
     .filter { $0.offset % 2 == 1 }.map { String($0.element) }
 }
 
+private let importKinds: Set<Substring> = [
+  "struct", "class", "enum", "protocol", "func", "var", "let", "typealias",
+]
+
 /// The modules that a source file imports, with their lines.
 func imports(of source: SwiftSource) -> [(module: String, line: Int)] {
   source.code.enumerated().compactMap { index, line in
     guard line.contains("import") else { return nil }
     let words = SwiftSource.words(of: line)
-    guard let at = words.firstIndex(of: "import"), at + 1 < words.count, at <= 2 else { return nil }
-    return (String(words[at + 1]), index + 1)
+    guard let at = words.firstIndex(of: "import"), at <= 2,
+      let name = words[(at + 1)...].first(where: { !importKinds.contains($0) })
+    else { return nil }
+    return (String(name), index + 1)
   }
 }
 
