@@ -52,6 +52,9 @@ struct CheckTests {
     #expect(lines(.safeComment, source, "// Safe: x.\n" + uses + bare) == [14])
     #expect(lines(.safeComment, source, "func a() {\n// Safe: x.\n" + uses + bare + "}") == [])
     #expect(lines(.safeComment, source, "func a() {\n" + bare + "// Safe: x.\n}") == [2])
+    let field = "// Safe: x.\nunowned(unsafe) let p: P\n"
+    #expect(lines(.safeComment, source, field + uses + "unsafe p.b(); unsafe self.p.c()") == [])
+    #expect(lines(.safeComment, source, field + uses + "unsafe p.b(); unsafe q.c()") == [15])
     #expect(lines(.safeComment, source, "import A\n\n// Invariant: x.\n" + uses + bare) == [])
     #expect(lines(.safeComment, source, uses + "// Invariant: x.\n" + bare) == [14])
   }
@@ -268,6 +271,7 @@ struct DocumentCheckTests {
     arguments: [
       "[b](b.md)", "[b](./b.md#one-two-three)", "[r](../README.md)", "[d](../docs)",
       "[w](https://example.com/x.md)", "`Y/Pool+Draining.swift`", "`docs/b.md`", "`/etc/a.conf`",
+      "`a.conf`",
       "`.swift`", "[own](#top)\n## Top", "```\n`c.swift` [c](c.md)\n```",
     ]
   )
@@ -279,6 +283,7 @@ struct DocumentCheckTests {
     "finds those that lead nowhere",
     arguments: [
       "[c](c.md)", "[b](b.md#three)", "[r](README.md)", "`Pool.swift`", "`Draining.swift`",
+      "`Examples/a.conf`",
       "[own](#top)",
     ]
   )

@@ -51,6 +51,8 @@ private func isFileName(_ span: String) -> Bool {
   guard let ending = endings.first(where: span.hasSuffix), span.count > ending.count else {
     return false
   }
+  // A configuration without a folder is one of the reader's own.
+  if ending == ".conf" && !span.contains("/") { return false }
   return !span.hasPrefix("/")
     && span.allSatisfy { $0.isASCII && ($0.isLetter || $0.isNumber || "_-./+".contains($0)) }
 }

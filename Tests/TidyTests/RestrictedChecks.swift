@@ -1,3 +1,5 @@
+import Foundation
+
 /// What may stand only in files that ``allowances`` lists.
 private struct Restriction {
   var phrases: [String]
@@ -90,12 +92,14 @@ func restrictedFindings(of rule: Rule, in repository: Repository) -> [Finding] {
 /// Lines of `unsafe` that no `// Safe:` comment covers.
 ///
 /// A comment covers what follows it in its function, and anywhere the 12 lines below it, so that one
-/// reason may serve a few short members. A file whose opening comment states its invariant is covered
-/// as a whole.
+/// reason may serve a few short members. The comment of an `unowned(unsafe)` property covers each use of
+/// the property, and the opening comment of a file that states its invariant covers the file.
 func safeCommentFindings(in repository: Repository) -> [Finding] {
   repository.sources(under: ["Sources/"]).filter { !opensWithInvariant($0) }.flatMap { source in
     let bodies = functions(in: source).map(\.lines)
+    let references = explainedReferences(in: source)
     return source.lines(with: "unsafe").filter { line in
+      if uses(source.code[line - 1], only: references) { return false }
       let start = bodies.filter { $0.contains(line) }.map(\.lowerBound).min() ?? line
       return !source.lines[max(0, min(start - 1, line - 13))..<line].contains {
         $0.contains("// Safe:")
@@ -116,4 +120,26 @@ private func opensWithInvariant(_ source: SwiftSource) -> Bool {
   source.lines.prefix { line in
     line.isEmpty || line.hasPrefix("//") || line.contains("import ")
   }.contains { $0.hasPrefix("// Invariant") || $0.contains(" Invariant: ") }
+}
+
+/// The names of `unowned(unsafe)` properties that have their reason just above.
+private func explainedReferences(in source: SwiftSource) -> Set<Substring> {
+  let mark = "unowned(unsafe) "
+  return Set(
+    source.code.indices.compactMap { index in
+      guard let place = source.code[index].firstRange(of: mark), index > 0,
+        source.lines[max(0, index - 3)..<index].contains(where: { $0.contains("// Safe:") })
+      else { return nil }
+      return SwiftSource.words(of: String(source.code[index][place.upperBound...])).dropFirst()
+        .first
+    }
+  )
+}
+
+/// Whether each `unsafe` of a line of code goes with one of the names.
+private func uses(_ line: String, only names: Set<Substring>) -> Bool {
+  let words = SwiftSource.words(of: line).filter { $0 != "self" }
+  return words.indices.allSatisfy { index in
+    words[index] != "unsafe" || (index + 1 < words.count && names.contains(words[index + 1]))
+  }
 }
