@@ -95,7 +95,7 @@ let allowances: [Allowance] = [
   Allowance(
     .safeComment,
     "Sources/Runtime/MartletNet/Stream.swift",
-    "closes its own descriptor through the loop's kernel"
+    "slices what is left of bytes that the caller owns; the slice is bounds-checked"
   ),
   Allowance(
     .safeComment,
