@@ -134,8 +134,8 @@ def as_root(command, uid, which=shutil.which):
 def install_script(packages, policy):
     """A script for root that installs without starting services, and leaves no trace of how."""
     command = (
-        "DEBIAN_FRONTEND=noninteractive apt-get install -qy --no-install-recommends"
-        " -o DPkg::Lock::Timeout=120 " + shlex.join(packages)
+        "DEBIAN_FRONTEND=noninteractive apt-get install -qqy --no-install-recommends"
+        " -o DPkg::Lock::Timeout=120 -o Dpkg::Use-Pty=0 " + shlex.join(packages)
     )
     lines = ["set -eu"]
     if not policy.exists():
@@ -146,7 +146,7 @@ def install_script(packages, policy):
             "printf '#!/bin/sh\\nexit 101\\n' > {0}; chmod 755 {0}".format(path),
         ]
     lines.append(
-        "if ! {0}; then echo 'set-up: reading the package lists'; apt-get update -q; {0}; fi"
+        "if ! {0}; then echo 'set-up: reading the package lists'; apt-get update -qq; {0}; fi"
         .format(command)
     )
     services = [service for name in packages for service in SERVICES.get(name, [])]
