@@ -7,6 +7,7 @@ that one run shows everything that is broken.
 import argparse
 import dataclasses
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -34,6 +35,8 @@ def parts(release_flags, only, folders=PYTHON_TESTS, root=pathlib.Path(".")):
         Part("build .build/release/martlet", release, needed=True),
     ]
     if only:
+        find = [PYTHON, "scripts/run_tests.py", "--find", only]
+        plan.append(Part("find tests named " + only, find, needed=True))
         return plan + [Part("tests named " + only, tests + ["--filter", only])]
     plan.append(Part("tests", tests))
     for folder in folders:
@@ -59,6 +62,14 @@ def run(plan, call=subprocess.run, clock=time.monotonic):
     return results
 
 
+def find(only, call=subprocess.run):
+    """Whether a test has the name: `swift test` itself calls it a success to run none."""
+    listing = call(["swift", "test", "list", "--skip-build"], capture_output=True, text=True).stdout
+    names = [line for line in listing.splitlines() if re.search(only, line)]
+    print("{} tests match {}".format(len(names), only))
+    return 0 if names else 1
+
+
 def summary(results):
     """The closing lines."""
     lines = ["", "== summary"]
@@ -72,7 +83,10 @@ def main(arguments):
     parser = argparse.ArgumentParser(description="Builds and runs every test.")
     parser.add_argument("--release-flags", default="-c release", type=shlex.split)
     parser.add_argument("--only", default="")
+    parser.add_argument("--find", default="", help="only tell whether a test has this name")
     options = parser.parse_args(arguments)
+    if options.find:
+        return find(options.find)
     results = run(parts(options.release_flags, options.only))
     print(summary(results), flush=True)
     return 0 if all(how == "passed" for _, how, _ in results) else 1

@@ -185,6 +185,9 @@ struct SwiftSourceTests {
 @Suite("The checks of layers can fail")
 struct LayerCheckTests {
   private let package = """
+    @MainActor func module(_ name: String = "W", _ layer: Layer = .base) {}
+    let package = Package(name: "V", targets: targets)
+    tests("TidyTests")
     headers("CX", .system)
     module("X", .base)
     module("Y", .edge, ["X"])
@@ -204,7 +207,8 @@ struct LayerCheckTests {
 
   @Test("reads the table, on one line or on several")
   func table() {
-    let table = ModuleTable(Repository(["Package.swift": package]))
+    let files = ["Package.swift": package, "Sources/System/CX/x.h": ""]
+    let table = ModuleTable(Repository(files))
     #expect(table.modules.map(\.name) == ["X", "Y", "Z"])
     #expect(table.modules.map(\.uses) == [[], ["X"], ["X", "Y"]])
     #expect(
@@ -242,7 +246,7 @@ struct LayerCheckTests {
   @Test("wants tests that test")
   func tests() {
     let files = [
-      "Tests/Base/XTests/XTests.swift": "@Test func a() {}",
+      "Sources/System/CX/x.h": "", "Tests/Base/XTests/XTests.swift": "@Test func a() {}",
       "Tests/Edge/YTests/YTests.swift": "// @Test",
     ]
     #expect(findings(.moduleTests, files) == ["Sources/Edge/Y:1", "Sources/Edge/Z:1"])

@@ -9,15 +9,18 @@ struct ModuleTable {
     var folder: String { "Sources/\(layer)/\(name)/" }
   }
 
+  /// The modules of Swift.
   var modules: [Module] = []
+  /// The modules of C.
   var headers: Set<String> = []
 
   /// Reads calls of the form `module("Name", .layer, ["Use", …]…)`, on one line or on several.
+  ///
+  /// The name of the call does not matter.
   init(_ repository: Repository) {
     guard let package = repository.file("Package.swift") else { return }
     for (index, line) in package.lines.enumerated() {
-      let call = line.prefix { $0 != "(" }
-      guard ["module", "headers", "library", "program"].contains(call) else { continue }
+      guard line.first?.isLetter == true, line.contains("(") else { continue }
       // A call goes to the end of its line, or to the line that starts with its parenthesis.
       var text = line
       var next = index + 1
@@ -27,9 +30,11 @@ struct ModuleTable {
         text += package.lines[next]
         next += 1
       }
-      if call == "headers" {
-        headers.formUnion(quoted(text).prefix(1))
-      } else if let module = Self.module(text, line: index + 1) {
+      guard let module = Self.module(text, line: index + 1) else { continue }
+      let files = repository.files.filter { $0.path.hasPrefix(module.folder) }
+      if files.contains(where: { $0.path.hasSuffix(".h") }), !files.contains(where: \.isSwift) {
+        headers.insert(module.name)
+      } else {
         modules.append(module)
       }
     }
@@ -38,6 +43,7 @@ struct ModuleTable {
   private static func module(_ call: String, line: Int) -> Module? {
     guard let name = quoted(call).first, let dot = call.firstIndex(of: ".") else { return nil }
     let layer = call[dot...].dropFirst().prefix { $0.isLetter }
+    guard layers.contains(String(layer)) else { return nil }
     var uses: [String] = []
     let arguments = call[dot...].drop { $0 != "," }.dropFirst().drop { $0 == " " }
     if arguments.first == "[" {
@@ -51,6 +57,10 @@ struct ModuleTable {
     )
   }
 }
+
+private let layers: Set<String> = [
+  "base", "system", "runtime", "protocols", "edge", "control", "tools", "product",
+]
 
 /// What stands in quotes, in order.
 private func quoted(_ text: String) -> [String] {

@@ -59,7 +59,14 @@ class PlanTests(unittest.TestCase):
     def test_a_word_runs_the_swift_tests_that_have_it_and_nothing_else(self):
         plan = self.plan("Chunked", ["scripts/tests"])
         self.assertEqual(plan[-1].command[-2:], ["--filter", "Chunked"])
-        self.assertEqual(len(plan), 3)
+        self.assertEqual(len(plan), 4)
+
+    def test_a_word_that_no_test_has_is_a_failure(self):
+        def call(command, **_):
+            return subprocess.CompletedProcess(command, 0, "A.B/c()\nA.B/d(e:)\n", "")
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertEqual(run_tests.find("B/c", call), 0)
+            self.assertEqual(run_tests.find("x", call), 1)
 
     def test_the_builds_are_needed(self):
         self.assertEqual([part.needed for part in self.plan("")], [True, True, False])
