@@ -57,6 +57,26 @@ extension EventLoop {
     try await wait(Int(descriptor) &* 2 &+ 1, until: deadline)
   }
 
+  /// Lets a close of `descriptor`, on which nobody waits, cancel the waits of `other`.
+  ///
+  /// This is how a client that leaves ends the wait for its upstream; nil takes the link away.
+  @inlinable
+  public func linkClose(of descriptor: Int32, to other: Int32?) {
+    slots[Int(descriptor) &* 2].partner = other ?? -1
+  }
+
+  /// Ends a wait for `descriptor` to be read, if a coroutine waits for that now.
+  public func cancelPresentRead(of descriptor: Int32) {
+    let slot = Int(descriptor) * 2
+    if slots[slot].waiter != 0 { wake(slot, .cancellation) }
+  }
+
+  /// Ends a wait for `descriptor` to be written, if a coroutine waits for that now.
+  public func cancelPresentWrite(of descriptor: Int32) {
+    let slot = Int(descriptor) * 2 + 1
+    if slots[slot].waiter != 0 { wake(slot, .cancellation) }
+  }
+
   /// Ends the waits of a descriptor's coroutine, the present or else the next one, with
   /// ``WaitError/cancelled``.
   ///
@@ -99,24 +119,6 @@ extension EventLoop {
   }
 
   private func foreignWakeLater(_ token: WakeToken) { wake(token) }
-
-  // MARK: Tasks
-
-  /// Starts a coroutine of the actor whose executor this loop is.
-  ///
-  /// The closure must use the actor (`self`): only then does it run there. A wait traps otherwise.
-  ///
-  /// In the continuation mode the task prefers the loop as its executor, so that a resumed
-  /// continuation comes straight back.
-  @discardableResult
-  public func start(
-    @_inheritActorContext _ body: sending @escaping @isolated(any) () async -> Void
-  ) -> Task<Void, Never> {
-    switch mode {
-    case .parking: Task(operation: body)
-    case .continuation: Task(executorPreference: self, operation: body)
-    }
-  }
 }
 
 /// A place where one coroutine of a loop waits until another, or another thread, signals it.

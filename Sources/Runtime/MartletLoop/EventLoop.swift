@@ -29,6 +29,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   @usableFromInline var wheel: TimerWheel
   var parkingSlot = 0
   let parker = Parker()
+  /// The actor of the loop itself, for coroutines that belong to no other.
+  let home: LoopHome
   private let queue: Int32
   private let wakeDescriptor: Int32
   private let events: UnsafeMutableBufferPointer<martlet_event>
@@ -79,12 +81,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     slots = try SlotTable(descriptorLimit: self.descriptorLimit)
     let queue = Descriptor(adopting: Int32(try check(martlet_epoll_create(), .epollCreate)))
     let wake = Descriptor(adopting: Int32(try check(martlet_eventfd(), .eventfd)))
+    home = LoopHome()
     now = kernel.monotonicNanoseconds()
     wheel = TimerWheel(tick: UInt32(truncatingIfNeeded: now >> Self.tickShift))
     unsafe events = .allocate(capacity: Self.eventCount)
     self.queue = queue.release()
     wakeDescriptor = wake.release()
     unsafe parker.executor.loop = self
+    unsafe home.executor.loop = self
     _ = martlet_epoll_add(
       self.queue,
       wakeDescriptor,
@@ -266,6 +270,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       let closed = happened & martlet_event_closed != 0
       if happened & ~martlet_event_writable != 0 {
         slots[read].readiness.formUnion(closed ? [.ready, .closed] : .ready)
+        if closed, slots[read].waiter == 0, slots[read].partner >= 0 {
+          cancelWaits(of: slots[read].partner)
+        }
         resume(read)
       }
       // The coroutine that just ran may have closed the descriptor.

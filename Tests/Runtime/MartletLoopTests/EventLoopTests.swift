@@ -21,22 +21,32 @@ actor TestWorker {
 
   /// Starts sleepers for 0 to 199 ms, and returns their times in the order in which they woke.
   func sleepers(count: Int) async throws -> [Int] {
-    let done = try #require(Signal(on: loop))
-    var order: [Int] = []
-    for index in 0..<count {
-      loop.start {
-        let milliseconds = (index * 7919) % 200
-        try? await self.loop.sleep(for: .milliseconds(milliseconds))
-        self.woke.append(milliseconds)
-        if self.woke.count == count { done.set() }
-      }
-    }
-    try await done.wait()
-    swap(&order, &woke)
-    return order
+    let sleepers = Sleepers(count: count, done: try #require(Signal(on: loop)), loop: loop)
+    for index in 0..<count { sleepers.start(milliseconds: (index * 7919) % 200) }
+    try await sleepers.done.wait()
+    return sleepers.woke
   }
 
-  private var woke: [Int] = []
+  private final class Sleepers {
+    let count: Int
+    let done: Signal
+    let loop: EventLoop
+    var woke: [Int] = []
+
+    init(count: Int, done: Signal, loop: EventLoop) {
+      self.count = count
+      self.done = done
+      self.loop = loop
+    }
+
+    func start(milliseconds: Int) {
+      loop.spawn { [self] in
+        try? await loop.sleep(for: .milliseconds(milliseconds))
+        woke.append(milliseconds)
+        if woke.count == count { done.set() }
+      }
+    }
+  }
 
   deinit { loop.stop() }
 }

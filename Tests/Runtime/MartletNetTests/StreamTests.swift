@@ -18,7 +18,7 @@ actor Peers {
 
   private func echo(_ accepted: consuming Accepted) {
     guard let stream = try? Stream(adopting: accepted.descriptor, on: loop) else { return }
-    loop.start { await self.echo(stream) }
+    loop.spawn { await self.echo(stream) }
   }
 
   private func echo(_ stream: Stream) async {
@@ -37,7 +37,7 @@ actor Peers {
     let listener = try Listener(adopting: try Listener.bind(address), on: loop)
     let client = try await Stream.connect(to: listener.address, on: loop, by: soon)
     echo(try await listener.accept(by: soon))
-    loop.start { await self.send(bytes, and: client) }
+    loop.spawn { await self.send(bytes, and: client) }
     var received: [UInt8] = []
     while true {
       let part = try await client.read(.body, by: soon)

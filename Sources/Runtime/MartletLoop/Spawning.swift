@@ -1,0 +1,63 @@
+// How coroutines start on a loop.
+//
+// Invariant: a body given to `spawn` is made on the loop's thread (checked) and runs on the loop's
+// executor and nowhere else, so what it captures never meets another thread.
+
+// @unchecked: see the invariant above.
+/// A body on its way from one coroutine of a loop to another.
+private final class LocalBody: @unchecked Sendable {
+  let run: () async -> Void
+  init(_ run: @escaping () async -> Void) { self.run = run }
+}
+
+/// The actor of a loop, for coroutines that belong to no actor of their own.
+actor LoopHome {
+  // @unchecked: written once, before the loop is used.
+  /// Points to the loop, which does not exist yet when its home is made.
+  final class Executor: @unchecked Sendable {
+    // Safe: the loop owns its home and outlives it.
+    unowned(unsafe) var loop: EventLoop?
+  }
+
+  nonisolated let executor = Executor()
+  nonisolated var unownedExecutor: UnownedSerialExecutor {
+    guard let loop = unsafe executor.loop else { preconditionFailure("a home without its loop") }
+    return unsafe loop.asUnownedSerialExecutor()
+  }
+
+  fileprivate func run(_ body: @Sendable () async -> Void) async { await body() }
+}
+
+extension EventLoop {
+  /// Starts a coroutine on this loop, from this loop: it runs when the present one waits.
+  ///
+  /// The body may capture what belongs to the loop. In the continuation mode its task prefers the
+  /// loop as its executor, so that a resumed continuation comes straight back.
+  public func spawn(_ body: @escaping () async -> Void) {
+    precondition(isCurrent, "a coroutine is spawned on a loop from another thread")
+    let local = LocalBody(body)
+    home.assumeIsolated { home in
+      switch mode {
+      case .parking:
+        _ = Task {
+          _ = home
+          await local.run()
+        }
+      case .continuation:
+        _ = Task(executorPreference: self) {
+          _ = home
+          await local.run()
+        }
+      }
+    }
+  }
+
+  /// Runs a body on this loop, from any thread, and waits for its end.
+  public func perform(_ body: @escaping @Sendable () async -> Void) async {
+    switch mode {
+    case .parking: await home.run(body)
+    case .continuation:
+      await Task(executorPreference: self) { await self.home.run(body) }.value
+    }
+  }
+}
