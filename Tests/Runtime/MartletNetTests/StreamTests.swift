@@ -18,10 +18,10 @@ actor Peers {
 
   private func echo(_ accepted: consuming Accepted) {
     guard let stream = try? Stream(adopting: accepted.descriptor, on: loop) else { return }
-    loop.spawn { await self.echo(stream) }
+    loop.spawn { await Self.echo(stream) }
   }
 
-  private func echo(_ stream: Stream) async {
+  private static func echo(_ stream: Stream) async {
     do throws(StreamError) {
       while true {
         let bytes = try await stream.read(.head, by: .never)
@@ -37,7 +37,7 @@ actor Peers {
     let listener = try Listener(adopting: try Listener.bind(address), on: loop)
     let client = try await Stream.connect(to: listener.address, on: loop, by: soon)
     echo(try await listener.accept(by: soon))
-    loop.spawn { await self.send(bytes, and: client) }
+    loop.spawn { await Self.send(bytes, to: client) }
     var received: [UInt8] = []
     while true {
       let part = try await client.read(.body, by: soon)
@@ -46,7 +46,7 @@ actor Peers {
     }
   }
 
-  private func send(_ bytes: [UInt8], and client: Stream) async {
+  private static func send(_ bytes: [UInt8], to client: Stream) async {
     try? await client.write(bytes, by: .never)
     client.shutdownWrite()
   }
