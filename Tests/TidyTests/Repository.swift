@@ -55,14 +55,14 @@ struct Repository: Sendable {
     var files: [File] = []
     for case let path as String in walk {
       let name = path.split(separator: "/").last ?? ""
-      if name == ".git" || name == "__pycache__" || name.hasPrefix(".build") {
-        walk.skipDescendants()
-        continue
-      }
       var isFolder: ObjCBool = false
       // Safe: Foundation writes one flag through the pointer, during the call.
       let exists = unsafe manager.fileExists(atPath: folder + "/" + path, isDirectory: &isFolder)
-      guard exists, !isFolder.boolValue, !name.hasSuffix(".pyc") else { continue }
+      if isFolder.boolValue && (name == "__pycache__" || name.hasPrefix(".") && name != ".ci") {
+        // Built, or some tool's own.
+        walk.skipDescendants()
+      }
+      guard exists, !isFolder.boolValue else { continue }
       let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/" + path))
       files.append(File(path: path, bytes: Array(data)))
     }
