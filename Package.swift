@@ -39,11 +39,14 @@ let strict: [SwiftSetting] = [
   .enableExperimentalFeature("Lifetimes"),
 ]
 
+/// The libraries of others, with the package that each comes from.
+let libraries = ["ArgumentParser": "swift-argument-parser"]
+
 var layers: [String: Layer] = [:]
 var targets: [Target] = []
 
 @MainActor func check(_ name: String, _ layer: Layer, _ uses: [String]) -> [Target.Dependency] {
-  for use in uses {
+  for use in uses where libraries[use] == nil {
     guard let other = layers[use] else {
       fatalError("\(name) uses \(use), which is not declared above it")
     }
@@ -53,7 +56,9 @@ var targets: [Target] = []
     )
   }
   layers[name] = layer
-  return uses.map { .byName(name: $0) }
+  return uses.map { use in
+    libraries[use].map { .product(name: use, package: $0) } ?? .byName(name: use)
+  }
 }
 
 /// Declares a module of a layer, with what it uses, and its test target where it has one.
@@ -82,6 +87,31 @@ var targets: [Target] = []
       )
     )
   }
+}
+
+/// Declares a program of a layer, with what it uses, and the test target that starts it.
+@MainActor func executable(
+  _ name: String,
+  _ layer: Layer,
+  _ uses: [String] = [],
+  testedWith: [String] = []
+) {
+  targets.append(
+    .executableTarget(
+      name: name,
+      dependencies: check(name, layer, uses),
+      path: "Sources/\(layer.rawValue)/\(name)",
+      swiftSettings: strict
+    )
+  )
+  targets.append(
+    .testTarget(
+      name: "\(name)Tests",
+      dependencies: ([name] + testedWith).map { .byName(name: $0) },
+      path: "Tests/\(layer.rawValue)/\(name)Tests",
+      swiftSettings: strict
+    )
+  )
 }
 
 /// Declares a module of C headers.
@@ -116,9 +146,14 @@ module("MartletSystem", .system, ["CLinux", "MartletBytes"])
 module("MartletLoop", .runtime, ["CLinux", "MartletSystem"])
 module("MartletNet", .runtime, ["CLinux", "MartletBytes", "MartletSystem", "MartletLoop"])
 
+// Product
+executable("martlet", .product, ["ArgumentParser", "CLinux", "MartletSystem"])
+
 let package = Package(
   name: "martlet",
-  products: [],
-  dependencies: [],
+  products: [.executable(name: "martlet", targets: ["martlet"])],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
+  ],
   targets: targets
 )
