@@ -146,12 +146,19 @@ module("MartletSystem", .system, ["CLinux", "MartletBytes"])
 module("MartletLoop", .runtime, ["CLinux", "MartletSystem"])
 module("MartletNet", .runtime, ["CLinux", "MartletBytes", "MartletSystem", "MartletLoop"])
 
+// Protocols
+module("HTTPMessage", .protocols, ["MartletBytes"])
+module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"])
+
 // Product
 executable("martlet", .product, ["ArgumentParser", "CLinux", "MartletSystem"])
 
 let package = Package(
   name: "martlet",
-  products: [.executable(name: "martlet", targets: ["martlet"])],
+  products: [
+    .executable(name: "martlet", targets: ["martlet"]),
+    .library(name: "MartletHTTP", targets: ["MartletBytes", "HTTPMessage", "HTTP1"]),
+  ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")
   ],

@@ -1,0 +1,269 @@
+import HTTPMessage
+import MartletBytes
+
+extension FieldLine {
+  /// Reads the line that lies in `start..<end`, which holds no control byte but tabs.
+  @inline(__always)
+  init(
+    _ bytes: Span<UInt8>,
+    from start: Int,
+    to end: Int,
+    isFirst: Bool,
+    nameBytes: Int
+  ) throws(MessageError) {
+    guard let colon = ByteSearch.firstIndex(of: 0x3A, in: bytes, from: start, to: end) else {
+      let isFolded = start < end && HTTPGrammar.isWhitespace(bytes[start])
+      throw MessageError(
+        isFolded ? (isFirst ? .whitespaceBeforeFields : .foldedLine) : .missingColon
+      )
+    }
+    let name = FieldName(in: bytes, at: start, count: colon &- start)
+    if name == .other {
+      try Self.check(name: start..<colon, in: bytes, isFirst: isFirst, nameBytes: nameBytes)
+    }
+    var valueStart = colon &+ 1
+    while valueStart < end, HTTPGrammar.isWhitespace(bytes[valueStart]) { valueStart &+= 1 }
+    var valueEnd = end
+    while valueEnd > valueStart, HTTPGrammar.isWhitespace(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
+    self.init(
+      name: name,
+      nameRange: ByteRange(start..<colon),
+      valueRange: ByteRange(valueStart..<valueEnd),
+      lineEnd: UInt16(end &+ 2),
+      isHopByHop: false
+    )
+  }
+
+  @inline(never)
+  private static func check(
+    name: Range<Int>,
+    in bytes: Span<UInt8>,
+    isFirst: Bool,
+    nameBytes: Int
+  ) throws(MessageError) {
+    guard !name.isEmpty else { throw MessageError(.emptyFieldName) }
+    if HTTPGrammar.isWhitespace(bytes[name.lowerBound]) {
+      throw MessageError(isFirst ? .whitespaceBeforeFields : .foldedLine)
+    }
+    guard name.count <= nameBytes else { throw MessageError(.fieldNameTooLong) }
+    if HTTPGrammar.isToken(bytes.extracting(name)) { return }
+    let last = bytes[name.upperBound - 1]
+    throw MessageError(HTTPGrammar.isWhitespace(last) ? .spaceBeforeColon : .malformedFieldName)
+  }
+}
+
+/// What the fields of a head say about framing, host and connection, gathered line by line.
+struct FieldSection: Sendable {
+  /// What was seen; the rest is told by the values below.
+  struct Seen: OptionSet {
+    let rawValue: UInt8
+    static let contentLength = Seen(rawValue: 1)
+    static let transferEncoding = Seen(rawValue: 2)
+    static let host = Seen(rawValue: 4)
+    static let upgrade = Seen(rawValue: 8)
+    static let expectation = Seen(rawValue: 16)
+    static let trailers = Seen(rawValue: 32)
+    static let ofResponse = Seen(rawValue: 64)
+  }
+
+  private(set) var seen: Seen
+  private(set) var contentLength: UInt64 = 0
+  private(set) var host = ByteRange()
+  private(set) var options: ConnectionOptions = []
+  private var optionCount = 0
+
+  /// Starts before the first line.
+  init(ofResponse: Bool) { seen = ofResponse ? .ofResponse : [] }
+
+  /// Reads the line in `start..<end` and adds it to `fields`.
+  @inline(__always)
+  mutating func add(
+    _ bytes: Span<UInt8>,
+    from start: Int,
+    to end: Int,
+    into fields: inout [FieldLine],
+    limits: HeadLimits
+  ) throws(MessageError) {
+    guard fields.count < limits.fieldCount else { throw MessageError(.tooManyFields) }
+    var line = try FieldLine(
+      bytes,
+      from: start,
+      to: end,
+      isFirst: fields.isEmpty,
+      nameBytes: limits.fieldNameBytes
+    )
+    // The names that mean something here are the first ones of the enum.
+    if line.name.rawValue <= FieldName.te.rawValue, line.name != .other {
+      line.isHopByHop = line.name.isHopByHop
+      try note(line, in: bytes, limits: limits)
+    } else if line.name == .http2Settings {
+      line.isHopByHop = true
+    }
+    fields.append(line)
+  }
+
+  @inline(never)
+  private mutating func note(
+    _ line: FieldLine,
+    in bytes: Span<UInt8>,
+    limits: HeadLimits
+  ) throws(MessageError) {
+    let value = line.valueRange.range
+    switch line.name {
+    case .host:
+      guard !seen.contains(.ofResponse) else { return }
+      guard !seen.contains(.host) else { throw MessageError(.repeatedHost) }
+      seen.insert(.host)
+      host = line.valueRange
+    case .contentLength:
+      guard !seen.contains(.contentLength) else { throw MessageError(.repeatedContentLength) }
+      seen.insert(.contentLength)
+      contentLength = try Self.length(bytes, in: value)
+    case .transferEncoding:
+      guard !seen.contains(.transferEncoding) else {
+        throw MessageError(.repeatedTransferEncoding)
+      }
+      seen.insert(.transferEncoding)
+      try Self.checkCodings(bytes, in: value)
+    case .connection:
+      try noteOptions(bytes, in: value, limit: limits.connectionOptionCount)
+    case .upgrade:
+      if !value.isEmpty { seen.insert(.upgrade) }
+    case .expect:
+      guard !seen.contains(.ofResponse) else { return }
+      guard Self.isEqual(bytes, value, "100-continue") else {
+        throw MessageError(.unknownExpectation)
+      }
+      seen.insert(.expectation)
+    case .te:
+      var elements = ListElements(value)
+      while let element = elements.next(in: bytes) {
+        if Self.isEqual(bytes, element, "trailers") { seen.insert(.trailers) }
+      }
+    default: break
+    }
+  }
+
+  /// Digits alone, and less than 2^63, so that no later sum can overflow.
+  private static func length(
+    _ bytes: Span<UInt8>,
+    in range: Range<Int>
+  ) throws(MessageError) -> UInt64 {
+    guard !range.isEmpty else { throw MessageError(.malformedContentLength) }
+    var length: UInt64 = 0
+    var isTooLong = range.count > 19
+    for index in range {
+      let digit = bytes[index] &- 0x30
+      guard digit < 10 else {
+        let isList = bytes[index] == 0x2C && index > range.lowerBound
+        throw MessageError(isList ? .repeatedContentLength : .malformedContentLength)
+      }
+      // Nineteen digits fit in 64 bits; what is longer is only looked at for other defects.
+      if !isTooLong { length = length * 10 + UInt64(digit) }
+    }
+    isTooLong = isTooLong || length > UInt64(Int64.max)
+    guard !isTooLong else { throw MessageError(.contentLengthOverflow) }
+    return length
+  }
+
+  /// Accepts `chunked` alone, and says what else it is.
+  private static func checkCodings(
+    _ bytes: Span<UInt8>,
+    in range: Range<Int>
+  ) throws(MessageError) {
+    if isEqual(bytes, range, "chunked") { return }
+    var elements = ListElements(range)
+    var chunked = 0
+    var others = 0
+    var isLast = false
+    while let element = elements.next(in: bytes) {
+      // A parameter begins with a semicolon; no coding that is read here has one.
+      var name = element
+      if let semicolon = ByteSearch.firstIndex(
+        of: 0x3B,
+        in: bytes,
+        from: element.lowerBound,
+        to: element.upperBound
+      ) {
+        name = HTTPGrammar.trimmed(element.lowerBound..<semicolon, in: bytes)
+      }
+      guard HTTPGrammar.isToken(bytes.extracting(name)) else {
+        throw MessageError(.malformedTransferEncoding)
+      }
+      isLast = isEqual(bytes, name, "chunked")
+      if isLast {
+        guard name == element else { throw MessageError(.malformedTransferEncoding) }
+        chunked += 1
+      } else {
+        others += 1
+      }
+    }
+    guard chunked <= 1 else { throw MessageError(.repeatedChunked) }
+    guard chunked == 0 || isLast else { throw MessageError(.chunkedNotLast) }
+    throw MessageError(others > 0 ? .unknownTransferCoding : .malformedTransferEncoding)
+  }
+
+  private mutating func noteOptions(
+    _ bytes: Span<UInt8>,
+    in range: Range<Int>,
+    limit: Int
+  ) throws(MessageError) {
+    var elements = ListElements(range)
+    while let element = elements.next(in: bytes) {
+      optionCount += 1
+      guard optionCount <= limit else { throw MessageError(.tooManyConnectionOptions) }
+      switch FieldName(in: bytes, at: element.lowerBound, count: element.count) {
+      case .keepAlive: options.insert(.keepAlive)
+      case .upgrade: options.insert(.upgrade)
+      case .http2Settings: options.insert(.http2Settings)
+      case .te, .connection, .proxyConnection: break
+      case .host, .contentLength: throw MessageError(.connectionNamesFraming)
+      case .transferEncoding:
+        // Some servers name it with the field that is there anyway; from a client it hides framing.
+        guard seen.contains(.ofResponse) else { throw MessageError(.connectionNamesFraming) }
+      case .other:
+        guard HTTPGrammar.isToken(bytes.extracting(element)) else {
+          throw MessageError(.malformedConnection)
+        }
+        if Self.isEqual(bytes, element, "close") {
+          options.insert(.close)
+        } else {
+          options.insert(.nominatesFields)
+        }
+      default: options.insert(.nominatesFields)
+      }
+    }
+  }
+
+  /// Marks the lines that Connection names as hop-by-hop (RFC 9110, section 7.6.1).
+  ///
+  /// - Complexity: O(*n* · *m*) in lines and options, both bounded; rare.
+  @inline(never)
+  static func markNominated(_ bytes: Span<UInt8>, in fields: inout [FieldLine]) {
+    for position in fields.indices where fields[position].name == .connection {
+      var elements = ListElements(fields[position].valueRange.range)
+      while let element = elements.next(in: bytes) {
+        let option = bytes.extracting(element)
+        let name = FieldName(option)
+        for index in fields.indices where fields[index].name == name {
+          if name != .other
+            || equalIgnoringCase(bytes.extracting(fields[index].nameRange.range), option)
+          {
+            fields[index].isHopByHop = true
+          }
+        }
+      }
+    }
+  }
+
+  /// Whether the bytes are `text`, whose letters are lower case, in any case.
+  static func isEqual(_ bytes: Span<UInt8>, _ range: Range<Int>, _ text: StaticString) -> Bool {
+    guard range.count == text.utf8CodeUnitCount else { return false }
+    var index = range.lowerBound
+    for byte in text.description.utf8 {
+      guard lowercased(bytes[index]) == byte else { return false }
+      index += 1
+    }
+    return true
+  }
+}

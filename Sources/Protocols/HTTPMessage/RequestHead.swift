@@ -1,0 +1,114 @@
+import MartletBytes
+
+/// The head of a request: what was asked, as ranges of bytes that the caller keeps.
+///
+/// It is made to be used again for the next request: ``reset()`` keeps the room for the fields.
+/// Every range counts from the first byte that was given to the parser.
+public struct RequestHead: Sendable {
+  /// The method.
+  public var method = Method.get
+
+  /// The bytes of the method.
+  public var methodRange = ByteRange()
+
+  /// The request target as received.
+  public var target = ByteRange()
+
+  /// Which of the four forms the target has.
+  public var form = TargetForm.origin
+
+  /// `host[:port]`: of the target where it names one, else of Host; empty only in HTTP/1.0.
+  public var authority = ByteRange()
+
+  /// The host alone, without the port; an IPv6 address keeps its brackets.
+  public var host = ByteRange()
+
+  /// The path, free of dot segments and malformed escapes; empty in the authority and asterisk
+  /// forms, and where an absolute target has none.
+  public var path = ByteRange()
+
+  /// The query without its question mark.
+  public var query = ByteRange()
+
+  /// Whether the target has a question mark: an empty query is not the same as none.
+  public var hasQuery = false
+
+  /// The version that the request is read as.
+  public var version = HTTPVersion.http11
+
+  /// The field lines, in the order received.
+  public var fields: [FieldLine] = []
+
+  /// Where the body ends; never ``BodyLength/untilClose``.
+  public var bodyLength = BodyLength.none
+
+  /// What Connection asks for.
+  public var options: ConnectionOptions = []
+
+  /// Whether the client waits for 100 (Continue) before it sends its content.
+  ///
+  /// False without content and in HTTP/1.0. RFC 9110, section 10.1.1.
+  public var expectsContinue = false
+
+  /// Whether the client asks for another protocol: Connection names an Upgrade that is there.
+  public var wantsUpgrade = false
+
+  /// Whether the client takes trailers: `TE: trailers` (RFC 9110, section 10.1.4).
+  public var acceptsTrailers = false
+
+  /// The request line without its CRLF.
+  public var startLine = ByteRange()
+
+  /// The length of the head with its last empty line and any skipped empty lines before it.
+  public var byteCount = 0
+
+  /// Creates an empty head.
+  public init() {}
+
+  /// Whether the client can send a further request on this connection.
+  ///
+  /// RFC 9112, section 9.3.
+  @inlinable
+  public var keepsAlive: Bool {
+    if options.contains(.close) { return false }
+    return version == .http11 || options.contains(.keepAlive)
+  }
+
+  /// Makes the head empty and keeps the room for fields.
+  public mutating func reset() {
+    var empty = RequestHead()
+    swap(&empty.fields, &fields)
+    empty.fields.removeAll(keepingCapacity: true)
+    self = empty
+  }
+
+  /// The first line with a known name.
+  ///
+  /// - Complexity: O(*n*) in the lines.
+  @inlinable
+  public func first(_ name: FieldName) -> FieldLine? {
+    for line in fields where line.name == name { return line }
+    return nil
+  }
+
+  /// The first line whose name is `name` in any case; `bytes` are those that were parsed.
+  ///
+  /// - Complexity: O(*n*) in the lines.
+  public func field(named name: Span<UInt8>, in bytes: Span<UInt8>) -> FieldLine? {
+    fields.first(named: name, in: bytes)
+  }
+}
+
+extension [FieldLine] {
+  /// The first line whose name is `name` in any case; `bytes` are those that were parsed.
+  ///
+  /// - Complexity: O(*n*) in the lines.
+  public func first(named name: Span<UInt8>, in bytes: Span<UInt8>) -> FieldLine? {
+    let known = FieldName(name)
+    for line in self where line.name == known {
+      if known != .other { return line }
+      if equalIgnoringCase(bytes.extracting(line.nameRange.range), name) { return line }
+    }
+    return nil
+  }
+}
