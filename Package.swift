@@ -137,6 +137,7 @@ tests("TidyTests")
 
 // Base
 module("MartletBytes", .base)
+module("Directives", .base)
 
 // System
 headers("CLinux", .system)
@@ -149,6 +150,9 @@ module("MartletNet", .runtime, ["CLinux", "MartletBytes", "MartletSystem", "Mart
 // Protocols
 module("HTTPMessage", .protocols, ["MartletBytes"])
 module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"])
+
+// Edge
+module("Configuration", .edge, ["Directives"])
 
 // Product
 executable("martlet", .product, ["ArgumentParser", "CLinux", "MartletSystem"])

@@ -1,0 +1,121 @@
+public import Directives
+
+/// Everything the edge is told: the servers, their upstreams and the process itself.
+public struct EdgeConfiguration: Hashable, Sendable {
+  /// The servers in their written order.
+  public var servers: [ServerSettings]
+  /// The upstreams in their written order; then those that `proxy ADDRESS…` made, named by their
+  /// addresses.
+  public var upstreams: [UpstreamSettings]
+  /// What concerns the process as a whole.
+  public var process: ProcessSettings
+
+  /// Creates a configuration.
+  public init(
+    servers: [ServerSettings] = [],
+    upstreams: [UpstreamSettings] = [],
+    process: ProcessSettings = ProcessSettings()
+  ) {
+    self.servers = servers
+    self.upstreams = upstreams
+    self.process = process
+  }
+
+  /// The upstream of a name, or nil.
+  ///
+  /// - Complexity: O(*n*) in the upstreams.
+  public func upstream(named name: String) -> UpstreamSettings? {
+    upstreams.first { $0.name == name }
+  }
+
+  /// Every address that some server listens on, once, in written order.
+  public var listeningAddresses: [Address] {
+    var seen: Set<Address> = []
+    return servers.lazy.flatMap(\.listeners).map(\.address).filter { seen.insert($0).inserted }
+  }
+}
+
+/// What concerns the process as a whole.
+public struct ProcessSettings: Hashable, Sendable {
+  /// The user the edge runs as; nil keeps the user that started it.
+  public var user: String?
+  /// The group the edge runs as; nil takes the user's.
+  public var group: String?
+  /// How many event loops run; nil means one for each core.
+  public var loopCount: Int?
+  /// Where the control socket and relative Unix sockets are; nil leaves the place to the program.
+  public var stateDirectory: String?
+  /// Where commands and metrics are answered; nil answers nowhere.
+  public var adminListener: Address?
+  /// Where errors are written, and which.
+  public var errorLog: ErrorLogSettings
+  /// How long requests may go on after a stop, a reload or an upgrade.
+  public var drainLimit: Duration
+  /// How many client connections may be open at once, all loops together.
+  public var maxConnectionCount: Int
+
+  /// Creates the settings of a process that is told nothing.
+  public init(
+    user: String? = nil,
+    group: String? = nil,
+    loopCount: Int? = nil,
+    stateDirectory: String? = nil,
+    adminListener: Address? = .unix("admin.sock"),
+    errorLog: ErrorLogSettings = ErrorLogSettings(),
+    drainLimit: Duration = .seconds(30),
+    maxConnectionCount: Int = 16_384
+  ) {
+    self.user = user
+    self.group = group
+    self.loopCount = loopCount
+    self.stateDirectory = stateDirectory
+    self.adminListener = adminListener
+    self.errorLog = errorLog
+    self.drainLimit = drainLimit
+    self.maxConnectionCount = maxConnectionCount
+  }
+}
+
+/// Where a log is written.
+public enum LogDestination: Hashable, Sendable {
+  /// Standard output.
+  case standardOutput
+  /// Standard error.
+  case standardError
+  /// A file, opened for appending.
+  case file(String)
+}
+
+/// Where errors are written, and which.
+public struct ErrorLogSettings: Hashable, Sendable {
+  /// How grave a record must be to be written.
+  public enum Level: String, Hashable, Sendable, CaseIterable, Comparable {
+    /// Every step, for finding a defect.
+    case debug
+    /// What happens in normal operation.
+    case info
+    /// What an operator may want to know: a reload, a member that is back.
+    case notice
+    /// What may need a look.
+    case warning
+    /// What failed.
+    case error
+
+    /// Whether `left` is less grave than `right`.
+    public static func < (left: Level, right: Level) -> Bool {
+      let order = allCases
+      return (order.firstIndex(of: left) ?? 0) < (order.firstIndex(of: right) ?? 0)
+    }
+  }
+
+  /// Where the records go.
+  public var destination: LogDestination
+  /// The least grave level that is written.
+  public var level: Level
+
+  /// Creates the settings of an error log.
+  public init(destination: LogDestination = .standardError, level: Level = .notice) {
+    self.destination = destination
+    self.level = level
+  }
+}

@@ -1,0 +1,232 @@
+public import Directives
+
+/// One server: the names it answers to, where it listens, and its routes.
+public struct ServerSettings: Hashable, Sendable {
+  /// The names it answers to; none means every name.
+  public var names: [HostPattern]
+  /// Where it listens.
+  public var listeners: [ListenerSettings]
+  /// Its routes, tried in this order: the first that matches answers.
+  public var routes: [RouteSettings]
+  /// How large the parts of a request may be.
+  public var limits: RequestLimits
+  /// How long a client may take.
+  public var timeouts: ClientTimeouts
+  /// The bodies of answers that Martlet makes itself for a failure, by status.
+  public var errorPages: [ErrorPage]
+  /// Where requests are recorded; nil records none.
+  public var accessLog: AccessLogSettings?
+  /// Peers whose `Forwarded` and `X-Forwarded-*` fields are believed.
+  public var trustedProxies: [Network]
+  /// Which fields tell a member about the client.
+  public var forwarded: ForwardedStyle
+  /// Whether and how the server names itself in `Via`.
+  public var via: Via
+
+  /// Creates the settings of a server.
+  public init(
+    names: [HostPattern] = [],
+    listeners: [ListenerSettings] = [],
+    routes: [RouteSettings] = [],
+    limits: RequestLimits = RequestLimits(),
+    timeouts: ClientTimeouts = ClientTimeouts(),
+    errorPages: [ErrorPage] = [],
+    accessLog: AccessLogSettings? = nil,
+    trustedProxies: [Network] = [],
+    forwarded: ForwardedStyle = .xForwarded,
+    via: Via = .name("martlet")
+  ) {
+    self.names = names
+    self.listeners = listeners
+    self.routes = routes
+    self.limits = limits
+    self.timeouts = timeouts
+    self.errorPages = errorPages
+    self.accessLog = accessLog
+    self.trustedProxies = trustedProxies
+    self.forwarded = forwarded
+    self.via = via
+  }
+
+  /// What logs and metrics call the server: its first name, else its first address.
+  public var name: String {
+    names.first?.description ?? listeners.first?.address.description ?? "server"
+  }
+}
+
+/// A name that a server answers to, in lower case and without a port.
+public enum HostPattern: Hashable, Sendable {
+  /// Exactly this name.
+  case exact(String)
+  /// Every name that ends so, with at least one label in front: `*.example.com` is held as
+  /// `.example.com`.
+  case wildcard(suffix: String)
+
+  /// Whether `host`, in lower case and without a port, is meant.
+  public func matches(_ host: String) -> Bool {
+    switch self {
+    case .exact(let name): host == name
+    case .wildcard(let suffix): host.utf8.count > suffix.utf8.count && host.hasSuffix(suffix)
+    }
+  }
+}
+
+extension HostPattern: CustomStringConvertible {
+  /// The name as it is written in a configuration.
+  public var description: String {
+    switch self {
+    case .exact(let name): name
+    case .wildcard(let suffix): "*\(suffix)"
+    }
+  }
+}
+
+/// One address that a server listens on.
+///
+/// Servers may share an address; the request's host then decides between them. Which server answers
+/// for a host that none of them names: the one with ``isFallback``, else the first without names;
+/// where there is neither, the request is refused with 421.
+public struct ListenerSettings: Hashable, Sendable {
+  /// Where it listens.
+  public var address: Address
+  /// How many connections may wait to be accepted.
+  public var backlogCount: Int
+  /// Whether each loop has its own socket, and the kernel deals the connections out.
+  public var reusesPort: Bool
+  /// Whether this server answers for hosts that no server of this address names.
+  public var isFallback: Bool
+
+  /// Creates the settings of a listener.
+  public init(
+    address: Address,
+    backlogCount: Int = 511,
+    reusesPort: Bool = false,
+    isFallback: Bool = false
+  ) {
+    self.address = address
+    self.backlogCount = backlogCount
+    self.reusesPort = reusesPort
+    self.isFallback = isFallback
+  }
+}
+
+/// How large the parts of a request may be.
+public struct RequestLimits: Hashable, Sendable {
+  /// The whole head, in bytes; more is answered with 431.
+  public var headBytes: Int
+  /// The number of field lines; more is answered with 431.
+  public var fieldCount: Int
+  /// One field line, in bytes; more is answered with 431.
+  public var lineBytes: Int
+  /// The request target, in bytes; more is answered with 414.
+  public var targetBytes: Int
+  /// The body, in bytes; more is answered with 413, and nil means no limit.
+  public var bodyBytes: Int?
+  /// The extension of one chunk, in bytes; more is answered with 400.
+  public var chunkExtensionBytes: Int
+  /// The requests of one connection; the last one is answered with `Connection: close`.
+  public var requestsPerConnection: Int
+
+  /// Creates the limits of a server that is told nothing.
+  public init(
+    headBytes: Int = 32 * 1024,
+    fieldCount: Int = 100,
+    lineBytes: Int = 8 * 1024,
+    targetBytes: Int = 8 * 1024,
+    bodyBytes: Int? = 1024 * 1024,
+    chunkExtensionBytes: Int = 256,
+    requestsPerConnection: Int = 1000
+  ) {
+    self.headBytes = headBytes
+    self.fieldCount = fieldCount
+    self.lineBytes = lineBytes
+    self.targetBytes = targetBytes
+    self.bodyBytes = bodyBytes
+    self.chunkExtensionBytes = chunkExtensionBytes
+    self.requestsPerConnection = requestsPerConnection
+  }
+}
+
+/// How long a client may take.
+public struct ClientTimeouts: Hashable, Sendable {
+  /// Between two requests of a connection; then it is closed.
+  public var idle: Duration
+  /// From the first byte of a head to its last; then 408.
+  public var head: Duration
+  /// Between two reads of a body; then 408.
+  public var body: Duration
+  /// Between two writes of an answer; then the connection is reset.
+  public var send: Duration
+
+  /// Creates the timeouts of a server that is told nothing.
+  public init(
+    idle: Duration = .seconds(60),
+    head: Duration = .seconds(30),
+    body: Duration = .seconds(60),
+    send: Duration = .seconds(60)
+  ) {
+    self.idle = idle
+    self.head = head
+    self.body = body
+    self.send = send
+  }
+}
+
+/// The body of an answer that Martlet makes itself for a failure.
+public struct ErrorPage: Hashable, Sendable {
+  /// The status it belongs to, 400 to 599.
+  public var status: Int
+  /// The body.
+  public var body: Template
+  /// Its media type.
+  public var contentType: String
+
+  /// Creates a page.
+  public init(status: Int, body: Template, contentType: String = "text/html; charset=utf-8") {
+    self.status = status
+    self.body = body
+    self.contentType = contentType
+  }
+}
+
+/// Where requests are recorded, and how.
+public struct AccessLogSettings: Hashable, Sendable {
+  /// The form of a record.
+  public enum Format: String, Hashable, Sendable, CaseIterable {
+    /// One JSON object a line.
+    case json
+    /// The combined format of older servers.
+    case combined
+  }
+
+  /// Where the records go.
+  public var destination: LogDestination
+  /// The form of a record.
+  public var format: Format
+
+  /// Creates the settings of an access log.
+  public init(destination: LogDestination = .standardOutput, format: Format = .combined) {
+    self.destination = destination
+    self.format = format
+  }
+}
+
+/// Which fields tell a member about the client.
+public enum ForwardedStyle: String, Hashable, Sendable, CaseIterable {
+  /// `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host`.
+  case xForwarded = "x_forwarded"
+  /// `Forwarded` of RFC 7239.
+  case forwarded
+  /// Both of them.
+  case both
+  /// Neither; what an untrusted client sent is removed all the same.
+  case off
+}
+
+/// Whether and how a server names itself in `Via`.
+public enum Via: Hashable, Sendable {
+  /// No `Via` field is written.
+  case off
+  /// The pseudonym in the field, see RFC 9110, section 7.6.3.
+  case name(String)
+}

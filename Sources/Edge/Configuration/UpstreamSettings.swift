@@ -1,0 +1,145 @@
+public import Directives
+
+/// A named group of members.
+public struct UpstreamSettings: Hashable, Sendable {
+  /// Its name.
+  public var name: String
+  /// How a member is chosen.
+  public var balance: Balance
+  /// The members in their written order.
+  public var members: [MemberSettings]
+  /// How long a member may take.
+  public var timeouts: UpstreamTimeouts
+  /// How often one request may be tried in all, each time on another member if there is one.
+  public var tryCount: Int
+  /// What is kept of connections that wait for their next request.
+  public var pool: PoolSettings
+  /// How often the names of members are asked for anew.
+  public var resolveInterval: Duration
+  /// The `Host` that members are sent.
+  public var host: UpstreamHost
+
+  /// Creates the settings of an upstream.
+  public init(
+    name: String,
+    balance: Balance = .roundRobin,
+    members: [MemberSettings] = [],
+    timeouts: UpstreamTimeouts = UpstreamTimeouts(),
+    tryCount: Int = 3,
+    pool: PoolSettings = PoolSettings(),
+    resolveInterval: Duration = .seconds(30),
+    host: UpstreamHost = .client
+  ) {
+    self.name = name
+    self.balance = balance
+    self.members = members
+    self.timeouts = timeouts
+    self.tryCount = tryCount
+    self.pool = pool
+    self.resolveInterval = resolveInterval
+    self.host = host
+  }
+}
+
+/// How a member is chosen; more ways will come.
+public struct Balance: Hashable, Sendable {
+  /// The word in a configuration.
+  public let name: String
+
+  /// The members in turn, by weight.
+  public static let roundRobin = Balance(name: "round_robin")
+  /// The member with the fewest open exchanges for its weight.
+  public static let leastConnections = Balance(name: "least_connections")
+
+  /// Every way there is.
+  public static let all = [roundRobin, leastConnections]
+}
+
+/// One member of an upstream.
+public struct MemberSettings: Hashable, Sendable {
+  /// Where it is reached: never ``Address/any(port:)``.
+  public var address: Address
+  /// Its share: 1 to 256, or 0 for a drained member that takes no new request.
+  public var weight: Int
+  /// Whether it is asked only when no other member can answer.
+  public var isBackup: Bool
+  /// How many connections to it may be open at once, all loops together; nil means no limit.
+  public var maxConnectionCount: Int?
+
+  /// Creates the settings of a member.
+  public init(
+    address: Address,
+    weight: Int = 1,
+    isBackup: Bool = false,
+    maxConnectionCount: Int? = nil
+  ) {
+    self.address = address
+    self.weight = weight
+    self.isBackup = isBackup
+    self.maxConnectionCount = maxConnectionCount
+  }
+}
+
+/// How long a member may take.
+public struct UpstreamTimeouts: Hashable, Sendable {
+  /// For a connection to open.
+  public var connect: Duration
+  /// From the request's last byte to the answer's first.
+  public var firstByte: Duration
+  /// Between two reads of an answer.
+  public var read: Duration
+  /// Between two writes of a request.
+  public var write: Duration
+  /// For the whole exchange, all tries together; nil means no limit.
+  public var total: Duration?
+
+  /// Creates the timeouts of an upstream that is told nothing.
+  public init(
+    connect: Duration = .seconds(5),
+    firstByte: Duration = .seconds(60),
+    read: Duration = .seconds(60),
+    write: Duration = .seconds(60),
+    total: Duration? = nil
+  ) {
+    self.connect = connect
+    self.firstByte = firstByte
+    self.read = read
+    self.write = write
+    self.total = total
+  }
+}
+
+/// What is kept of connections that wait for their next request.
+public struct PoolSettings: Hashable, Sendable {
+  /// How many wait at once, for each loop and member; 0 keeps none.
+  public var idleCount: Int
+  /// How old a connection may become.
+  public var maxAge: Duration
+  /// How many requests a connection may carry.
+  public var maxRequestCount: Int
+  /// How long a connection may wait.
+  public var idleTime: Duration
+
+  /// Creates the settings of a pool that is told nothing.
+  public init(
+    idleCount: Int = 32,
+    maxAge: Duration = .seconds(3600),
+    maxRequestCount: Int = 1000,
+    idleTime: Duration = .seconds(60)
+  ) {
+    self.idleCount = idleCount
+    self.maxAge = maxAge
+    self.maxRequestCount = maxRequestCount
+    self.idleTime = idleTime
+  }
+}
+
+/// The `Host` that members are sent.
+public enum UpstreamHost: Hashable, Sendable {
+  /// What the client sent.
+  case client
+  /// The member's address, as written.
+  case member
+  /// This text.
+  case literal(String)
+}
