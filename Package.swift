@@ -137,6 +137,7 @@ tests("TidyTests")
 
 // Base
 module("MartletBytes", .base)
+module("MartletTelemetry", .base, ["MartletBytes"])
 module("Directives", .base)
 
 // System

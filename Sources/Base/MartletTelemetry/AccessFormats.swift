@@ -1,0 +1,174 @@
+/// Writes access records as JSON, one object a line.
+///
+/// A text that the request has not is left out; the other members are always there. Durations are
+/// seconds with six decimal places.
+public struct JSONAccessFormat: Sendable {
+  private let fieldBytes: Int
+  private var clock = TimestampText(.rfc3339)
+
+  /// Creates a format that cuts each text after `fieldBytes` bytes, and marks the cut with `…`.
+  public init(fieldBytes: Int = 2048) {
+    precondition(fieldBytes > 0, "a text needs room")
+    self.fieldBytes = fieldBytes
+  }
+
+  /// Appends the line of a request.
+  ///
+  /// - Complexity: O(*n*) in the bytes of the texts, with no allocation while the buffer has room.
+  public mutating func append(
+    _ record: borrowing AccessRecord,
+    _ text: borrowing AccessText,
+    to buffer: inout TextBuffer
+  ) {
+    buffer.append("{\"time\":\"")
+    clock.append(record.time, to: &buffer)
+    buffer.append("\",\"id\":\"")
+    if text.requestID.isEmpty {
+      buffer.append(record.requestID)
+    } else {
+      append(inside: text.requestID, to: &buffer)
+    }
+    buffer.append("\",\"client\":\"")
+    if text.client.isEmpty {
+      buffer.append(address: record.clientWords)
+    } else {
+      append(inside: text.client, to: &buffer)
+    }
+    buffer.append(0x22)
+    append(",\"method\":\"", text.method, to: &buffer)
+    append(",\"target\":\"", text.target, to: &buffer)
+    append(",\"host\":\"", text.host, to: &buffer)
+    buffer.append(",\"version\":\"")
+    buffer.append(record.version)
+    buffer.append("\",\"status\":")
+    buffer.append(decimal: UInt64(record.status))
+    buffer.append(",\"received\":")
+    buffer.append(decimal: record.bytesReceived)
+    buffer.append(",\"sent\":")
+    buffer.append(decimal: record.bytesSent)
+    append(",\"referer\":\"", text.referer, to: &buffer)
+    append(",\"user_agent\":\"", text.userAgent, to: &buffer)
+    append(",\"server\":\"", text.server, to: &buffer)
+    append(",\"route\":\"", text.route, to: &buffer)
+    append(",\"upstream\":\"", text.upstream, to: &buffer)
+    append(",\"member\":\"", text.member, to: &buffer)
+    buffer.append(",\"tries\":")
+    buffer.append(decimal: Int64(record.tryCount))
+    buffer.append(record.reusedConnection ? ",\"reused\":true" : ",\"reused\":false")
+    buffer.append(",\"end\":\"")
+    buffer.append(record.end.rawValue)
+    buffer.append(0x22)
+    append(",\"detail\":\"", text.detail, to: &buffer)
+    append(record.nanoseconds, to: &buffer)
+    buffer.append("}\n")
+  }
+
+  private func append(_ times: StepNanoseconds, to buffer: inout TextBuffer) {
+    buffer.append(",\"seconds\":{\"waiting\":")
+    buffer.append(seconds: times.waiting)
+    buffer.append(",\"head\":")
+    buffer.append(seconds: times.head)
+    buffer.append(",\"routing\":")
+    buffer.append(seconds: times.routing)
+    buffer.append(",\"connecting\":")
+    buffer.append(seconds: times.connecting)
+    buffer.append(",\"sending\":")
+    buffer.append(seconds: times.sending)
+    buffer.append(",\"answering\":")
+    buffer.append(seconds: times.answering)
+    buffer.append(",\"relaying\":")
+    buffer.append(seconds: times.relaying)
+    buffer.append(",\"total\":")
+    buffer.append(seconds: times.total)
+    buffer.append(0x7D)
+  }
+
+  @inline(__always)
+  private func append(
+    _ key: StaticString,
+    _ text: Span<UInt8>,
+    to buffer: inout TextBuffer
+  ) {
+    guard !text.isEmpty else { return }
+    buffer.append(key)
+    append(inside: text, to: &buffer)
+    buffer.append(0x22)
+  }
+
+  @inline(__always)
+  private func append(inside text: Span<UInt8>, to buffer: inout TextBuffer) {
+    if text.count <= fieldBytes {
+      buffer.append(jsonEscaped: text)
+    } else {
+      buffer.append(jsonEscaped: text.extracting(first: fieldBytes))
+      buffer.append("…")
+    }
+  }
+}
+
+/// Writes access records in the combined form that Apache made common: one line of text each.
+///
+/// `client - - [time] "request line" status bytes "referer" "user agent"`, with `-` for what is not
+/// there.
+public struct CombinedAccessFormat: Sendable {
+  private let fieldBytes: Int
+  private var clock = TimestampText(.apache)
+
+  /// Creates a format that cuts each text after `fieldBytes` bytes, and marks the cut with `...`.
+  public init(fieldBytes: Int = 2048) {
+    precondition(fieldBytes > 0, "a text needs room")
+    self.fieldBytes = fieldBytes
+  }
+
+  /// Appends the line of a request.
+  ///
+  /// - Complexity: O(*n*) in the bytes of the texts, with no allocation while the buffer has room.
+  public mutating func append(
+    _ record: borrowing AccessRecord,
+    _ text: borrowing AccessText,
+    to buffer: inout TextBuffer
+  ) {
+    if text.client.isEmpty {
+      buffer.append(address: record.clientWords)
+    } else {
+      append(text.client, to: &buffer)
+    }
+    buffer.append(" - - [")
+    clock.append(record.time, to: &buffer)
+    buffer.append("] \"")
+    if text.method.isEmpty {
+      buffer.append(0x2D)
+    } else {
+      append(text.method, to: &buffer)
+      buffer.append(0x20)
+      append(text.target, to: &buffer)
+      buffer.append(0x20)
+      buffer.append(record.version)
+    }
+    buffer.append("\" ")
+    buffer.append(decimal: UInt64(record.status))
+    buffer.append(0x20)
+    if record.bytesSent == 0 {
+      buffer.append(0x2D)
+    } else {
+      buffer.append(decimal: record.bytesSent)
+    }
+    buffer.append(" \"")
+    append(text.referer, to: &buffer)
+    buffer.append("\" \"")
+    append(text.userAgent, to: &buffer)
+    buffer.append("\"\n")
+  }
+
+  @inline(__always)
+  private func append(_ text: Span<UInt8>, to buffer: inout TextBuffer) {
+    if text.isEmpty {
+      buffer.append(0x2D)
+    } else if text.count <= fieldBytes {
+      buffer.append(logEscaped: text)
+    } else {
+      buffer.append(logEscaped: text.extracting(first: fieldBytes))
+      buffer.append("...")
+    }
+  }
+}

@@ -1,0 +1,52 @@
+/// Why an exchange ended: the names that logs and metrics count by.
+public enum EndReason: String, CaseIterable, Hashable, Sendable {
+  /// The answer was sent whole.
+  case complete
+
+  // What the client did.
+
+  /// The head breaks the rules of HTTP; the record's detail names the rule.
+  case refused
+  /// The body breaks the rules of its framing; the record's detail names the rule.
+  case bodyRefused = "body_refused"
+  /// The body is longer than the route allows.
+  case bodyTooLarge = "body_too_large"
+  /// The client closed its connection before it had its answer: 499.
+  case clientClosed = "client_closed"
+  /// The client did not send its request in time: 408.
+  case clientTimeout = "client_timeout"
+  /// The client did not take its answer in time.
+  case clientTooSlow = "client_too_slow"
+
+  // What Martlet decided.
+
+  /// No route matches.
+  case noRoute = "no_route"
+  /// The rewritten head does not fit.
+  case headTooLarge = "head_too_large"
+  /// As many connections are open as may be.
+  case overloaded
+  /// The exchange took longer than it may.
+  case totalTimeout = "total_timeout"
+  /// The process was told to end, and the time for that was over.
+  case drained
+  /// A defect of Martlet's own.
+  case internalError = "internal_error"
+
+  // What the upstream did.
+
+  /// No member may be used now.
+  case noMember = "no_member"
+  /// A connection to the member could not be opened.
+  case upstreamConnectFailed = "upstream_connect_failed"
+  /// A connection to the member was not open in time.
+  case upstreamConnectTimeout = "upstream_connect_timeout"
+  /// The member closed or broke the connection before its answer began.
+  case upstreamReset = "upstream_reset"
+  /// The member's answer did not come in time.
+  case upstreamTimeout = "upstream_timeout"
+  /// The member's answer breaks the rules of HTTP; the record's detail names the rule.
+  case upstreamMalformed = "upstream_malformed"
+  /// The member's answer broke off.
+  case upstreamCut = "upstream_cut"
+}

@@ -1,0 +1,273 @@
+// Invariant of this file: `memory` has `capacity` bytes, which this value alone owns and frees; the
+// first `count` are initialised. Every write stands behind `reserve`, which sees to its room, and
+// every read from a span stays below the span's count.
+
+// A value that owns its memory alone may go to another thread; the compiler cannot know it of a
+// pointer.
+/// Bytes of text that grow at their end.
+///
+/// It is an array that cannot be copied, so that appending never asks who else holds it. Growing is
+/// the only thing that allocates; a buffer that is emptied keeps its room.
+@safe
+public struct TextBuffer: ~Copyable, @unchecked Sendable {
+  private var memory: UnsafeMutableRawPointer
+
+  /// How many bytes fit before the buffer grows.
+  public private(set) var capacity: Int
+
+  /// How many bytes it holds.
+  public private(set) var count = 0
+
+  /// Creates an empty buffer with room for `capacity` bytes.
+  public init(capacity: Int = 256) {
+    precondition(capacity >= 0, "room is not negative")
+    self.capacity = max(capacity, 16)
+    unsafe memory = UnsafeMutableRawPointer.allocate(byteCount: self.capacity, alignment: 16)
+  }
+
+  deinit { unsafe memory.deallocate() }
+
+  /// The bytes held.
+  public var bytes: Span<UInt8> {
+    @_lifetime(borrow self)
+    get {
+      let span = unsafe Span<UInt8>(
+        _unsafeStart: memory.assumingMemoryBound(to: UInt8.self),
+        count: count
+      )
+      return unsafe _overrideLifetime(span, borrowing: self)
+    }
+  }
+
+  /// The bytes held, for a system call that reads them.
+  public var storage: UnsafeRawBufferPointer {
+    unsafe UnsafeRawBufferPointer(start: memory, count: count)
+  }
+
+  /// Whether it holds nothing.
+  public var isEmpty: Bool { count == 0 }
+
+  /// Forgets everything but the first `kept` bytes, and keeps the room.
+  public mutating func truncate(to kept: Int) {
+    precondition(kept >= 0 && kept <= count, "more bytes than there are")
+    count = kept
+  }
+
+  /// Sees to it that `more` bytes fit without growing.
+  @inline(__always)
+  public mutating func reserve(_ more: Int) {
+    if capacity &- count < more { grow(more) }
+  }
+
+  @inline(never)
+  private mutating func grow(_ more: Int) {
+    let wanted = max(capacity * 2, count + more)
+    let larger = UnsafeMutableRawPointer.allocate(byteCount: wanted, alignment: 16)
+    unsafe larger.copyMemory(from: memory, byteCount: count)
+    unsafe memory.deallocate()
+    unsafe memory = larger
+    capacity = wanted
+  }
+
+  /// Appends a byte.
+  @inline(__always)
+  public mutating func append(_ byte: UInt8) {
+    reserve(1)
+    unsafe memory.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+    count &+= 1
+  }
+
+  /// Appends the text of a literal.
+  @inline(__always)
+  public mutating func append(_ text: StaticString) {
+    let length = text.utf8CodeUnitCount
+    reserve(length)
+    unsafe (memory + count).copyMemory(from: text.utf8Start, byteCount: length)
+    count &+= length
+  }
+
+  /// Appends a copy of `span`.
+  public mutating func append(_ span: Span<UInt8>) {
+    reserve(span.count)
+    unsafe span.withUnsafeBufferPointer { source in
+      guard let start = source.baseAddress else { return }
+      unsafe (memory + count).copyMemory(from: start, byteCount: source.count)
+    }
+    count &+= span.count
+  }
+
+  /// Appends the UTF-8 form of a string.
+  @inline(__always)
+  public mutating func append(_ text: String) { append(text.utf8.span) }
+}
+
+extension TextBuffer {
+  // "00" to "99": two digits for one division.
+  private static let pairs: StaticString = """
+    00010203040506070809101112131415161718192021222324252627282930313233343536373839\
+    40414243444546474849505152535455565758596061626364656667686970717273747576777879\
+    8081828384858687888990919293949596979899
+    """
+
+  @inline(__always)
+  private func storePair(_ value: UInt64, at offset: Int) {
+    // The two digits are those of a number below 100: within the literal.
+    let two = unsafe UnsafeRawPointer(Self.pairs.utf8Start)
+      .loadUnaligned(fromByteOffset: Int(value % 100) &* 2, as: UInt16.self)
+    unsafe memory.storeBytes(of: two, toByteOffset: offset, as: UInt16.self)
+  }
+
+  /// Appends a number in decimal digits.
+  public mutating func append(decimal number: UInt64) {
+    reserve(20)
+    var digits = 1
+    var limit: UInt64 = 10
+    while digits < 20, number >= limit {
+      digits &+= 1
+      limit = limit &* 10
+      if digits == 20 { break }
+    }
+    var rest = number
+    var end = count &+ digits
+    count = end
+    while rest >= 100 {
+      end &-= 2
+      storePair(rest, at: end)
+      rest /= 100
+    }
+    if rest >= 10 {
+      storePair(rest, at: end &- 2)
+    } else {
+      unsafe memory.storeBytes(of: 0x30 &+ UInt8(rest), toByteOffset: end &- 1, as: UInt8.self)
+    }
+  }
+
+  /// Appends a number with its sign, if that is negative, in decimal digits.
+  public mutating func append(decimal number: Int64) {
+    if number < 0 { append(0x2D) }
+    append(decimal: number.magnitude)
+  }
+
+  /// Appends the last `2 * pairCount` decimal digits of a number, with leading zeros.
+  @inline(__always)
+  mutating func append(_ number: UInt64, pairs pairCount: Int) {
+    reserve(20)
+    var rest = number
+    var end = count &+ 2 &* pairCount
+    count = end
+    for _ in 0..<pairCount {
+      end &-= 2
+      storePair(rest, at: end)
+      rest /= 100
+    }
+  }
+
+  /// Appends nanoseconds as seconds with six decimal places, rounded down: `0.001250`.
+  public mutating func append(seconds nanoseconds: UInt64) {
+    let micros = nanoseconds / 1000
+    if micros < 1_000_000 {
+      append("0.")
+      append(micros, pairs: 3)
+    } else {
+      append(decimal: micros / 1_000_000)
+      append(0x2E)
+      append(micros % 1_000_000, pairs: 3)
+    }
+  }
+
+  /// Appends the sixteen hexadecimal digits of a number.
+  public mutating func append(hex number: UInt64) {
+    reserve(16)
+    // Each half of the number becomes eight bytes of one digit each, the highest first.
+    var shift: UInt64 = 32
+    for _ in 0..<2 {
+      var nibbles = number &>> shift & 0xFFFF_FFFF
+      nibbles = (nibbles | nibbles &<< 16) & 0x0000_FFFF_0000_FFFF
+      nibbles = (nibbles | nibbles &<< 8) & 0x00FF_00FF_00FF_00FF
+      nibbles = (nibbles | nibbles &<< 4) & 0x0F0F_0F0F_0F0F_0F0F
+      // Adding 6 carries into bit 4 for the digits a to f.
+      let letters = (nibbles &+ 0x0606_0606_0606_0606) &>> 4 & 0x0101_0101_0101_0101
+      let text = nibbles &+ 0x3030_3030_3030_3030 &+ letters &* 0x27
+      unsafe memory.storeBytes(of: text.bigEndian, toByteOffset: count, as: UInt64.self)
+      count &+= 8
+      shift = 0
+    }
+  }
+}
+
+extension TextBuffer {
+  /// Appends bytes of `text` from `start` on, up to the first that no quoted text may hold as it is.
+  ///
+  /// Those are the control bytes, the quotation mark, the backslash, DEL and everything above.
+  ///
+  /// - Returns: The offset of the byte at which it stopped, or the count of `text`.
+  mutating func appendPlain(_ text: Span<UInt8>, from start: Int) -> Int {
+    let end = text.count
+    precondition(start >= 0 && start <= end, "a place in the text")
+    let length = end &- start
+    reserve(length)
+    return unsafe text.withUnsafeBytes { source in
+      guard let first = source.baseAddress else { return end }
+      var offset = start
+      if length >= 16 {
+        while offset &+ 16 <= end {
+          if let stop = unsafe copy16(first, offset) { return offset &+ stop }
+          offset &+= 16
+        }
+        guard offset < end else { return end }
+        // The last sixteen bytes again: those before `offset` are known to be plain.
+        let back = offset &- (end &- 16)
+        count &-= back
+        if let stop = unsafe copy16(first, end &- 16) { return end &- 16 &+ stop }
+        return end
+      }
+      if length >= 8 {
+        if let stop = unsafe copy8(first, offset) { return offset &+ stop }
+        guard length > 8 else { return end }
+        count &-= 16 &- length
+        if let stop = unsafe copy8(first, end &- 8) { return end &- 8 &+ stop }
+        return end
+      }
+      while offset < end {
+        let byte = unsafe first.load(fromByteOffset: offset, as: UInt8.self)
+        if byte &- 0x20 >= 0x5F || byte == 0x22 || byte == 0x5C { return offset }
+        unsafe memory.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
+        count &+= 1
+        offset &+= 1
+      }
+      return end
+    }
+  }
+
+  /// Copies sixteen bytes, or those before the first that is not plain, whose place it returns.
+  @inline(__always)
+  private mutating func copy16(_ source: UnsafeRawPointer, _ offset: Int) -> Int? {
+    let block = unsafe source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
+    unsafe memory.storeBytes(of: block, toByteOffset: count, as: SIMD16<UInt8>.self)
+    let special =
+      (block &- 0x20 .>= 0x5F) .| (block .== 0x22) .| (block .== 0x5C)
+    // A mask is sixteen bytes of all ones or all zeros, as are two words of eight.
+    let words = unsafe unsafeBitCast(special, to: SIMD2<UInt64>.self)
+    if words[0] | words[1] == 0 {
+      count &+= 16
+      return nil
+    }
+    let stop =
+      words[0] != 0
+      ? words[0].trailingZeroBitCount &>> 3 : 8 &+ words[1].trailingZeroBitCount &>> 3
+    count &+= stop
+    return stop
+  }
+
+  @inline(__always)
+  private mutating func copy8(_ source: UnsafeRawPointer, _ offset: Int) -> Int? {
+    let block = unsafe source.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt8>.self)
+    unsafe memory.storeBytes(of: block, toByteOffset: count, as: SIMD8<UInt8>.self)
+    let special = (block &- 0x20 .>= 0x5F) .| (block .== 0x22) .| (block .== 0x5C)
+    // As above, eight bytes in one word.
+    let word = unsafe unsafeBitCast(special, to: UInt64.self)
+    let stop = word == 0 ? 8 : word.trailingZeroBitCount &>> 3
+    count &+= stop
+    return stop == 8 ? nil : stop
+  }
+}
