@@ -200,8 +200,20 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
     }
   }
 
-  /// Whether a trailer with this name is refused: it would change framing, routing, authentication
-  /// or the meaning of content that was passed on already.
+  /// Whether a trailer with this name makes the message malformed: to a reader that takes trailers
+  /// for head fields it would change where messages end or to whom they go.
+  ///
+  /// RFC 9110, section 6.5.1; RFC 9112, section 6.1.
+  public var isRefusedInTrailers: Bool {
+    switch self {
+    case .host, .contentLength, .transferEncoding, .connection, .upgrade, .http2Settings, .expect:
+      true
+    default: false
+    }
+  }
+
+  /// Whether a trailer with this name is not passed on: it would change framing, routing,
+  /// authentication or the meaning of content that was passed on already.
   ///
   /// RFC 9110, section 6.5.1.
   public var isForbiddenInTrailers: Bool {

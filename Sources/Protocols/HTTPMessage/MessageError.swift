@@ -180,7 +180,7 @@ public struct MessageError: Error, Hashable, Sendable {
     case trailersTooLarge = "trailers_too_large"
     /// More trailers than `trailerCount`. RFC 6585, section 5.
     case tooManyTrailers = "too_many_trailers"
-    /// A trailer that only a head may hold. RFC 9110, section 6.5.1.
+    /// A trailer that frames or routes, as `Content-Length`. RFC 9110, section 6.5.1.
     case forbiddenTrailer = "forbidden_trailer"
 
     /// The status that answers a request with this defect.
