@@ -154,9 +154,24 @@ module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"])
 
 // Edge
 module("Configuration", .edge, ["Directives"])
+module(
+  "Edge",
+  .edge,
+  [
+    "MartletBytes", "Directives", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage",
+    "HTTP1", "Configuration",
+  ]
+)
 
 // Product
-executable("martlet", .product, ["ArgumentParser", "CLinux", "MartletSystem"])
+executable(
+  "martlet",
+  .product,
+  [
+    "ArgumentParser", "CLinux", "MartletSystem", "MartletLoop", "MartletNet", "Directives",
+    "Configuration", "Edge",
+  ]
+)
 
 let package = Package(
   name: "martlet",

@@ -54,6 +54,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Runtime/MartletLoop/Spawning.swift",
+    "refers to the loop from its own actor without counting; the loop owns the actor"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Runtime/MartletLoop/SlotTable.swift",
     "maps the table of slots, which is never moved and never resized"
   ),
@@ -129,6 +134,16 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .uncheckedSendable,
+    "Sources/Runtime/MartletLoop/LoopLocal.swift",
+    "a value that is reached on its loop alone, which every access checks"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/Runtime/MartletLoop/Spawning.swift",
+    "bodies that are made on a loop and run there; the making checks it"
+  ),
+  Allowance(
+    .uncheckedSendable,
     "Sources/Runtime/MartletLoop/Parking.swift",
     "an executor that only its loop's thread uses"
   ),
@@ -154,8 +169,13 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .task,
-    "Sources/Runtime/MartletLoop/EventLoop+Waiting.swift",
-    "the one place that starts a connection's coroutine"
+    "Sources/Runtime/MartletLoop/Spawning.swift",
+    "the one place that starts coroutines; each ends with what it serves"
+  ),
+  Allowance(
+    .task,
+    "Sources/Product/martlet/StandaloneEdge.swift",
+    "the first coroutine, which ends when the edge has started"
   ),
   Allowance(
     .task,

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Configuration
+import Directives
 
 /// `martlet run`.
 struct RunCommand: ParsableCommand {
@@ -29,5 +31,8 @@ struct ProxyCommand: ParsableCommand {
   )
   var to: String
 
-  func run() throws { throw Failure(.failure, "`martlet proxy` does not serve requests yet") }
+  func run() throws {
+    let members = try to.split(separator: ",").map { try Address(String($0)) }
+    try StandaloneEdge(configuration: .proxy(listen: [Address(listen)], to: members)).run()
+  }
 }

@@ -166,4 +166,12 @@ public final class Signal {
     if !isSet { try await unsafe loop.wait(slot, until: deadline) }
     isSet = false
   }
+
+  /// Waits for a signal, however long it takes.
+  public func untilSet() async {
+    while !isSet {
+      do throws(WaitError) { try await unsafe loop.wait(slot, until: .never) } catch { continue }
+    }
+    isSet = false
+  }
 }

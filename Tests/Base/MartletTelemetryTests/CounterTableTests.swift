@@ -1,3 +1,4 @@
+import Foundation
 import MartletTelemetry
 import Synchronization
 import Testing
@@ -123,27 +124,24 @@ struct CounterTableTests {
     let rounds: UInt64 = 200_000
     let isDone = Atomic(false)
     let reads = Mutex<[(UInt64, UInt64)]>([])
-    let read: @Sendable () -> Void = {
-      var last: (UInt64, UInt64) = (0, 0)
-      var isMonotonic = true
-      while !isDone.load(ordering: .acquiring) {
-        let now = ([table].value(of: counter), [table].value(of: latency).count)
-        if now.0 < last.0 || now.1 < last.1 { isMonotonic = false }
-        last = now
-      }
-      reads.withLock { $0.append(isMonotonic ? last : (.max, .max)) }
-    }
-    onThreads(
-      {
+    DispatchQueue.concurrentPerform(iterations: 3) { worker in
+      if worker == 0 {
         for round in 0..<rounds {
           table.add(1, to: counter)
           table.record(nanoseconds: round, in: latency)
         }
         isDone.store(true, ordering: .releasing)
-      },
-      read,
-      read
-    )
+      } else {
+        var last: (UInt64, UInt64) = (0, 0)
+        var isMonotonic = true
+        while !isDone.load(ordering: .acquiring) {
+          let now = ([table].value(of: counter), [table].value(of: latency).count)
+          if now.0 < last.0 || now.1 < last.1 { isMonotonic = false }
+          last = now
+        }
+        reads.withLock { $0.append(isMonotonic ? last : (.max, .max)) }
+      }
+    }
     for last in reads.withLock({ $0 }) {
       #expect(last.0 <= rounds)
       #expect(last.1 <= rounds)

@@ -1,0 +1,81 @@
+import HTTPMessage
+
+/// One request and its response, on their way through the edge.
+///
+/// Exchanges are kept by their worker and used again: an idle connection has none. The bytes that
+/// the ranges of ``request`` point into are in the buffer that is passed along with the exchange.
+final class Exchange {
+  var request = RequestHead()
+  var response = ResponseHead()
+  var body = MessageBody()
+  /// Where the request ends in the buffer that its head is in.
+  var requestEnd = 0
+  var site: Site?
+  var route: Route?
+
+  /// Nanoseconds of the loop's clock at which each step began; 0: it was not reached.
+  var startedAt: Int64 = 0
+  var routedAt: Int64 = 0
+  var connectedAt: Int64 = 0
+  var sentAt: Int64 = 0
+  var answeredAt: Int64 = 0
+
+  /// The status that was sent, or would have been.
+  var status: UInt16 = 0
+  /// Whether the first byte of the final response was sent.
+  var responseStarted = false
+  /// Whether the client's connection ends with this exchange.
+  var closesClient = false
+  /// Whether the end of the connection is what ends the response.
+  var endsWithConnection = false
+  var bytesReceived: UInt64 = 0
+  var bytesSent: UInt64 = 0
+
+  /// How many members were tried.
+  var tryCount = 0
+  /// Whether the member's connection had carried a request before.
+  var isReused = false
+  var upstreamName = ""
+  var memberName = ""
+  var error: ExchangeError?
+  /// Why the head could not be read.
+  var refusal: MessageError.Reason?
+  private var identifier: (UInt64, UInt64) = (0, 0)
+
+  /// Makes the exchange ready for another request.
+  func reset(at now: Int64) {
+    body = MessageBody()
+    requestEnd = 0
+    startedAt = now
+    routedAt = 0
+    connectedAt = 0
+    sentAt = 0
+    answeredAt = 0
+    status = 0
+    responseStarted = false
+    closesClient = false
+    endsWithConnection = false
+    bytesReceived = 0
+    bytesSent = 0
+    tryCount = 0
+    isReused = false
+    upstreamName = ""
+    memberName = ""
+    error = nil
+    refusal = nil
+    identifier = (0, 0)
+  }
+
+  /// Lets go of what belongs to a generation, so that an idle exchange keeps none alive.
+  func release() {
+    site = nil
+    route = nil
+    startedAt = 0
+  }
+
+  /// A number that names this request in the log, in headers and in traces; made when first asked.
+  func requestID(from random: inout RandomSource) -> (UInt64, UInt64) {
+    if identifier == (0, 0) { identifier = (random.next() | 1, random.next()) }
+    return identifier
+  }
+}

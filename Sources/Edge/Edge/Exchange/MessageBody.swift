@@ -1,0 +1,124 @@
+import HTTP1
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+
+/// How much of a message's body is still to come.
+struct MessageBody {
+  enum State {
+    case ended
+    case fixed(remaining: UInt64)
+    case chunked(ChunkedDecoder)
+    case untilClose
+  }
+
+  /// A part of the body that lies in one buffer.
+  struct Part {
+    /// Where the data lies, already moved together.
+    var data = 0..<0
+    /// The offset of the first byte that does not belong to what was taken.
+    var end = 0
+  }
+
+  private(set) var state = State.ended
+  /// The bytes of the body that are still allowed.
+  var allowance = UInt64.max
+  /// Whether the client waits for 100 (Continue).
+  private(set) var expectsContinue = false
+  /// The trailer lines seen, each with its CRLF.
+  private(set) var trailers: [UInt8] = []
+
+  init() {}
+
+  /// Stands at the start of the body of a request.
+  init(of head: borrowing RequestHead, limits: HeadLimits) {
+    state = Self.state(head.bodyLength, limits)
+    expectsContinue = head.expectsContinue
+  }
+
+  /// Stands at the start of the body of a response.
+  init(of head: borrowing ResponseHead, limits: HeadLimits) {
+    state = Self.state(head.bodyLength, limits)
+  }
+
+  private static func state(_ length: BodyLength, _ limits: HeadLimits) -> State {
+    switch length {
+    case .none, .fixed(0): .ended
+    case .fixed(let count): .fixed(remaining: count)
+    case .chunked: .chunked(ChunkedDecoder(limits: limits))
+    case .untilClose: .untilClose
+    }
+  }
+
+  /// Whether everything was taken.
+  var hasEnded: Bool {
+    if case .ended = state { true } else { false }
+  }
+
+  /// Whether it ends when the connection does.
+  var endsWithConnection: Bool {
+    if case .untilClose = state { true } else { false }
+  }
+
+  /// Takes as much of the body as `buffer` holds from `start` on.
+  ///
+  /// The data of several chunks is moved together, so that one range holds it all. Bytes from
+  /// ``Part/end`` on are either the next message's, if the body has ended, or the beginning of
+  /// something that is not complete yet.
+  ///
+  /// - Throws: ``ExchangeError`` when the framing is broken or the body too long.
+  mutating func take(from buffer: inout Lent, at start: Int) throws(ExchangeError) -> Part {
+    switch state {
+    case .ended:
+      return Part(data: start..<start, end: start)
+    case .untilClose:
+      try allow(buffer.count - start)
+      return Part(data: start..<buffer.count, end: buffer.count)
+    case .fixed(let remaining):
+      let count = Int(min(remaining, UInt64(buffer.count - start)))
+      try allow(count)
+      state = UInt64(count) == remaining ? .ended : .fixed(remaining: remaining - UInt64(count))
+      return Part(data: start..<start + count, end: start + count)
+    case .chunked(let decoder):
+      return try takeChunks(decoder, from: &buffer, at: start)
+    }
+  }
+
+  private mutating func takeChunks(
+    _ decoder: consuming ChunkedDecoder,
+    from buffer: inout Lent,
+    at start: Int
+  ) throws(ExchangeError) -> Part {
+    var part = Part(data: start..<start, end: start)
+    do throws(MessageError) {
+      scanning: while true {
+        switch try decoder.next(in: buffer.bytes, at: &part.end) {
+        case .needBytes:
+          state = .chunked(decoder)
+          break scanning
+        case .data(let range):
+          let target = part.data.upperBound
+          if range.lowerBound != target { buffer.move(range, to: target) }
+          part.data = part.data.lowerBound..<target + range.count
+        case .trailer(let name, let value):
+          trailers.append(copying: buffer.bytes.extracting(name))
+          trailers += [0x3A, 0x20]
+          trailers.append(copying: buffer.bytes.extracting(value))
+          trailers += [0x0D, 0x0A]
+        case .end:
+          state = .ended
+          break scanning
+        }
+      }
+    } catch {
+      throw ExchangeError(.badBody, status: error.status, detail: error.reason.rawValue)
+    }
+    try allow(part.data.count)
+    return part
+  }
+
+  private mutating func allow(_ count: Int) throws(ExchangeError) {
+    guard UInt64(count) <= allowance else { throw ExchangeError(.bodyTooLarge) }
+    allowance -= UInt64(count)
+  }
+}

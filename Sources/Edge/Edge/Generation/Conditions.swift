@@ -1,0 +1,98 @@
+import Configuration
+import Directives
+import HTTPMessage
+import MartletBytes
+
+/// What a route asks of a request besides its path.
+struct Conditions: Sendable {
+  private struct Field: Sendable {
+    let name: [UInt8]
+    let patterns: [TextMatcher]
+  }
+
+  private let methods: [[UInt8]]
+  private let headers: [Field]
+  private let queries: [Field]
+  private let clients: NetworkSet?
+  /// Whether nothing is asked.
+  let isEmpty: Bool
+
+  init(_ settings: RouteSettings) {
+    methods = settings.methods.map { Array($0.utf8) }
+    headers = settings.headers.map(Self.field)
+    queries = settings.queries.map(Self.field)
+    clients = settings.clients.isEmpty ? nil : NetworkSet(settings.clients)
+    isEmpty = settings.isUnconditional
+  }
+
+  private static func field(_ condition: ValueCondition) -> Field {
+    Field(
+      name: Array(condition.name.utf8),
+      patterns: condition.values.map { TextMatcher($0) }
+    )
+  }
+
+  /// Whether `request`, whose head is `bytes`, has everything that is asked.
+  func areMet(
+    by request: borrowing RequestHead,
+    _ bytes: Span<UInt8>,
+    client: (UInt64, UInt64)?
+  ) -> Bool {
+    if isEmpty { return true }
+    if !methods.isEmpty {
+      let method = bytes.extracting(request.methodRange.range)
+      guard methods.contains(where: { isEqual($0.span, method) }) else { return false }
+    }
+    if let clients {
+      guard let client, clients.contains(client) else { return false }
+    }
+    for condition in headers {
+      guard isMet(condition, by: request, bytes) else { return false }
+    }
+    for condition in queries {
+      guard isMetByQuery(condition, request, bytes) else { return false }
+    }
+    return true
+  }
+
+  private func isMet(
+    _ condition: Field,
+    by request: borrowing RequestHead,
+    _ bytes: Span<UInt8>
+  ) -> Bool {
+    let known = FieldName(condition.name.span)
+    for line in request.fields where line.name == known {
+      if known == .other,
+        !equalIgnoringCase(bytes.extracting(line.nameRange.range), condition.name.span)
+      {
+        continue
+      }
+      if condition.patterns.isEmpty { return true }
+      let value = bytes.extracting(line.valueRange.range)
+      for pattern in condition.patterns where pattern.matches(value) { return true }
+    }
+    return false
+  }
+
+  private func isMetByQuery(
+    _ condition: Field,
+    _ request: borrowing RequestHead,
+    _ bytes: Span<UInt8>
+  ) -> Bool {
+    var parameters = QueryParameters(request.query.range)
+    while let parameter = parameters.next(in: bytes) {
+      guard isEqual(bytes.extracting(parameter.name), condition.name.span) else { continue }
+      if condition.patterns.isEmpty { return true }
+      let value = bytes.extracting(parameter.value)
+      for pattern in condition.patterns where pattern.matches(value) { return true }
+    }
+    return false
+  }
+}
+
+/// Whether both are the same bytes.
+func isEqual(_ left: Span<UInt8>, _ right: Span<UInt8>) -> Bool {
+  guard left.count == right.count else { return false }
+  for index in left.indices where left[index] != right[index] { return false }
+  return true
+}

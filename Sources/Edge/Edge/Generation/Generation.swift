@@ -1,0 +1,62 @@
+public import Configuration
+import Directives
+import HTTPMessage
+import MartletLoop
+import MartletSystem
+
+/// A configuration compiled to what loops use: immutable, shared by all of them, swapped as one.
+public final class Generation: Sendable {
+  /// Its number: each configuration that is put in force has the next one.
+  public let number: UInt64
+  /// What it was compiled from.
+  public let configuration: EdgeConfiguration
+  let listeners: [ListenerPlan]
+  let upstreams: [UpstreamPlan]
+  /// The access logs, each destination and format once.
+  let logs: [AccessLogSettings]
+
+  /// Compiles a configuration that was checked.
+  ///
+  /// Members that `previous` has as well are taken from there, so that their counts and addresses go
+  /// on.
+  public init(
+    _ configuration: EdgeConfiguration,
+    number: UInt64,
+    stateDirectory: String,
+    continuing previous: Generation? = nil
+  ) {
+    self.number = number
+    self.configuration = configuration
+    var plans: [String: (plan: UpstreamPlan, settings: UpstreamSettings)] = [:]
+    var upstreams: [UpstreamPlan] = []
+    for (index, settings) in configuration.upstreams.enumerated() {
+      let old = previous?.upstreams.first { $0.name == settings.name }
+      let plan = UpstreamPlan(
+        settings,
+        index: index,
+        stateDirectory: stateDirectory,
+        continuing: old
+      )
+      upstreams.append(plan)
+      plans[settings.name] = (plan, settings)
+    }
+    self.upstreams = upstreams
+    var logs: [AccessLogSettings] = []
+    var members: [Address: [(site: Site, settings: ServerSettings, isFallback: Bool)]] = [:]
+    for server in configuration.servers {
+      var logIndex: Int?
+      if let log = server.accessLog {
+        logIndex = logs.firstIndex(of: log) ?? logs.count
+        if logIndex == logs.count { logs.append(log) }
+      }
+      let site = Site(server, upstreams: plans, logIndex: logIndex)
+      for listener in server.listeners {
+        members[listener.address, default: []].append((site, server, listener.isFallback))
+      }
+    }
+    self.logs = logs
+    listeners = configuration.listeningAddresses.map { address in
+      ListenerPlan(key: address.description, sites: members[address] ?? [])
+    }
+  }
+}

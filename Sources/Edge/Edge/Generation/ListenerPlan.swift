@@ -1,0 +1,54 @@
+import Configuration
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+
+/// What a listening address serves: its sites by host, and what holds before the host is known.
+final class ListenerPlan: Sendable {
+  /// The address as written; names the socket in messages between processes and in metrics.
+  let key: String
+  private let hosts: HostTable
+  private let sites: [Site]
+  private let fallback: Site?
+  /// The widest limits of its sites.
+  let headLimits: HeadLimits
+  /// Whether its sites have limits of their own, which are checked when the site is known.
+  let limitsDiffer: Bool
+  let idleTimeout: Timeout
+  let headTimeout: Timeout
+  let sendTimeout: Timeout
+
+  init(key: String, sites members: [(site: Site, settings: ServerSettings, isFallback: Bool)]) {
+    self.key = key
+    var hosts: [(pattern: HostPattern, value: Int)] = []
+    var first: Site?
+    var chosen: Site?
+    var limits: HeadLimits?
+    for (index, member) in members.enumerated() {
+      for name in member.settings.names { hosts.append((name, index)) }
+      if member.isFallback, chosen == nil { chosen = member.site }
+      if member.settings.names.isEmpty, first == nil { first = member.site }
+      limits = limits?.widened(by: member.site.headLimits) ?? member.site.headLimits
+    }
+    self.hosts = HostTable(hosts)
+    sites = members.map(\.site)
+    fallback = chosen ?? first
+    let widest = limits ?? HeadLimits()
+    headLimits = widest
+    limitsDiffer = members.contains { $0.site.headLimits != widest }
+    let timeouts = members.map(\.settings.timeouts)
+    idleTimeout = Timeout(timeouts.map(\.idle).max() ?? .seconds(60))
+    headTimeout = Timeout(timeouts.map(\.head).max() ?? .seconds(30))
+    sendTimeout = Timeout(timeouts.map(\.send).max() ?? .seconds(60))
+  }
+
+  /// The site that answers for `host`, or nil when none does.
+  func site(for host: Span<UInt8>) -> Site? {
+    if sites.count == 1, let fallback { return fallback }
+    if let index = hosts.value(for: host) { return sites[index] }
+    return fallback
+  }
+
+  /// The site in whose name a request is refused that has no readable host.
+  var anySite: Site? { fallback ?? sites.first }
+}

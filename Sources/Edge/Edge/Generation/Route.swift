@@ -1,0 +1,161 @@
+import Configuration
+import Directives
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+
+/// One route of a site, compiled: which requests it takes, and what is done with them.
+final class Route: Sendable {
+  /// What answers a request.
+  enum Handler: Sendable {
+    case proxy(UpstreamPlan)
+    case respond(FixedAnswer)
+    case redirect(status: UInt16, target: TextTemplate)
+    case metrics
+    case status
+  }
+
+  /// A fixed answer.
+  struct FixedAnswer: Sendable {
+    let status: UInt16
+    let contentType: [UInt8]
+    let body: TextTemplate
+  }
+
+  /// What is done with the fields of a message, in this order: leave out, then add.
+  struct FieldRules: Sendable {
+    /// The fields that are left out, among them those that are set anew.
+    var dropped = FieldNameSet()
+    /// The fields that are written behind those that are kept.
+    var added: [(name: [UInt8], value: TextTemplate)] = []
+  }
+
+  /// How long the parts of an exchange may take.
+  struct Timeouts: Sendable {
+    let body: Timeout
+    let send: Timeout
+    let connect: Timeout
+    let firstByte: Timeout
+    let read: Timeout
+    let write: Timeout
+    let total: Timeout
+  }
+
+  /// The route as written, for logs.
+  let name: String
+  let conditions: Conditions
+  let handler: Handler
+  let stripPrefix: [UInt8]
+  let rewrite: TextTemplate?
+  let request: FieldRules
+  let response: FieldRules
+  let errorPages: [UInt16: Route.FixedAnswer]
+  let timeouts: Timeouts
+  /// The most bytes of a request's body.
+  let bodyLimit: UInt64
+  let tryCount: Int
+  let isLogged: Bool
+
+  init(
+    _ settings: RouteSettings,
+    of server: ServerSettings,
+    upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)]
+  ) {
+    name = settings.path.text
+    conditions = Conditions(settings)
+    let upstream: (plan: UpstreamPlan, settings: UpstreamSettings)?
+    switch settings.handler {
+    case .proxy(let name):
+      upstream = upstreams[name]
+      if let plan = upstream?.plan {
+        handler = .proxy(plan)
+      } else {
+        // The configuration was checked; an unknown upstream cannot come here.
+        handler = .respond(
+          FixedAnswer(status: 503, contentType: [], body: TextTemplate(Template()))
+        )
+      }
+    case .respond(let fixed):
+      upstream = nil
+      handler = .respond(FixedAnswer(fixed))
+    case .redirect(let status, let target):
+      upstream = nil
+      handler = .redirect(status: UInt16(status), target: TextTemplate(target))
+    case .metrics:
+      upstream = nil
+      handler = .metrics
+    case .status:
+      upstream = nil
+      handler = .status
+    }
+    stripPrefix = Array((settings.stripPrefix ?? "").utf8)
+    rewrite = settings.rewrite.map(TextTemplate.init)
+    request = Self.requestRules(settings, server)
+    response = Self.rules(settings.responseHeaders, dropping: [])
+    let overrides = settings.overrides
+    errorPages = Dictionary(
+      (overrides.errorPages + server.errorPages).map { (UInt16($0.status), FixedAnswer($0)) },
+      uniquingKeysWith: { first, _ in first }
+    )
+    let times = upstream?.settings.timeouts ?? UpstreamTimeouts()
+    let total = overrides.totalTimeout ?? times.total
+    timeouts = Timeouts(
+      body: Timeout(overrides.bodyTimeout ?? server.timeouts.body),
+      send: Timeout(overrides.sendTimeout ?? server.timeouts.send),
+      connect: Timeout(overrides.connectTimeout ?? times.connect),
+      firstByte: Timeout(overrides.firstByteTimeout ?? times.firstByte),
+      read: Timeout(overrides.readTimeout ?? times.read),
+      write: Timeout(overrides.writeTimeout ?? times.write),
+      total: total.map { Timeout($0) } ?? .none
+    )
+    bodyLimit =
+      switch overrides.bodyLimit {
+      case .bytes(let count): UInt64(count)
+      case .none?: .max
+      case nil: server.limits.bodyBytes.map { UInt64($0) } ?? .max
+      }
+    tryCount = overrides.tryCount ?? upstream?.settings.tryCount ?? 1
+    isLogged = overrides.isLogged
+  }
+
+  /// What a member is told, and what it must not be told by the client.
+  private static func requestRules(
+    _ settings: RouteSettings,
+    _ server: ServerSettings
+  ) -> FieldRules {
+    rules(
+      settings.requestHeaders,
+      dropping: [
+        // Host is written from the head's authority; Expect is answered here.
+        .host, .expect, .via, .forwarded, .xForwardedFor, .xForwardedProto, .xForwardedHost,
+      ]
+    )
+  }
+
+  private static func rules(_ rules: [HeaderRule], dropping names: [FieldName]) -> FieldRules {
+    var result = FieldRules(dropped: FieldNameSet(names))
+    for rule in rules {
+      let name = Array(rule.name.utf8)
+      if rule.action != .add {
+        result.dropped.insert(rule.name)
+        result.added.removeAll { equalIgnoringCase($0.name.span, name.span) }
+      }
+      if rule.action != .remove { result.added.append((name, TextTemplate(rule.value))) }
+    }
+    return result
+  }
+}
+
+extension Route.FixedAnswer {
+  init(_ fixed: FixedResponse) {
+    status = UInt16(fixed.status)
+    contentType = Array(fixed.contentType.utf8)
+    body = TextTemplate(fixed.body)
+  }
+
+  init(_ page: ErrorPage) {
+    status = UInt16(page.status)
+    contentType = Array(page.contentType.utf8)
+    body = TextTemplate(page.body)
+  }
+}

@@ -1,0 +1,80 @@
+import Configuration
+import Directives
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+
+/// One server of the configuration, compiled.
+final class Site: Sendable {
+  let name: String
+  let routes: [Route]
+  private let paths: PathTable
+  let headLimits: HeadLimits
+  let requestsPerConnection: Int
+  /// The proxies whose word about the client is taken.
+  let trusted: NetworkSet?
+  let forwarded: ForwardedStyle
+  /// The value of Via, and that with which an answer says so; empty: none is written.
+  let via: [UInt8]
+  let errorPages: [UInt16: Route.FixedAnswer]
+  /// Which of the generation's access logs takes its records; nil: none.
+  let logIndex: Int?
+
+  init(
+    _ settings: ServerSettings,
+    upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
+    logIndex: Int?
+  ) {
+    name = settings.name
+    routes = settings.routes.map { Route($0, of: settings, upstreams: upstreams) }
+    paths = PathTable(settings.routes.map(\.path))
+    headLimits = HeadLimits(settings.limits)
+    requestsPerConnection = settings.limits.requestsPerConnection
+    trusted = settings.trustedProxies.isEmpty ? nil : NetworkSet(settings.trustedProxies)
+    forwarded = settings.forwarded
+    via = if case .name(let name) = settings.via { Array(name.utf8) } else { [] }
+    errorPages = Dictionary(
+      settings.errorPages.map { (UInt16($0.status), Route.FixedAnswer($0)) },
+      uniquingKeysWith: { first, _ in first }
+    )
+    self.logIndex = logIndex
+  }
+
+  /// The first route in written order that takes the request.
+  func route(
+    for request: borrowing RequestHead,
+    _ head: Span<UInt8>,
+    client: (UInt64, UInt64)?
+  ) -> Route? {
+    let path = request.path.isEmpty ? Self.root.span : head.extracting(request.path.range)
+    let index = paths.firstMatch(path) { index in
+      routes[index].conditions.areMet(by: request, head, client: client)
+    }
+    return index.map { routes[$0] }
+  }
+
+  private static let root: [UInt8] = [0x2F]
+}
+
+extension HeadLimits {
+  /// The limits that a configuration states.
+  init(_ limits: RequestLimits) {
+    self.init()
+    headBytes = limits.headBytes
+    fieldCount = limits.fieldCount
+    lineBytes = limits.lineBytes
+    targetBytes = limits.targetBytes
+    chunkExtensionBytes = limits.chunkExtensionBytes
+  }
+
+  /// Limits that refuse nothing that one of the two allows.
+  func widened(by other: HeadLimits) -> HeadLimits {
+    var limits = self
+    limits.headBytes = max(headBytes, other.headBytes)
+    limits.fieldCount = max(fieldCount, other.fieldCount)
+    limits.lineBytes = max(lineBytes, other.lineBytes)
+    limits.targetBytes = max(targetBytes, other.targetBytes)
+    limits.chunkExtensionBytes = max(chunkExtensionBytes, other.chunkExtensionBytes)
+    return limits
+  }
+}

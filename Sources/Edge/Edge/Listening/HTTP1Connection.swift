@@ -1,0 +1,294 @@
+import HTTP1
+import HTTPMessage
+import MartletLoop
+import MartletNet
+import MartletSystem
+
+/// A client's connection that speaks HTTP/1: one exchange after the other.
+///
+/// While it waits for the next request it has no buffer and no exchange.
+final class HTTP1Connection {
+  let stream: Stream
+  let peer: SocketAddress
+  let worker: Worker
+  let acceptor: Acceptor
+  /// What came behind the last request: the beginning of the next one.
+  var carried: Lent?
+  /// Whether it waits for its next request.
+  private(set) var isIdle = false
+  private(set) var requestCount = 0
+
+  init(stream: Stream, peer: SocketAddress, worker: Worker, acceptor: Acceptor) {
+    self.stream = stream
+    self.peer = peer
+    self.worker = worker
+    self.acceptor = acceptor
+  }
+
+  var loop: EventLoop { worker.loop }
+
+  /// Answers requests until the client leaves, falls silent or must be sent away.
+  func serve() async {
+    while true {
+      if carried == nil, !stream.hasEvent {
+        let plan = acceptor.plan
+        let limit = requestCount == 0 ? plan.headTimeout : plan.idleTimeout
+        isIdle = true
+        do throws(StreamError) {
+          try await stream.readable(by: loop.deadline(after: limit))
+        } catch {
+          break
+        }
+        isIdle = false
+      }
+      let exchange = worker.takeExchange()
+      let isKept = await answer(exchange)
+      worker.giveBack(exchange)
+      guard isKept else { break }
+    }
+    worker.forget(self)
+  }
+
+  /// Reads one request and answers it.
+  ///
+  /// - Returns: Whether the connection can carry another one.
+  private func answer(_ exchange: Exchange) async -> Bool {
+    guard var head = await receiveHead(exchange) else { return false }
+    do throws(ExchangeError) {
+      try await handle(exchange, &head)
+    } catch {
+      await fail(exchange, error, head)
+    }
+    worker.record(exchange, head, of: self)
+    if exchange.closesClient || !exchange.body.hasEnded {
+      await close(mayHaveInput: !exchange.body.hasEnded || exchange.error != nil)
+      return false
+    }
+    if carried == nil, head.count > exchange.requestEnd {
+      head.removeFirst(exchange.requestEnd)
+      carried = consume head
+    }
+    return true
+  }
+
+  // MARK: The head
+
+  /// Reads until the head is complete, or answers why that cannot be.
+  ///
+  /// - Returns: The buffer that begins with the head, or nil when the connection has ended.
+  private func receiveHead(_ exchange: Exchange) async -> Lent? {
+    let plan = acceptor.plan
+    let deadline = loop.deadline(after: plan.headTimeout)
+    var parser = RequestParser(limits: plan.headLimits)
+    do throws(StreamError) {
+      var head = try await firstBytes(by: deadline)
+      if head.isEmpty { return nil }
+      requestCount &+= 1
+      exchange.reset(at: loop.now)
+      while true {
+        do throws(MessageError) {
+          if try parser.parse(head.bytes, into: &exchange.request) {
+            exchange.bytesReceived = UInt64(exchange.request.byteCount)
+            return head
+          }
+        } catch {
+          await refuse(exchange, error, head)
+          return nil
+        }
+        if head.freeCount == 0 { head = loop.enlarged(head) }
+        if try await stream.more(&head, by: deadline) == 0 {
+          await giveUp(exchange, ExchangeError(.clientClosed), head)
+          return nil
+        }
+      }
+    } catch {
+      // Nothing of a request was seen if the exchange was not begun.
+      if requestCount > 0, error == .timedOut, exchange.startedAt != 0 {
+        await giveUp(exchange, ExchangeError(.clientTimedOut), loop.lend(.head))
+      }
+      return nil
+    }
+  }
+
+  private func firstBytes(by deadline: Deadline) async throws(StreamError) -> Lent {
+    if let kept = carried.take() { return kept }
+    return try await stream.read(.head, by: deadline)
+  }
+
+  /// Answers a request that cannot be read, and closes.
+  private func refuse(
+    _ exchange: Exchange,
+    _ error: MessageError,
+    _ head: borrowing Lent
+  ) async {
+    exchange.refusal = error.reason
+    exchange.status = error.status
+    await giveUp(
+      exchange,
+      ExchangeError(.badRequest, status: error.status, detail: error.reason.rawValue),
+      head
+    )
+  }
+
+  /// Ends the connection in the name of the listener's first site.
+  private func giveUp(
+    _ exchange: Exchange,
+    _ error: ExchangeError,
+    _ head: borrowing Lent
+  ) async {
+    exchange.site = acceptor.plan.anySite
+    // What was read of the head is not to be shown as a request.
+    if exchange.refusal != nil || exchange.request.byteCount == 0 { exchange.request.reset() }
+    await fail(exchange, error, head)
+    worker.record(exchange, head, of: self)
+    await close(mayHaveInput: true)
+  }
+
+  // MARK: The answer
+
+  /// Finds the route and lets its handler answer.
+  private func handle(
+    _ exchange: Exchange,
+    _ head: inout Lent
+  ) async throws(ExchangeError) {
+    let plan = acceptor.plan
+    guard let site = plan.site(for: head.bytes.extracting(exchange.request.host.range)) else {
+      exchange.body = MessageBody(of: exchange.request, limits: plan.headLimits)
+      exchange.site = plan.anySite
+      exchange.closesClient = !exchange.body.hasEnded
+      throw ExchangeError(.noSite)
+    }
+    exchange.site = site
+    exchange.body = MessageBody(of: exchange.request, limits: site.headLimits)
+    exchange.requestEnd = exchange.request.byteCount
+    exchange.closesClient =
+      !exchange.request.keepsAlive || requestCount >= site.requestsPerConnection
+      || worker.isDraining || acceptor.isClosing
+    if plan.limitsDiffer { try checkLimits(exchange, site) }
+    let method = exchange.request.method
+    if method == .connect || method == .trace { throw ExchangeError(.methodNotAllowed) }
+    let client = clientAddress(of: exchange, head.bytes).hostWords
+    guard let route = site.route(for: exchange.request, head.bytes, client: client) else {
+      throw ExchangeError(.noRoute)
+    }
+    exchange.route = route
+    exchange.routedAt = loop.now
+    exchange.body.allowance = route.bodyLimit
+    if case .fixed(let length) = exchange.request.bodyLength, length > route.bodyLimit {
+      throw ExchangeError(.bodyTooLarge)
+    }
+    switch route.handler {
+    case .proxy(let upstream):
+      let part = try exchange.body.take(from: &head, at: exchange.request.byteCount)
+      exchange.requestEnd = part.end
+      let proxy = ReverseProxy(
+        client: self,
+        exchange: exchange,
+        route: route,
+        upstream: worker.upstreams[upstream.index]
+      )
+      try await proxy.run(head, part)
+    case .respond(let fixed):
+      try await respond(exchange, fixed, head)
+      try await discardBody(exchange, &head)
+    case .redirect(let status, let target):
+      try await redirect(exchange, status, target, head)
+      try await discardBody(exchange, &head)
+    case .metrics:
+      try await respond(
+        exchange,
+        status: 200,
+        contentType: "text/plain; version=0.0.4; charset=utf-8",
+        body: worker.board.metrics(),
+        head
+      )
+      try await discardBody(exchange, &head)
+    case .status:
+      try await respond(
+        exchange,
+        status: 200,
+        contentType: "application/json",
+        body: worker.board.status(),
+        head
+      )
+      try await discardBody(exchange, &head)
+    }
+  }
+
+  /// Checks what the listener's widest limits have let through.
+  private func checkLimits(_ exchange: Exchange, _ site: Site) throws(ExchangeError) {
+    let limits = site.headLimits
+    let request = exchange.request
+    let longest = request.fields.lazy.map { $0.lineRange.range.count - 2 }.max() ?? 0
+    if Int(request.target.count) > limits.targetBytes {
+      throw ExchangeError(.badRequest, status: 414, detail: "target_too_long")
+    }
+    if request.byteCount > limits.headBytes || request.fields.count > limits.fieldCount
+      || longest > limits.lineBytes
+    {
+      throw ExchangeError(.badRequest, status: 431, detail: "head_too_large")
+    }
+  }
+
+  // MARK: The end
+
+  /// Tells the client what went wrong, as far as it can still be told.
+  func fail(
+    _ exchange: Exchange,
+    _ error: ExchangeError,
+    _ head: borrowing Lent
+  ) async {
+    exchange.error = error
+    if exchange.responseStarted {
+      // The client must not take a part for the whole.
+      if exchange.endsWithConnection { stream.abort() }
+      exchange.closesClient = true
+      return
+    }
+    exchange.status = error.status
+    guard error.code != .clientClosed else {
+      exchange.closesClient = true
+      return
+    }
+    if !exchange.body.hasEnded || error.code == .badRequest || error.code == .clientTimedOut {
+      exchange.closesClient = true
+    }
+    do throws(ExchangeError) {
+      try await respondError(exchange, error, head)
+    } catch {
+      exchange.closesClient = true
+    }
+  }
+
+  /// Closes the connection so that the client still reads the answer.
+  ///
+  /// A socket that is closed while input is unread resets the connection, and the reset may destroy
+  /// the answer on its way (RFC 9112, section 9.6): what comes is read for a while.
+  private func close(mayHaveInput: Bool) async {
+    guard mayHaveInput else { return }
+    stream.shutdownWrite()
+    let deadline = loop.deadline(after: Self.lingerTime)
+    var rest = Self.lingerBytes
+    do throws(StreamError) {
+      while rest > 0 {
+        let block = try await stream.read(.head, by: deadline)
+        if block.isEmpty { return }
+        rest -= block.count
+      }
+    } catch {
+      return
+    }
+  }
+
+  private static let lingerTime = Timeout(.seconds(2))
+  private static let lingerBytes = 1 << 20
+}
+
+extension EventLoop {
+  /// The bytes of `head` in a larger buffer.
+  func enlarged(_ head: borrowing Lent) -> Lent {
+    var larger = lend(.body)
+    larger.append(head.bytes)
+    return larger
+  }
+}

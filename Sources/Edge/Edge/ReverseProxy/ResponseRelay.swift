@@ -1,0 +1,200 @@
+import HTTP1
+import HTTPMessage
+import MartletLoop
+import MartletNet
+
+/// Passes a member's final answer on to the client, as fast as the client takes it.
+struct ResponseRelay {
+  let proxy: ReverseProxy
+  let connection: UpstreamConnection
+  let pool: MemberPool
+  let upload: Upload?
+
+  private var client: HTTP1Connection { proxy.client }
+  private var exchange: Exchange { proxy.exchange }
+  private var loop: EventLoop { proxy.loop }
+
+  /// Relays the answer whose head and first part are in `answer`.
+  func run(
+    _ answer: consuming Lent,
+    _ head: borrowing Lent,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    var answer = answer
+    let response = exchange.response
+    if upload != nil { exchange.closesClient = exchange.closesClient || !exchange.body.hasEnded }
+    var out = loop.lend(
+      response.byteCount > BufferSize.head.bytes - Self.headGrowth ? .body : .head
+    )
+    try proxy.composeResponseHead(answer, into: &out)
+    for rule in proxy.route.response.added {
+      try out.put(rule.name)
+      try out.put(": ")
+      try rule.value.write(to: &out, exchange, client, head.bytes, answer: answer.bytes)
+      try out.put("\r\n")
+    }
+    if response.first(.date) == nil {
+      try out.put("Date: ")
+      try out.put(client.worker.clock.httpDate)
+      try out.put("\r\n")
+    }
+    switch response.bodyLength {
+    case .none:
+      try client.putConnection(exchange, &out)
+      try out.put("\r\n")
+      settle(isClean: answer.count == response.byteCount)
+      try await client.send(out, exchange)
+    case .fixed(let length):
+      try client.putConnection(exchange, &out)
+      try out.put("\r\n")
+      try await relayFixed(length, &answer, &out, by: total)
+    case .chunked, .untilClose:
+      let isChunked = exchange.request.version == .http11
+      if isChunked {
+        try out.put("Transfer-Encoding: chunked\r\n")
+      } else {
+        exchange.endsWithConnection = true
+        exchange.closesClient = true
+      }
+      try client.putConnection(exchange, &out)
+      try out.put("\r\n")
+      try await relayOpen(&answer, &out, isChunked: isChunked, by: total)
+    }
+  }
+
+  private static let headGrowth = 2048
+
+  /// Gives the connection back to its pool if it can carry another exchange.
+  private func settle(isClean: Bool) {
+    // A client that left meanwhile has marked the connection as cancelled.
+    guard isClean, exchange.response.keepsAlive, exchange.body.hasEnded,
+      upload?.isDone ?? true, !client.stream.isClosed
+    else { return }
+    loop.linkClose(of: client.stream.descriptor, to: nil)
+    pool.giveBack(connection)
+  }
+
+  // MARK: A body of known length
+
+  private func relayFixed(
+    _ length: UInt64,
+    _ answer: inout Lent,
+    _ out: inout Lent,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    let start = exchange.response.byteCount
+    let there = Int(min(length, UInt64(answer.count - start)))
+    let range = start..<start + there
+    var remaining = length - UInt64(there)
+    if remaining == 0 { settle(isClean: answer.count == range.upperBound) }
+    if there <= out.freeCount {
+      out.append(answer.bytes.extracting(range))
+      try await client.send(out, exchange)
+    } else {
+      try await client.send(out, answer, range, exchange)
+    }
+    guard remaining > 0 else { return }
+    // An idle connection holds no buffer, and neither does one that waits for its member.
+    out = loop.lend(.head)
+    answer = loop.lend(.head)
+    while remaining > 0 {
+      let block = try await read(by: total)
+      guard !block.isEmpty else {
+        throw ExchangeError(.responseCut, detail: "\(remaining) missing")
+      }
+      let count = Int(min(remaining, UInt64(block.count)))
+      remaining -= UInt64(count)
+      if remaining == 0 { settle(isClean: block.count == count) }
+      try await client.send(block, 0..<count, exchange)
+    }
+  }
+
+  private func read(by total: Deadline) async throws(ExchangeError) -> Lent {
+    let limit = loop.deadline(after: proxy.route.timeouts.read).earlier(total)
+    do throws(StreamError) {
+      return try await connection.stream.read(.body, by: limit)
+    } catch {
+      throw ExchangeError(reading: error, hasBegun: true)
+    }
+  }
+
+  // MARK: A body whose end is not known
+
+  private func relayOpen(
+    _ answer: inout Lent,
+    _ out: inout Lent,
+    isChunked: Bool,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    var body = MessageBody(of: exchange.response, limits: ReverseProxy.responseLimits)
+    var start = exchange.response.byteCount
+    while true {
+      let part: MessageBody.Part
+      do throws(ExchangeError) {
+        part = try body.take(from: &answer, at: start)
+      } catch {
+        throw ExchangeError(.badResponse, detail: error.detail)
+      }
+      if body.hasEnded { settle(isClean: answer.count == part.end) }
+      try await pass(part, answer, &out, isChunked: isChunked, isLast: body.hasEnded, body.trailers)
+      if body.hasEnded { return }
+      answer.removeFirst(part.end)
+      start = 0
+      let isOver: Bool
+      if answer.isEmpty {
+        answer = try await read(by: total)
+        isOver = answer.isEmpty
+      } else {
+        isOver = try await more(&answer, by: total) == 0
+      }
+      if isOver {
+        guard body.endsWithConnection else { throw ExchangeError(.responseCut) }
+        if isChunked {
+          out.append("0\r\n\r\n")
+          try await client.send(out, exchange)
+        }
+        return
+      }
+    }
+  }
+
+  /// Passes a part on, with the head in front of the first one; `out` is empty behind it.
+  private func pass(
+    _ part: MessageBody.Part,
+    _ block: borrowing Lent,
+    _ out: inout Lent,
+    isChunked: Bool,
+    isLast: Bool,
+    _ trailers: [UInt8]
+  ) async throws(ExchangeError) {
+    if isChunked, !part.data.isEmpty { try out.putChunkSize(part.data.count) }
+    if part.data.count + trailers.count + 16 <= out.freeCount {
+      out.append(block.bytes.extracting(part.data))
+      if isChunked, !part.data.isEmpty { out.append("\r\n") }
+      if isChunked, isLast { try out.putLastChunk(trailers) }
+      if !out.isEmpty { try await client.send(out, exchange) }
+    } else if !isChunked {
+      try await client.send(out, block, part.data, exchange)
+    } else if isLast, trailers.isEmpty {
+      try await client.send(out, block, part.data, tail: "\r\n0\r\n\r\n", exchange)
+    } else {
+      try await client.send(out, block, part.data, tail: "\r\n", exchange)
+      out.truncate(to: 0)
+      if isLast {
+        try out.putLastChunk(trailers)
+        try await client.send(out, exchange)
+      }
+    }
+    out.truncate(to: 0)
+  }
+
+  private func more(_ answer: inout Lent, by total: Deadline) async throws(ExchangeError) -> Int {
+    if answer.freeCount == 0 { answer = loop.enlarged(answer) }
+    let limit = loop.deadline(after: proxy.route.timeouts.read).earlier(total)
+    do throws(StreamError) {
+      return try await connection.stream.more(&answer, by: limit)
+    } catch {
+      throw ExchangeError(reading: error, hasBegun: true)
+    }
+  }
+}

@@ -1,0 +1,128 @@
+import Configuration
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+
+/// The heads as they are sent on: kept fields are copied in blocks, the others written anew.
+extension ReverseProxy {
+  /// Writes the request's head for the member, with its last empty line.
+  func composeRequest(
+    _ head: borrowing Lent,
+    into out: inout Lent
+  ) throws(ExchangeError) {
+    let bytes = head.bytes
+    let request = exchange.request
+    try out.put(bytes.extracting(request.methodRange.range))
+    try out.put(" ")
+    try putTarget(bytes, into: &out)
+    try out.put(" HTTP/1.1\r\nHost: ")
+    try putHost(bytes, into: &out)
+    try out.put("\r\n")
+    try putFields(request.fields, bytes, without: route.request.dropped, into: &out)
+    if request.bodyLength == .chunked { try out.put("Transfer-Encoding: chunked\r\n") }
+    if request.wantsUpgrade, let line = request.first(.upgrade) {
+      try out.put("Connection: Upgrade\r\nUpgrade: ")
+      try out.put(bytes.extracting(line.valueRange.range))
+      try out.put("\r\n")
+    } else if request.acceptsTrailers {
+      try out.put("Connection: TE\r\nTE: trailers\r\n")
+    }
+    try client.putForwarded(exchange, bytes, into: &out)
+    for rule in route.request.added {
+      try out.put(rule.name)
+      try out.put(": ")
+      try rule.value.write(to: &out, exchange, client, bytes, answer: Span())
+      try out.put("\r\n")
+    }
+    try out.put("\r\n")
+  }
+
+  private func putTarget(_ bytes: Span<UInt8>, into out: inout Lent) throws(ExchangeError) {
+    let request = exchange.request
+    if let rewrite = route.rewrite {
+      try rewrite.write(to: &out, exchange, client, bytes, answer: Span())
+      return
+    }
+    guard request.form != .asterisk else {
+      try out.put("*")
+      return
+    }
+    var path = request.path.range
+    let prefix = route.stripPrefix
+    if !prefix.isEmpty, path.count >= prefix.count,
+      isEqual(bytes.extracting(path.lowerBound..<path.lowerBound + prefix.count), prefix.span)
+    {
+      path = path.lowerBound + prefix.count..<path.upperBound
+    }
+    if path.isEmpty || bytes[path.lowerBound] != 0x2F { try out.put("/") }
+    try out.put(bytes.extracting(path))
+    if request.hasQuery {
+      try out.put("?")
+      try out.put(bytes.extracting(request.query.range))
+    }
+  }
+
+  private func putHost(_ bytes: Span<UInt8>, into out: inout Lent) throws(ExchangeError) {
+    switch upstream.plan.host {
+    case .client:
+      // HTTP/1.0 may come without a host; the member gets a name that is not empty.
+      if exchange.request.authority.isEmpty {
+        try out.put(exchange.memberName)
+      } else {
+        try out.put(bytes.extracting(exchange.request.authority.range))
+      }
+    case .member: try out.put(exchange.memberName)
+    case .literal(let text): try out.put(text)
+    }
+  }
+
+  /// Writes the answer's head without its last empty line: what becomes of the body and of the
+  /// connection is written behind it.
+  func composeResponseHead(
+    _ answer: borrowing Lent,
+    into out: inout Lent
+  ) throws(ExchangeError) {
+    let bytes = answer.bytes
+    let response = exchange.response
+    try out.put("HTTP/1.1")
+    // Status and reason, behind the member's own version.
+    let line = response.startLine.range
+    try out.put(bytes.extracting(line.lowerBound + 8..<line.upperBound))
+    // A phrase may be missing, the space before it may not. RFC 9112, section 4.
+    if line.count == 12 { try out.put(" ") }
+    try out.put("\r\n")
+    try putFields(response.fields, bytes, without: route.response.dropped, into: &out)
+    if response.status == 101, let line = response.first(.upgrade) {
+      try out.put("Connection: Upgrade\r\nUpgrade: ")
+      try out.put(bytes.extracting(line.valueRange.range))
+      try out.put("\r\n")
+    }
+    if let via = exchange.site?.via, !via.isEmpty {
+      try out.put("Via: 1.1 ")
+      try out.put(via)
+      try out.put("\r\n")
+    }
+  }
+
+  /// Copies the lines that stay, in as few blocks as possible.
+  private func putFields(
+    _ fields: [FieldLine],
+    _ bytes: Span<UInt8>,
+    without dropped: FieldNameSet,
+    into out: inout Lent
+  ) throws(ExchangeError) {
+    var start = 0
+    var end = 0
+    for line in fields {
+      let isKept = !line.isHopByHop && !dropped.contains(line, in: bytes)
+      if isKept {
+        if line.nameRange.lowerBound != end {
+          try out.put(bytes.extracting(start..<end))
+          start = line.nameRange.lowerBound
+        }
+        end = Int(line.lineEnd)
+      }
+    }
+    try out.put(bytes.extracting(start..<end))
+  }
+}

@@ -1,0 +1,310 @@
+import HTTP1
+import HTTPMessage
+import MartletLoop
+import MartletNet
+
+/// Passes one exchange to a member of an upstream, and the answer back to the client.
+struct ReverseProxy {
+  let client: HTTP1Connection
+  let exchange: Exchange
+  let route: Route
+  let upstream: Upstream
+
+  var loop: EventLoop { client.worker.loop }
+
+  /// Tries members until one has answered, or none may be tried any more.
+  ///
+  /// `head` begins with the request's head, and `part` is what it holds of the body.
+  ///
+  /// - Throws: ``ExchangeError`` of the last try.
+  func run(_ head: borrowing Lent, _ part: MessageBody.Part) async throws(ExchangeError) {
+    exchange.upstreamName = upstream.plan.name
+    let total = loop.deadline(after: route.timeouts.total)
+    // The body can be sent again as long as all of it lies in the buffer.
+    let isRepeatable = exchange.body.hasEnded
+    var tried = MemberSet()
+    var takesIdle = true
+    while true {
+      guard let pool = upstream.choose(excluding: tried) else {
+        throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
+      }
+      exchange.tryCount &+= 1
+      exchange.memberName = pool.member.name
+      do throws(ExchangeError) {
+        try await attempt(pool, head, part, takesIdle: takesIdle, by: total)
+        if exchange.error != nil { exchange.error = nil }
+        return
+      } catch {
+        guard isRepeatable, mayRepeat(error), !loop.hasPassed(total) else { throw error }
+        if exchange.isReused {
+          // The connection was stale, which says nothing about the member.
+          takesIdle = false
+          exchange.tryCount &-= 1
+        } else {
+          client.worker.note(.memberFailed, "\(pool.member.name): \(error)")
+          tried.insert(pool.index)
+          takesIdle = true
+          guard exchange.tryCount < route.tryCount else { throw error }
+          exchange.error = error
+        }
+      }
+    }
+  }
+
+  private func mayRepeat(_ error: ExchangeError) -> Bool {
+    if exchange.responseStarted { return false }
+    return switch error.retry {
+    case .always: true
+    case .ifIdempotent: exchange.request.method.isIdempotent
+    case .never: false
+    }
+  }
+
+  /// One try with one member.
+  private func attempt(
+    _ pool: MemberPool,
+    _ head: borrowing Lent,
+    _ part: MessageBody.Part,
+    takesIdle: Bool,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    pool.begin()
+    defer { pool.end() }
+    exchange.isReused = false
+    let connection: UpstreamConnection
+    if takesIdle, let idle = pool.takeIdle(certain: !exchange.request.method.isIdempotent) {
+      connection = idle
+      exchange.isReused = true
+    } else {
+      connection = try await pool.open(
+        by: loop.deadline(after: route.timeouts.connect).earlier(total)
+      )
+    }
+    exchange.connectedAt = loop.now
+    if client.stream.isClosed { throw ExchangeError(.clientClosed) }
+    loop.linkClose(of: client.stream.descriptor, to: connection.stream.descriptor)
+    defer { loop.linkClose(of: client.stream.descriptor, to: nil) }
+    try await send(head, part, on: connection, by: total)
+    var upload: Upload?
+    if !exchange.body.hasEnded {
+      let started = try Upload(client: client, exchange: exchange, route: route, to: connection)
+      upload = started
+      loop.spawn { await started.run() }
+    }
+    do throws(ExchangeError) {
+      try await relay(from: connection, of: pool, upload: upload, head, by: total)
+    } catch {
+      if let upload {
+        await upload.end()
+        // What broke the upload broke the answer too, and says more.
+        throw upload.failure ?? error
+      }
+      throw error
+    }
+    await upload?.end()
+  }
+
+  // MARK: The request
+
+  /// Sends the head, and what is there of the body.
+  private func send(
+    _ head: borrowing Lent,
+    _ part: MessageBody.Part,
+    on connection: UpstreamConnection,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    let isLarge = exchange.request.byteCount > BufferSize.head.bytes - Self.headGrowth
+    var out = loop.lend(isLarge ? .body : .head)
+    do throws(ExchangeError) {
+      try composeRequest(head, into: &out)
+    } catch {
+      guard !isLarge else { throw error }
+      out = loop.lend(.body)
+      try composeRequest(head, into: &out)
+    }
+    let isChunked = exchange.request.bodyLength == .chunked
+    if isChunked, !part.data.isEmpty { try out.putChunkSize(part.data.count) }
+    // What the first buffer holds of a body is at most as long as that buffer.
+    let end = isChunked ? exchange.body.trailers.count + 16 : 0
+    if part.data.count + end > out.freeCount {
+      var larger = loop.lend(.body)
+      larger.append(out.bytes)
+      out = larger
+    }
+    try out.put(head.bytes.extracting(part.data))
+    if isChunked, !part.data.isEmpty { try out.put("\r\n") }
+    if isChunked, exchange.body.hasEnded { try out.putLastChunk(exchange.body.trailers) }
+    let limit = loop.deadline(after: route.timeouts.write).earlier(total)
+    do throws(StreamError) {
+      try await connection.stream.write(out, by: limit)
+    } catch {
+      switch error {
+      case .timedOut: throw ExchangeError(.upstreamTimedOut, retry: .ifIdempotent)
+      case .cancelled: throw ExchangeError(.clientClosed)
+      case .failed(let error):
+        // A request that is longer than a socket's buffer may have arrived in part.
+        let isShort = out.count <= BufferSize.head.bytes
+        throw ExchangeError(
+          .upstreamClosed,
+          retry: isShort ? .always : .ifIdempotent,
+          detail: "\(error)"
+        )
+      }
+    }
+    exchange.sentAt = loop.now
+  }
+
+  /// By how much a head grows on its way: Via, X-Forwarded-*, rules of the usual size.
+  private static let headGrowth = 2048
+
+  // MARK: The answer
+
+  /// Reads the final answer's head, passing on interim ones, and then relays the answer.
+  private func relay(
+    from connection: UpstreamConnection,
+    of pool: MemberPool,
+    upload: Upload?,
+    _ head: borrowing Lent,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    var parser = ResponseParser(limits: Self.responseLimits)
+    let method = exchange.request.method
+    var answer = try await firstBytes(connection, upload, total)
+    while true {
+      let isComplete: Bool
+      do throws(MessageError) {
+        isComplete = try parser.parse(
+          answer.bytes,
+          answering: method,
+          into: &exchange.response
+        )
+      } catch {
+        throw ExchangeError(.badResponse, detail: error.reason.rawValue)
+      }
+      if isComplete {
+        guard exchange.response.isInformational else { break }
+        try await passInterim(answer)
+        answer.removeFirst(exchange.response.byteCount)
+        parser.reset()
+        if answer.isEmpty { answer = try await firstBytes(connection, upload, total) }
+        continue
+      }
+      if answer.freeCount == 0 { answer = loop.enlarged(answer) }
+      let limit = loop.deadline(after: route.timeouts.read).earlier(total)
+      let count: Int
+      do throws(StreamError) {
+        count = try await connection.stream.more(&answer, by: limit)
+      } catch {
+        throw ExchangeError(reading: error, hasBegun: true)
+      }
+      guard count > 0 else { throw ExchangeError(.upstreamClosed, detail: "within the head") }
+    }
+    exchange.answeredAt = loop.now
+    exchange.status = exchange.response.status
+    if exchange.status == 101 {
+      try await upgrade(connection, answer, head)
+      return
+    }
+    let relay = ResponseRelay(proxy: self, connection: connection, pool: pool, upload: upload)
+    try await relay.run(answer, head, by: total)
+  }
+
+  /// Waits for the first bytes of an answer.
+  private func firstBytes(
+    _ connection: UpstreamConnection,
+    _ upload: Upload?,
+    _ total: Deadline
+  ) async throws(ExchangeError) -> Lent {
+    while true {
+      let limit = loop.deadline(after: route.timeouts.firstByte).earlier(total)
+      do throws(StreamError) {
+        let answer = try await connection.stream.read(.head, by: limit)
+        guard answer.isEmpty else { return answer }
+      } catch {
+        // The time for the answer counts from the end of the request.
+        if error == .timedOut, let upload, !upload.isDone, !loop.hasPassed(total) { continue }
+        if error == .timedOut, loop.hasPassed(total) { throw ExchangeError(.totalTimedOut) }
+        throw ExchangeError(reading: error, hasBegun: false)
+      }
+      throw ExchangeError(.upstreamClosed, retry: .ifIdempotent, detail: "before its answer")
+    }
+  }
+
+  /// Passes an interim answer on, as RFC 9110, section 15.2, asks: not to HTTP/1.0, and no 100 that
+  /// the client did not ask for.
+  private func passInterim(_ answer: borrowing Lent) async throws(ExchangeError) {
+    guard exchange.request.version == .http11, exchange.response.status != 100 else { return }
+    var out = loop.lend(.head)
+    try composeResponseHead(answer, into: &out)
+    try out.put("\r\n")
+    try await client.send(out, exchange)
+    exchange.responseStarted = false
+  }
+
+  private func upgrade(
+    _ connection: UpstreamConnection,
+    _ answer: borrowing Lent,
+    _ head: borrowing Lent
+  ) async throws(ExchangeError) {
+    guard exchange.request.wantsUpgrade else {
+      throw ExchangeError(.badResponse, detail: "switching_without_upgrade")
+    }
+    var out = loop.lend(.head)
+    try composeResponseHead(answer, into: &out)
+    try out.put("\r\n")
+    loop.linkClose(of: client.stream.descriptor, to: nil)
+    try await client.send(out, exchange)
+    exchange.closesClient = true
+    let tunnel = Tunnel(client: client, upstream: connection, exchange: exchange)
+    var early = loop.lend(.body)
+    early.append(head.bytes.extracting(exchange.requestEnd...))
+    var late = loop.lend(.body)
+    late.append(answer.bytes.extracting(exchange.response.byteCount...))
+    await tunnel.run(early, late)
+  }
+
+  static let responseLimits: HeadLimits = {
+    var limits = HeadLimits()
+    limits.headBytes = 65_535
+    limits.lineBytes = 32_768
+    limits.fieldCount = 256
+    return limits
+  }()
+}
+
+extension ExchangeError {
+  /// The failure of a read from a member, before or after its answer had begun.
+  init(reading error: StreamError, hasBegun: Bool) {
+    switch error {
+    case .timedOut: self.init(.upstreamTimedOut, retry: hasBegun ? .never : .ifIdempotent)
+    case .cancelled: self.init(.clientClosed)
+    case .failed(let error):
+      self.init(
+        hasBegun ? .responseCut : .upstreamClosed,
+        retry: hasBegun ? .never : .ifIdempotent,
+        detail: "\(error)"
+      )
+    }
+  }
+}
+
+extension Lent {
+  /// Appends the line before a chunk of `count` bytes.
+  ///
+  /// - Throws: ``ExchangeError/Code/headTooLarge`` when it does not fit.
+  mutating func putChunkSize(_ count: Int) throws(ExchangeError) {
+    guard freeCount >= 18 else { throw ExchangeError(.headTooLarge) }
+    let digits = max(1, (64 - count.leadingZeroBitCount + 3) / 4)
+    append(hex: UInt64(count), digits: digits)
+    append("\r\n")
+  }
+
+  /// Appends the last chunk and the trailer section with the lines of `trailers`.
+  ///
+  /// - Throws: ``ExchangeError/Code/headTooLarge`` when it does not fit.
+  mutating func putLastChunk(_ trailers: [UInt8]) throws(ExchangeError) {
+    try put("0\r\n")
+    try put(trailers)
+    try put("\r\n")
+  }
+}

@@ -1,0 +1,152 @@
+import HTTPMessage
+import MartletLoop
+import MartletNet
+
+/// Passes the rest of a request's body on while its answer is awaited.
+///
+/// It runs as a coroutine of its own and is over before its exchange is: see ``end()``.
+final class Upload {
+  private let client: HTTP1Connection
+  private let exchange: Exchange
+  private let route: Route
+  private let connection: UpstreamConnection
+  private let signal: Signal
+  /// Whether it is over, for better or worse.
+  private(set) var isDone = false
+  /// What the client did wrong.
+  private(set) var failure: ExchangeError?
+
+  /// - Throws: ``ExchangeError/Code/overloaded`` when the loop has no timer left.
+  init(
+    client: HTTP1Connection,
+    exchange: Exchange,
+    route: Route,
+    to connection: UpstreamConnection
+  ) throws(ExchangeError) {
+    guard let signal = Signal(on: client.loop) else { throw ExchangeError(.overloaded) }
+    self.client = client
+    self.exchange = exchange
+    self.route = route
+    self.connection = connection
+    self.signal = signal
+  }
+
+  /// Passes on what comes until the body has ended.
+  func run() async {
+    do throws(ExchangeError) {
+      try await pass()
+    } catch {
+      failure = error
+      // Whoever waits for the answer waits in vain.
+      connection.stream.cancel()
+    }
+    isDone = true
+    signal.set()
+  }
+
+  /// Waits until ``run()`` is over, and cuts it short if it is not.
+  func end() async {
+    if !isDone {
+      client.loop.cancelPresentRead(of: client.stream.descriptor)
+      client.loop.cancelPresentWrite(of: connection.stream.descriptor)
+    }
+    while !isDone { await signal.untilSet() }
+  }
+
+  private func pass() async throws(ExchangeError) {
+    let loop = client.loop
+    let isChunked = exchange.request.bodyLength == .chunked
+    if exchange.body.expectsContinue, !exchange.responseStarted {
+      try await sendContinue()
+    }
+    while !exchange.body.hasEnded {
+      var block = try await read()
+      while true {
+        let part = try exchange.body.take(from: &block, at: 0)
+        exchange.bytesReceived &+= UInt64(part.end)
+        let isLast = exchange.body.hasEnded
+        guard await write(block, part, isChunked: isChunked, isLast: isLast) else { return }
+        block.removeFirst(part.end)
+        if isLast {
+          if !block.isEmpty { client.carried = consume block }
+          return
+        }
+        if block.isEmpty { break }
+        // The beginning of a line that is not complete yet.
+        do throws(StreamError) {
+          let deadline = loop.deadline(after: route.timeouts.body)
+          guard try await client.stream.more(&block, by: deadline) > 0 else {
+            throw StreamError.cancelled
+          }
+        } catch {
+          throw ExchangeError(receiving: error)
+        }
+      }
+    }
+  }
+
+  private func read() async throws(ExchangeError) -> Lent {
+    do throws(StreamError) {
+      let deadline = client.loop.deadline(after: route.timeouts.body)
+      let block = try await client.stream.read(.body, by: deadline)
+      guard block.isEmpty else { return block }
+    } catch {
+      throw ExchangeError(receiving: error)
+    }
+    throw ExchangeError(.clientClosed)
+  }
+
+  /// Tells the client to send its body.
+  ///
+  /// RFC 9110, section 10.1.1.
+  private func sendContinue() async throws(ExchangeError) {
+    var out = client.loop.lend(.head)
+    out.append("HTTP/1.1 100 Continue\r\n\r\n")
+    do throws(StreamError) {
+      try await client.stream.write(out, by: client.loop.deadline(after: route.timeouts.send))
+    } catch {
+      throw ExchangeError(sending: error)
+    }
+  }
+
+  /// Passes a part on.
+  ///
+  /// - Returns: False when the member takes no more: its answer says why, or its silence does.
+  private func write(
+    _ block: borrowing Lent,
+    _ part: MessageBody.Part,
+    isChunked: Bool,
+    isLast: Bool
+  ) async -> Bool {
+    let deadline = client.loop.deadline(after: route.timeouts.write)
+    do {
+      guard isChunked else {
+        if !part.data.isEmpty { try await connection.stream.write(block, part.data, by: deadline) }
+        return true
+      }
+      var frame = client.loop.lend(.head)
+      if !part.data.isEmpty {
+        try frame.putChunkSize(part.data.count)
+        try await connection.stream.write(frame, block, part.data, tail: "\r\n", by: deadline)
+      }
+      if isLast {
+        frame.truncate(to: 0)
+        try frame.putLastChunk(exchange.body.trailers)
+        try await connection.stream.write(frame, by: deadline)
+      }
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+extension ExchangeError {
+  /// The failure of a read from the client.
+  init(receiving error: StreamError) {
+    switch error {
+    case .timedOut: self.init(.clientTimedOut)
+    case .cancelled, .failed: self.init(.clientClosed)
+    }
+  }
+}

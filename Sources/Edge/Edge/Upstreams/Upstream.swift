@@ -1,0 +1,49 @@
+import Configuration
+import MartletLoop
+
+/// An upstream on one loop: the pools of its members, and who is next.
+final class Upstream {
+  let plan: UpstreamPlan
+  let pools: [MemberPool]
+  private var balancer: Balancer
+  private var activeCounts: [UInt32]
+
+  /// Takes over the pools that `previous` has of the same members.
+  init(_ plan: UpstreamPlan, worker: Worker, continuing previous: Upstream?) {
+    self.plan = plan
+    pools = plan.members.enumerated().map { index, member in
+      let pool = MemberPool(member, index: index, plan: plan, loop: worker.loop)
+      if let old = previous?.pools.first(where: { $0.member === member }) {
+        pool.adopt(from: old)
+      }
+      return pool
+    }
+    balancer = Balancer(next: worker.index, count: plan.members.count)
+    activeCounts = Array(repeating: 0, count: plan.members.count)
+  }
+
+  /// The member that is to have the next request, or nil when none may have it.
+  func choose(excluding tried: MemberSet) -> MemberPool? {
+    var excluded = tried
+    for pool in pools where pool.member.isFull || !pool.isResolved { excluded.insert(pool.index) }
+    if plan.balance == .leastConnections {
+      // All loops together: a loop alone does not know what the others have sent to a member.
+      for pool in pools {
+        activeCounts[pool.index] = UInt32(truncatingIfNeeded: pool.member.activeCount)
+      }
+    }
+    let counts = activeCounts
+    guard let index = balancer.choose(excluding: excluded, active: counts.span) else { return nil }
+    return pools[index]
+  }
+
+  /// Closes what was idle too long.
+  func sweep() {
+    for pool in pools { pool.sweep() }
+  }
+
+  /// Closes all idle connections.
+  func closeIdle() {
+    for pool in pools { pool.closeIdle() }
+  }
+}

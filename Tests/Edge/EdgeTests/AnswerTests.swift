@@ -1,0 +1,103 @@
+import Configuration
+import Directives
+import Testing
+
+private let front = Address.any(port: 1)
+private let back = Address.any(port: 2)
+
+private func server(_ listener: Address, _ routes: [RouteSettings]) -> ServerSettings {
+  ServerSettings(listeners: [ListenerSettings(address: listener)], routes: routes)
+}
+
+private func fixed(_ path: PathPattern, _ status: Int, _ body: String) -> RouteSettings {
+  RouteSettings(
+    path: path,
+    handler: .respond(FixedResponse(status: status, body: Template(literal: body)))
+  )
+}
+
+@Suite("An edge") struct AnswerTests {
+  private func fixedEdge() async throws -> RunningEdge {
+    try await RunningEdge([front]) { _ in
+      EdgeConfiguration(servers: [
+        server(front, [fixed(.exact("/a"), 200, "first"), fixed(.prefix("/b/"), 201, "second")])
+      ])
+    }
+  }
+
+  private func proxyingEdge() async throws -> RunningEdge {
+    try await RunningEdge([front, back]) { addresses in
+      EdgeConfiguration(
+        servers: [
+          server(front, [RouteSettings(path: .prefix("/"), handler: .proxy(upstream: "back"))]),
+          server(back, [fixed(.prefix("/"), 200, "from the back")]),
+        ],
+        upstreams: [
+          UpstreamSettings(name: "back", members: [MemberSettings(address: addresses[1])])
+        ]
+      )
+    }
+  }
+
+  @Test(
+    "answers by the first route that matches",
+    arguments: [
+      ("/a", "HTTP/1.1 200 OK", "first"), ("/b/c", "HTTP/1.1 201 Created", "second"),
+      ("/c", "HTTP/1.1 404 Not Found", "404 Not Found\n"),
+    ]
+  )
+  func routes(path: String, line: String, body: String) async throws {
+    let edge = try await fixedEdge()
+    let answer = try await edge.answer(
+      to: "GET \(path) HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      at: front
+    )
+    #expect(answer.hasPrefix(line + "\r\n"))
+    #expect(answer.hasSuffix("\r\n\r\n" + body))
+  }
+
+  @Test("answers pipelined requests in order")
+  func pipelining() async throws {
+    let edge = try await fixedEdge()
+    let answer = try await edge.answer(
+      to:
+        "GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b/ HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      at: front
+    )
+    #expect(answer.split(separator: "\r\n\r\n").count == 3)
+    #expect(answer.hasSuffix("second"))
+  }
+
+  @Test("passes requests to a member and its answers back")
+  func proxying() async throws {
+    let edge = try await proxyingEdge()
+    let answer = try await edge.answer(
+      to: "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+      at: front
+    )
+    #expect(answer.hasPrefix("HTTP/1.1 200 OK\r\n"))
+    #expect(answer.contains("\r\nVia: 1.1 martlet\r\n"))
+    #expect(answer.hasSuffix("from the back"))
+  }
+
+  @Test("keeps connections that are open when another configuration comes into force")
+  func publishing() async throws {
+    let edge = try await fixedEdge()
+    let client = try await edge.connect(to: front)
+    let request = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+    #expect(try await client.send(request).hasSuffix("first"))
+    try await edge.publish(
+      EdgeConfiguration(servers: [server(front, [fixed(.exact("/a"), 200, "changed")])])
+    )
+    #expect(try await client.send(request).hasSuffix("changed"))
+  }
+
+  @Test("ends idle connections when it drains and is told to")
+  func draining() async throws {
+    let edge = try await fixedEdge()
+    let client = try await edge.connect(to: front)
+    #expect(try await client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n").hasSuffix("first"))
+    await edge.drain(limit: .seconds(20), closesIdle: true)
+    #expect(try await client.rest().isEmpty)
+  }
+}
