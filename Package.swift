@@ -120,6 +120,13 @@ var targets: [Target] = []
   targets.append(.target(name: name, path: "Sources/\(layer.rawValue)/\(name)"))
 }
 
+/// Declares what several test targets share.
+@MainActor func support(_ name: String) {
+  targets.append(
+    .target(name: name, path: "Tests/Support/\(name)", swiftSettings: strict)
+  )
+}
+
 /// Declares a test target that belongs to no module.
 @MainActor func tests(_ name: String, _ uses: [String] = []) {
   targets.append(
@@ -134,6 +141,9 @@ var targets: [Target] = []
 
 // The repository as a whole
 tests("TidyTests")
+
+// What tests share
+support("TestCorpora")
 
 // Base
 module("MartletBytes", .base)
@@ -150,7 +160,7 @@ module("MartletNet", .runtime, ["CLinux", "MartletBytes", "MartletSystem", "Mart
 
 // Protocols
 module("HTTPMessage", .protocols, ["MartletBytes"])
-module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"])
+module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
 module("Configuration", .edge, ["Directives"])

@@ -64,6 +64,7 @@ struct FieldSection: Sendable {
     static let expectation = Seen(rawValue: 16)
     static let trailers = Seen(rawValue: 32)
     static let ofResponse = Seen(rawValue: 64)
+    static let unwantedUpgrade = Seen(rawValue: 128)
   }
 
   private(set) var seen: Seen
@@ -128,7 +129,7 @@ struct FieldSection: Sendable {
     case .connection:
       try noteOptions(bytes, in: value, limit: limits.connectionOptionCount)
     case .upgrade:
-      if !value.isEmpty { seen.insert(.upgrade) }
+      noteUpgrade(bytes, in: value)
     case .expect:
       guard !seen.contains(.ofResponse) else { return }
       guard Self.isEqual(bytes, value, "100-continue") else {
@@ -201,6 +202,29 @@ struct FieldSection: Sendable {
     guard chunked <= 1 else { throw MessageError(.repeatedChunked) }
     guard chunked == 0 || isLast else { throw MessageError(.chunkedNotLast) }
     throw MessageError(others > 0 ? .unknownTransferCoding : .malformedTransferEncoding)
+  }
+
+  /// Notes whether a protocol is wanted that may carry HTTP, and so take requests past this server.
+  ///
+  /// RFC 9110, section 7.8.
+  private mutating func noteUpgrade(_ bytes: Span<UInt8>, in range: Range<Int>) {
+    var elements = ListElements(range)
+    while let element = elements.next(in: bytes) {
+      seen.insert(.upgrade)
+      let slash = ByteSearch.firstIndex(
+        of: 0x2F,
+        in: bytes,
+        from: element.lowerBound,
+        to: element.upperBound
+      )
+      let name = element.lowerBound..<(slash ?? element.upperBound)
+      let isCarrier =
+        Self.isEqual(bytes, name, "h2c") || Self.isEqual(bytes, name, "h2")
+        || Self.isEqual(bytes, name, "http") || Self.isEqual(bytes, name, "tls")
+      if isCarrier || !HTTPGrammar.isToken(bytes.extracting(name)) {
+        seen.insert(.unwantedUpgrade)
+      }
+    }
   }
 
   private mutating func noteOptions(

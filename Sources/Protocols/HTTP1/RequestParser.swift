@@ -116,7 +116,9 @@ public struct RequestParser: Sendable {
     head.acceptsTrailers = seen.contains(.trailers)
     if head.version == .http11 {
       head.expectsContinue = hasContent && seen.contains(.expectation)
-      head.wantsUpgrade = seen.contains(.upgrade) && section.options.contains(.upgrade)
+      head.wantsUpgrade =
+        seen.contains(.upgrade) && !seen.contains(.unwantedUpgrade) && !hasContent
+        && section.options.contains(.upgrade)
     }
     if section.options.contains(.nominatesFields) {
       FieldSection.markNominated(bytes, in: &head.fields)

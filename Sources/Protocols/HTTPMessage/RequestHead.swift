@@ -51,6 +51,9 @@ public struct RequestHead: Sendable {
   public var expectsContinue = false
 
   /// Whether the client asks for another protocol: Connection names an Upgrade that is there.
+  ///
+  /// False in HTTP/1.0, with content, and for protocols that carry HTTP (`h2c`, `HTTP/2.0`, `TLS`):
+  /// the request is then one without Upgrade, as RFC 9110, section 7.8, allows.
   public var wantsUpgrade = false
 
   /// Whether the client takes trailers: `TE: trailers` (RFC 9110, section 10.1.4).

@@ -118,6 +118,27 @@ struct RequestParserTests {
     #expect(head.wantsUpgrade)
   }
 
+  @Test(
+    "takes an upgrade only to a protocol that carries no HTTP",
+    arguments: [
+      ("Connection: upgrade\r\nUpgrade: websocket", true),
+      ("Connection: keep-alive, Upgrade\r\nUpgrade: WebSocket, x/2", true),
+      ("Upgrade: websocket", false), ("Connection: upgrade", false),
+      ("Connection: upgrade\r\nUpgrade:", false),
+      ("Connection: upgrade\r\nUpgrade: h2c", false),
+      ("Connection: upgrade\r\nUpgrade: websocket, H2C", false),
+      ("Connection: upgrade\r\nUpgrade: websocket\r\nUpgrade: HTTP/2.0", false),
+      ("Connection: upgrade\r\nUpgrade: TLS/1.3", false),
+      ("Connection: upgrade\r\nUpgrade: web socket", false),
+      ("Connection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1", false),
+    ]
+  )
+  func upgrades(fields: String, wants: Bool) throws {
+    let head = try parsed("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n").head
+    #expect(head.wantsUpgrade == wants)
+    for line in head.fields where line.name == .upgrade { #expect(line.isHopByHop) }
+  }
+
   @Test("waits for 100 (Continue) only where content follows")
   func expectations() throws {
     let start = "POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-Continue\r\n"
