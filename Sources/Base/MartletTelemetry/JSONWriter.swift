@@ -115,7 +115,7 @@ public struct JSONWriter: ~Copyable, Sendable {
   /// Writes a number; null for what is not finite, as JSON has no word for it.
   public mutating func number(_ value: Double) {
     separate()
-    output.append(value.isFinite ? value.description : "null")
+    output.append(utf8: value.isFinite ? value.description : "null")
   }
 
   /// Writes a duration as seconds with six decimal places.
@@ -127,7 +127,7 @@ public struct JSONWriter: ~Copyable, Sendable {
   /// Writes true or false.
   public mutating func boolean(_ value: Bool) {
     separate()
-    output.append(value ? "true" : "false")
+    output.append(value ? "true" as StaticString : "false")
   }
 
   /// Writes null.

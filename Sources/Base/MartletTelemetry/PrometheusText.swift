@@ -67,13 +67,13 @@ public struct PrometheusText: ~Copyable, Sendable {
   private mutating func begin(_ family: MetricFamily) {
     precondition(written.insert(family.name).inserted, "\(family.name) is written twice")
     output.append("# HELP ")
-    output.append(family.name)
+    output.append(utf8: family.name)
     output.append(0x20)
     escape(family.help, quotes: false)
     output.append("\n# TYPE ")
-    output.append(family.name)
+    output.append(utf8: family.name)
     output.append(0x20)
-    output.append(family.kind.rawValue)
+    output.append(utf8: family.kind.rawValue)
     output.append(0x0A)
   }
 
@@ -121,13 +121,13 @@ public struct PrometheusText: ~Copyable, Sendable {
     bound: UInt64? = nil
   ) {
     precondition(labels.count == family.labelNames.count, "\(family.name) has other labels")
-    output.append(family.name)
+    output.append(utf8: family.name)
     output.append(suffix)
     if !labels.isEmpty || bound != nil {
       var separator: UInt8 = 0x7B
       for (name, value) in zip(family.labelNames, labels) {
         output.append(separator)
-        output.append(name)
+        output.append(utf8: name)
         output.append("=\"")
         escape(value, quotes: true)
         output.append(0x22)
@@ -167,7 +167,7 @@ public struct PrometheusText: ~Copyable, Sendable {
       if let whole = Int64(exactly: value) {
         output.append(decimal: whole)
       } else {
-        output.append(value.description)
+        output.append(utf8: value.description)
       }
     }
     output.append(0x0A)

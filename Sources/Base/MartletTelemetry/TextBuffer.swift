@@ -98,7 +98,7 @@ public struct TextBuffer: ~Copyable, @unchecked Sendable {
 
   /// Appends the UTF-8 form of a string.
   @inline(__always)
-  public mutating func append(_ text: String) { append(text.utf8.span) }
+  public mutating func append(utf8 text: String) { append(text.utf8.span) }
 }
 
 extension TextBuffer {
@@ -202,72 +202,71 @@ extension TextBuffer {
   ///
   /// - Returns: The offset of the byte at which it stopped, or the count of `text`.
   mutating func appendPlain(_ text: Span<UInt8>, from start: Int) -> Int {
-    let end = text.count
-    precondition(start >= 0 && start <= end, "a place in the text")
-    let length = end &- start
+    precondition(start >= 0 && start <= text.count, "a place in the text")
+    let length = text.count &- start
     reserve(length)
-    return unsafe text.withUnsafeBytes { source in
-      guard let first = source.baseAddress else { return end }
-      var offset = start
-      if length >= 16 {
-        while offset &+ 16 <= end {
-          if let stop = unsafe copy16(first, offset) { return offset &+ stop }
-          offset &+= 16
-        }
-        guard offset < end else { return end }
-        // The last sixteen bytes again: those before `offset` are known to be plain.
-        let back = offset &- (end &- 16)
-        count &-= back
-        if let stop = unsafe copy16(first, end &- 16) { return end &- 16 &+ stop }
-        return end
-      }
-      if length >= 8 {
-        if let stop = unsafe copy8(first, offset) { return offset &+ stop }
-        guard length > 8 else { return end }
-        count &-= 16 &- length
-        if let stop = unsafe copy8(first, end &- 8) { return end &- 8 &+ stop }
-        return end
-      }
-      while offset < end {
-        let byte = unsafe first.load(fromByteOffset: offset, as: UInt8.self)
-        if byte &- 0x20 >= 0x5F || byte == 0x22 || byte == 0x5C { return offset }
-        unsafe memory.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
-        count &+= 1
-        offset &+= 1
-      }
-      return end
+    let target = unsafe memory + count
+    let copied = unsafe text.withUnsafeBytes { source in
+      guard let first = source.baseAddress else { return 0 }
+      return unsafe Self.copyPlain(from: first + start, to: target, count: length)
     }
+    count &+= copied
+    return start &+ copied
   }
 
-  /// Copies sixteen bytes, or those before the first that is not plain, whose place it returns.
+  /// Copies bytes up to the first that is not plain; returns how many.
+  ///
+  /// It may write behind those, but not behind `count`: the caller has both.
   @inline(__always)
-  private mutating func copy16(_ source: UnsafeRawPointer, _ offset: Int) -> Int? {
-    let block = unsafe source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt8>.self)
-    unsafe memory.storeBytes(of: block, toByteOffset: count, as: SIMD16<UInt8>.self)
-    let special =
-      (block &- 0x20 .>= 0x5F) .| (block .== 0x22) .| (block .== 0x5C)
-    // A mask is sixteen bytes of all ones or all zeros, as are two words of eight.
-    let words = unsafe unsafeBitCast(special, to: SIMD2<UInt64>.self)
-    if words[0] | words[1] == 0 {
-      count &+= 16
-      return nil
+  private static func copyPlain(
+    from source: UnsafeRawPointer,
+    to target: UnsafeMutableRawPointer,
+    count: Int
+  ) -> Int {
+    var offset = 0
+    if count >= 8 {
+      while offset &+ 8 <= count {
+        if let stop = unsafe copyEight(source + offset, target + offset) { return offset &+ stop }
+        offset &+= 8
+      }
+      guard offset < count else { return count }
+      // The last eight bytes again: those before `offset` are known to be plain.
+      offset = count &- 8
+      if let stop = unsafe copyEight(source + offset, target + offset) { return offset &+ stop }
+      return count
     }
-    let stop =
-      words[0] != 0
-      ? words[0].trailingZeroBitCount &>> 3 : 8 &+ words[1].trailingZeroBitCount &>> 3
-    count &+= stop
-    return stop
+    while offset < count {
+      let byte = unsafe source.load(fromByteOffset: offset, as: UInt8.self)
+      if byte &- 0x20 >= 0x5F || byte == 0x22 || byte == 0x5C { return offset }
+      unsafe target.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+      offset &+= 1
+    }
+    return count
   }
 
+  /// Copies eight bytes; returns the place of the first that is not plain, if one is not.
   @inline(__always)
-  private mutating func copy8(_ source: UnsafeRawPointer, _ offset: Int) -> Int? {
-    let block = unsafe source.loadUnaligned(fromByteOffset: offset, as: SIMD8<UInt8>.self)
-    unsafe memory.storeBytes(of: block, toByteOffset: count, as: SIMD8<UInt8>.self)
-    let special = (block &- 0x20 .>= 0x5F) .| (block .== 0x22) .| (block .== 0x5C)
-    // As above, eight bytes in one word.
-    let word = unsafe unsafeBitCast(special, to: UInt64.self)
-    let stop = word == 0 ? 8 : word.trailingZeroBitCount &>> 3
-    count &+= stop
-    return stop == 8 ? nil : stop
+  private static func copyEight(
+    _ source: UnsafeRawPointer,
+    _ target: UnsafeMutableRawPointer
+  ) -> Int? {
+    let word = unsafe source.loadUnaligned(as: UInt64.self)
+    unsafe target.storeBytes(of: word, as: UInt64.self)
+    let special = special(UInt64(littleEndian: word))
+    return special == 0 ? nil : special.trailingZeroBitCount &>> 3
+  }
+
+  /// Marks bytes that are not plain by their highest bit; only the lowest mark is certain.
+  ///
+  /// Taking away from every byte at once borrows out of those that are less, from the lowest on:
+  /// below the first mark nothing was borrowed.
+  @inline(__always)
+  private static func special(_ word: UInt64) -> UInt64 {
+    let ones: UInt64 = 0x0101_0101_0101_0101
+    let control = word &- ones &* 0x20
+    let quote = (word ^ ones &* 0x22) &- ones
+    let backslash = (word ^ ones &* 0x5C) &- ones
+    let delete = (word ^ ones &* 0x7F) &- ones
+    return (((control | quote) | (backslash | delete)) & ~word | word) & (ones &* 0x80)
   }
 }

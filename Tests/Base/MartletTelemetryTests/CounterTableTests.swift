@@ -1,4 +1,3 @@
-import Foundation
 import MartletTelemetry
 import Synchronization
 import Testing
@@ -124,24 +123,27 @@ struct CounterTableTests {
     let rounds: UInt64 = 200_000
     let isDone = Atomic(false)
     let reads = Mutex<[(UInt64, UInt64)]>([])
-    DispatchQueue.concurrentPerform(iterations: 3) { worker in
-      if worker == 0 {
+    let read: @Sendable () -> Void = {
+      var last: (UInt64, UInt64) = (0, 0)
+      var isMonotonic = true
+      while !isDone.load(ordering: .acquiring) {
+        let now = ([table].value(of: counter), [table].value(of: latency).count)
+        if now.0 < last.0 || now.1 < last.1 { isMonotonic = false }
+        last = now
+      }
+      reads.withLock { $0.append(isMonotonic ? last : (.max, .max)) }
+    }
+    onThreads(
+      {
         for round in 0..<rounds {
           table.add(1, to: counter)
           table.record(nanoseconds: round, in: latency)
         }
         isDone.store(true, ordering: .releasing)
-      } else {
-        var last: (UInt64, UInt64) = (0, 0)
-        var isMonotonic = true
-        while !isDone.load(ordering: .acquiring) {
-          let now = ([table].value(of: counter), [table].value(of: latency).count)
-          if now.0 < last.0 || now.1 < last.1 { isMonotonic = false }
-          last = now
-        }
-        reads.withLock { $0.append(isMonotonic ? last : (.max, .max)) }
-      }
-    }
+      },
+      read,
+      read
+    )
     for last in reads.withLock({ $0 }) {
       #expect(last.0 <= rounds)
       #expect(last.1 <= rounds)

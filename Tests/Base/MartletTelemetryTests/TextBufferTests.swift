@@ -8,6 +8,11 @@ func written(_ write: (inout TextBuffer) -> Void) -> String {
   return String(decoding: array(buffer.bytes), as: UTF8.self)
 }
 
+/// What a buffer holds, as a string.
+func string(_ buffer: borrowing TextBuffer) -> String {
+  String(decoding: array(buffer.bytes), as: UTF8.self)
+}
+
 /// A copy of a span's bytes.
 func array(_ span: Span<UInt8>) -> [UInt8] {
   var bytes: [UInt8] = []
