@@ -164,6 +164,7 @@ module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["T
 
 // Edge
 module("Configuration", .edge, ["Directives"])
+module("Balancing", .edge)
 module(
   "Edge",
   .edge,
