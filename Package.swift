@@ -127,6 +127,18 @@ var targets: [Target] = []
   )
 }
 
+/// Declares a program that tests start.
+@MainActor func program(_ name: String, _ uses: [String] = []) {
+  targets.append(
+    .executableTarget(
+      name: name,
+      dependencies: uses.map { .byName(name: $0) },
+      path: "Tests/Support/\(name)",
+      swiftSettings: strict
+    )
+  )
+}
+
 /// Declares a test target that belongs to no module.
 @MainActor func tests(_ name: String, _ uses: [String] = []) {
   targets.append(
@@ -157,6 +169,15 @@ module("MartletSystem", .system, ["CLinux", "MartletBytes"])
 // Runtime
 module("MartletLoop", .runtime, ["CLinux", "MartletSystem"])
 module("MartletNet", .runtime, ["CLinux", "MartletBytes", "MartletSystem", "MartletLoop"])
+module(
+  "MartletProcess",
+  .runtime,
+  ["MartletSystem", "MartletLoop"],
+  alsoTestedWith: ["TestProgram"]
+)
+
+// What tests start
+program("TestProgram", ["MartletSystem", "MartletLoop", "MartletProcess"])
 
 // Protocols
 module("HTTPMessage", .protocols, ["MartletBytes"])

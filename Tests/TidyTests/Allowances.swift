@@ -4,13 +4,13 @@
 let allowances: [Allowance] = [
   Allowance(
     .unsafe,
-    "Sources/Base/MartletBytes/ByteSearch.swift",
-    "loads sixteen bytes at once; the load is bounds-checked, only its type is unsafe"
+    "Sources/Base/MartletBytes/ByteCopies.swift",
+    "copies from a pointer that lives as long as the call"
   ),
   Allowance(
     .unsafe,
-    "Sources/Base/MartletBytes/ByteCopies.swift",
-    "copies from a pointer that lives as long as the call"
+    "Sources/Base/MartletBytes/ByteSearch.swift",
+    "loads sixteen bytes at once; the load is bounds-checked, only its type is unsafe"
   ),
   Allowance(
     .unsafe,
@@ -54,13 +54,13 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
-    "Sources/Runtime/MartletLoop/Spawning.swift",
-    "refers to the loop from its own actor without counting; the loop owns the actor"
+    "Sources/Runtime/MartletLoop/SlotTable.swift",
+    "maps the table of slots, which is never moved and never resized"
   ),
   Allowance(
     .unsafe,
-    "Sources/Runtime/MartletLoop/SlotTable.swift",
-    "maps the table of slots, which is never moved and never resized"
+    "Sources/Runtime/MartletLoop/Spawning.swift",
+    "refers to the loop from its own actor without counting; the loop owns the actor"
   ),
   Allowance(
     .unsafe,
@@ -79,7 +79,22 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/MartletSystem/Files.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/MartletSystem/Kernel.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Processes.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Programs.swift",
     "wraps system calls: this layer is where pointers end"
   ),
   Allowance(
@@ -118,6 +133,11 @@ let allowances: [Allowance] = [
     "open(2) reads the path, a string that Swift ends with a zero byte"
   ),
   Allowance(
+    .safeComment,
+    "Sources/System/MartletSystem/Files.swift",
+    "paths are strings that Swift ends with a zero byte, and the calls only read them"
+  ),
+  Allowance(
     .uncheckedSendable,
     "Sources/Base/MartletTelemetry/CounterTable.swift",
     "a table of atomics, which any thread may read"
@@ -139,13 +159,13 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .uncheckedSendable,
-    "Sources/Runtime/MartletLoop/Spawning.swift",
-    "bodies that are made on a loop and run there; the making checks it"
+    "Sources/Runtime/MartletLoop/Parking.swift",
+    "an executor that only its loop's thread uses"
   ),
   Allowance(
     .uncheckedSendable,
-    "Sources/Runtime/MartletLoop/Parking.swift",
-    "an executor that only its loop's thread uses"
+    "Sources/Runtime/MartletLoop/Spawning.swift",
+    "bodies that are made on a loop and run there; the making checks it"
   ),
   Allowance(
     .uncheckedSendable,
@@ -169,11 +189,6 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .task,
-    "Sources/Runtime/MartletLoop/Spawning.swift",
-    "the one place that starts coroutines; each ends with what it serves"
-  ),
-  Allowance(
-    .task,
     "Sources/Product/martlet/StandaloneEdge.swift",
     "the first coroutine, which ends when the edge has started"
   ),
@@ -181,6 +196,16 @@ let allowances: [Allowance] = [
     .task,
     "Sources/Runtime/MartletLoop/Parking.swift",
     "the start-up probe, which ends before the first loop starts"
+  ),
+  Allowance(
+    .task,
+    "Sources/Runtime/MartletLoop/Spawning.swift",
+    "the one place that starts coroutines; each ends with what it serves"
+  ),
+  Allowance(
+    .task,
+    "Sources/Runtime/MartletProcess/MainCoroutine.swift",
+    "the one coroutine of a process' main thread, whose end ends the loop"
   ),
   Allowance(
     .link,

@@ -218,6 +218,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   public func turn(waitingAtMost milliseconds: Int32) {
     if threadID.load(ordering: .relaxed) == 0 { claimThread() }
     runReady()
+    // A stop that came before this turn was taken just now: nothing would end the wait below.
+    if isStopping { return }
     sleeping.store(true, ordering: .sequentiallyConsistent)
     guard foreign.withLock({ $0.isEmpty }) else {
       sleeping.store(false, ordering: .relaxed)

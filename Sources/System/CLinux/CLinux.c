@@ -154,6 +154,8 @@ int64_t martlet_execute(const char *path, char *const arguments[], char *const e
   return -errno;
 }
 
+char **martlet_environment(void) { return environ; }
+
 int64_t martlet_find_user(const char *name, uint32_t *user, uint32_t *group) {
   struct passwd entry, *found = NULL;
   char text[4096];

@@ -37,6 +37,7 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
       recvmsg
     case rename, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
     case sigprocmask, socket, socketpair, unlink, waitpid, write, getpwnam, getgrnam, getrandom
+    case flock, ftruncate, lseek, memfdCreate = "memfd_create", readlink, stat, opendir
   }
 
   /// Whether the call would have had to wait.

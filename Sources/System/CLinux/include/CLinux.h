@@ -22,7 +22,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <dirent.h>
 #include <sys/eventfd.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -149,6 +151,35 @@ static inline int64_t martlet_mkdir(const char *path, unsigned mode) { MARTLET_R
 static inline int64_t martlet_rename(const char *from, const char *to) {
   MARTLET_RESULT(rename(from, to));
 }
+
+// Takes the lock of a file unless another process has it: -EWOULDBLOCK.
+static inline int64_t martlet_lock(int fd) { MARTLET_RESULT(flock(fd, LOCK_EX | LOCK_NB)); }
+static inline int64_t martlet_truncate(int fd) { MARTLET_RESULT(ftruncate(fd, 0)); }
+// A file without a name; it stays open when the process executes another program.
+static inline int64_t martlet_memory_file(const char *name) {
+  MARTLET_RESULT((int)syscall(SYS_memfd_create, name, 0));
+}
+static inline int64_t martlet_rewind(int fd) { MARTLET_RESULT(lseek(fd, 0, SEEK_SET)); }
+static inline int64_t martlet_read_link(const char *path, char *to, size_t count) {
+  MARTLET_RESULT(readlink(path, to, count));
+}
+typedef struct { uint32_t mode; uint32_t user; } martlet_file_status;
+// The status of a file, not following a symbolic link.
+static inline int64_t martlet_status(const char *path, martlet_file_status *to) {
+  struct stat status;
+  if (lstat(path, &status) < 0) return -errno;
+  *to = (martlet_file_status){status.st_mode, status.st_uid};
+  return 0;
+}
+static const uint32_t martlet_kind_mask = S_IFMT;
+static const uint32_t martlet_kind_directory = S_IFDIR;
+// The names in a directory, one call each; NULL at the end.
+static inline void *martlet_open_directory(const char *path) { return opendir(path); }
+static inline const char *martlet_next_name(void *directory) {
+  struct dirent *entry = readdir((DIR *)directory);
+  return entry ? entry->d_name : NULL;
+}
+static inline void martlet_close_directory(void *directory) { closedir((DIR *)directory); }
 
 // Sockets --------------------------------------------------------------------------------------
 
@@ -380,6 +411,10 @@ int64_t martlet_find_user(const char *name, uint32_t *user, uint32_t *group);
 int64_t martlet_find_group(const char *name, uint32_t *group);
 // Gives up the rights of root for good.
 int64_t martlet_become(uint32_t user, uint32_t group);
+// The environment as execve(2) takes it.
+char **martlet_environment(void);
+static inline uint32_t martlet_effective_user(void) { return geteuid(); }
+static inline int32_t martlet_process(void) { return getpid(); }
 static inline int64_t martlet_descriptor_limit(void) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;

@@ -1,0 +1,14 @@
+/// Child processes and signals as events of a loop.
+///
+/// Its one difficulty is that a process' number may be given to another once it was reaped: a
+/// ``ChildProcess`` is reaped in one place, and is never signalled after that.
+///
+/// ```swift
+/// try ProcessSignal.block([.terminate])          // before the first thread
+/// let signals = try SignalQueue([.terminate], on: loop)
+/// let child = try ChildProcess.start(Program("/bin/sleep", arguments: ["60"]), on: loop)
+/// child.send(try await signals.next())
+/// let end = try await child.ended()              // .signal(.terminate)
+/// ```
+import MartletLoop
+import MartletSystem

@@ -1,0 +1,166 @@
+import CLinux
+
+/// Calls on paths of the file system.
+public enum Files {
+  /// Makes a directory that only its owner may enter.
+  ///
+  /// - Returns: Whether it was made; false when something of that name was there.
+  /// - Throws: ``SystemError`` when it cannot be made. System call: `mkdir(2)`.
+  public static func makePrivateDirectory(_ path: String) throws(SystemError) -> Bool {
+    let result = unsafe martlet_mkdir(path, 0o700)
+    if result == -Int64(EEXIST) { return false }
+    try check(result, .mkdir)
+    return true
+  }
+
+  /// What a name of the file system stands for.
+  public struct Status: Hashable, Sendable {
+    /// The number of the owner.
+    public var user: UInt32
+    /// The rights, as `chmod(1)` writes them in octal.
+    public var rights: UInt32
+    /// Whether it is a directory, and not a link to one.
+    public var isDirectory: Bool
+  }
+
+  /// Looks at a file, not following a symbolic link.
+  ///
+  /// - Throws: ``SystemError`` when there is none. System call: `lstat(2)`.
+  public static func status(of path: String) throws(SystemError) -> Status {
+    var status = martlet_file_status()
+    // Safe: the shim writes one structure.
+    try check(unsafe martlet_status(path, &status), .stat)
+    return Status(
+      user: status.user,
+      rights: status.mode & 0o7777,
+      isDirectory: status.mode & martlet_kind_mask == martlet_kind_directory
+    )
+  }
+
+  /// Removes a name; none of that name is no error.
+  ///
+  /// - Throws: ``SystemError``. System call: `unlink(2)`.
+  public static func remove(_ path: String) throws(SystemError) {
+    let result = unsafe martlet_unlink(path)
+    if result != -Int64(ENOENT) { try check(result, .unlink) }
+  }
+
+  /// Sets the rights of a file.
+  ///
+  /// - Throws: ``SystemError``. System call: `chmod(2)`.
+  public static func setRights(of path: String, to rights: UInt32) throws(SystemError) {
+    try check(unsafe martlet_chmod(path, rights), .chmod)
+  }
+
+  /// Gives a file to another user and group.
+  ///
+  /// - Throws: ``SystemError``. System call: `chown(2)`.
+  public static func give(_ path: String, to rights: UserRights) throws(SystemError) {
+    try check(unsafe martlet_chown(path, rights.user, rights.group), .chown)
+  }
+
+  /// What a symbolic link points to, at most 4096 bytes.
+  ///
+  /// - Throws: ``SystemError`` when it is no link. System call: `readlink(2)`.
+  public static func target(of path: String) throws(SystemError) -> String {
+    var bytes = [UInt8](repeating: 0, count: 4096)
+    // Safe: the kernel writes no more than the array holds.
+    let result = unsafe bytes.withUnsafeMutableBytes { storage in
+      unsafe martlet_read_link(
+        path,
+        storage.baseAddress?.assumingMemoryBound(to: CChar.self),
+        storage.count
+      )
+    }
+    let count = try check(result, .readlink)
+    return String(decoding: bytes.prefix(count), as: UTF8.self)
+  }
+
+  /// The names in a directory, without `.` and `..`; none when it cannot be read.
+  public static func names(in path: String) -> [String] {
+    // Safe: the directory is closed after the last name, and each name is copied at once.
+    guard let directory = unsafe martlet_open_directory(path) else { return [] }
+    defer { unsafe martlet_close_directory(directory) }
+    var names: [String] = []
+    while let name = unsafe martlet_next_name(directory) {
+      let name = unsafe String(cString: name)
+      if name != ".", name != ".." { names.append(name) }
+    }
+    return names
+  }
+
+  /// The bytes of a file, at most `limit`.
+  ///
+  /// - Throws: ``SystemError`` when it cannot be read, or with code 27 (EFBIG) when it is longer.
+  public static func read(_ path: String, limit: Int) throws(SystemError) -> [UInt8] {
+    let file = try Descriptor.open(path, .read)
+    return try file.readAll(limit: limit)
+  }
+}
+
+extension Descriptor {
+  /// Reads to the end, at most `limit` bytes.
+  ///
+  /// - Throws: ``SystemError`` when the call fails, or with code 27 (EFBIG) when there are more.
+  public borrowing func readAll(limit: Int) throws(SystemError) -> [UInt8] {
+    var bytes: [UInt8] = []
+    while true {
+      let part = try read(upTo: 64 << 10)
+      if part.isEmpty { return bytes }
+      guard bytes.count + part.count <= limit else { throw SystemError(.read, EFBIG) }
+      bytes += part
+    }
+  }
+
+  /// Writes all of `bytes` to a file that does not make its writer wait.
+  ///
+  /// - Throws: ``SystemError`` when the call fails.
+  public borrowing func writeAll(_ bytes: [UInt8]) throws(SystemError) {
+    var sent = 0
+    while sent < bytes.count { sent += try write(bytes.span.extracting(sent...)) }
+  }
+
+  /// Takes the lock of the file until this descriptor and its duplicates are closed.
+  ///
+  /// - Returns: False when another process has it.
+  /// - Throws: ``SystemError``. System call: `flock(2)`.
+  public borrowing func lock() throws(SystemError) -> Bool {
+    let result = martlet_lock(number)
+    if result == -Int64(EWOULDBLOCK) { return false }
+    try check(result, .flock)
+    return true
+  }
+
+  /// Opens a file to be read and written, made with mode 600 if it is not there.
+  ///
+  /// - Throws: ``SystemError``. System call: `open(2)`.
+  public static func openShared(_ path: String) throws(SystemError) -> Descriptor {
+    Descriptor(
+      adopting: Int32(try check(unsafe martlet_open(path, O_RDWR | O_CREAT, 0o600), .open))
+    )
+  }
+
+  /// Puts `bytes` in place of what the file holds, and goes to its start.
+  ///
+  /// - Throws: ``SystemError``. System calls: `ftruncate(2)`, `lseek(2)`, `write(2)`.
+  public borrowing func replaceContent(by bytes: [UInt8]) throws(SystemError) {
+    try check(martlet_truncate(number), .ftruncate)
+    try rewind()
+    try writeAll(bytes)
+    try rewind()
+  }
+
+  /// Goes to the start of the file.
+  ///
+  /// - Throws: ``SystemError``. System call: `lseek(2)`.
+  public borrowing func rewind() throws(SystemError) {
+    try check(martlet_rewind(number), .lseek)
+  }
+
+  /// A file without a name, which stays open when the process executes another program.
+  ///
+  /// - Throws: ``SystemError``. System call: `memfd_create(2)`.
+  public static func memoryFile(_ name: String) throws(SystemError) -> Descriptor {
+    Descriptor(adopting: Int32(try check(unsafe martlet_memory_file(name), .memfdCreate)))
+  }
+}

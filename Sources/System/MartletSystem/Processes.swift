@@ -1,0 +1,180 @@
+import CLinux
+
+/// A signal, by its number.
+public struct ProcessSignal: Hashable, Sendable {
+  /// The number, see `signal(7)`.
+  public let number: Int32
+
+  /// Creates a signal from its number.
+  public init(_ number: Int32) { self.number = number }
+
+  /// `SIGHUP`: read the configuration anew.
+  public static let hangUp = Self(SIGHUP)
+  /// `SIGINT`: the person at the terminal wants it to end.
+  public static let interrupt = Self(SIGINT)
+  /// `SIGTERM`: end in good order.
+  public static let terminate = Self(SIGTERM)
+  /// `SIGKILL`: end at once.
+  public static let kill = Self(SIGKILL)
+  /// `SIGUSR1`: open the log files anew.
+  public static let user1 = Self(SIGUSR1)
+  /// `SIGUSR2`: exchange the binary.
+  public static let user2 = Self(SIGUSR2)
+  /// `SIGSTOP`: stand still until ``resume``.
+  public static let pause = Self(SIGSTOP)
+  /// `SIGCONT`: go on.
+  public static let resume = Self(SIGCONT)
+
+  /// Keeps the signals from this thread and those it starts, so that a ``signals(_:)`` descriptor
+  /// gets them.
+  ///
+  /// - Throws: ``SystemError``. Library call: `pthread_sigmask(3)`.
+  public static func block(_ signals: [ProcessSignal]) throws(SystemError) {
+    let numbers = signals.map(\.number)
+    // Safe: the array outlives the call, which only reads it.
+    let result = unsafe numbers.withUnsafeBufferPointer { numbers in
+      unsafe martlet_block_signals(numbers.baseAddress, numbers.count)
+    }
+    try check(result, .sigprocmask)
+  }
+}
+
+extension ProcessSignal: CustomStringConvertible {
+  /// The name of the signal, or its number.
+  public var description: String {
+    switch self {
+    case .hangUp: "SIGHUP"
+    case .interrupt: "SIGINT"
+    case .terminate: "SIGTERM"
+    case .kill: "SIGKILL"
+    case .user1: "SIGUSR1"
+    case .user2: "SIGUSR2"
+    case .pause: "SIGSTOP"
+    case .resume: "SIGCONT"
+    case Self(SIGSEGV): "SIGSEGV"
+    case Self(SIGILL): "SIGILL"
+    case Self(SIGTRAP): "SIGTRAP"
+    case Self(SIGABRT): "SIGABRT"
+    case Self(SIGBUS): "SIGBUS"
+    default: "signal \(number)"
+    }
+  }
+}
+
+/// How a process ended.
+public enum ProcessEnd: Hashable, Sendable, CustomStringConvertible {
+  /// It returned this code.
+  case code(Int32)
+  /// This signal ended it.
+  case signal(ProcessSignal)
+
+  /// How it ended, in words.
+  public var description: String {
+    switch self {
+    case .code(let code): "ended with code \(code)"
+    case .signal(let signal): "was ended by \(signal)"
+    }
+  }
+}
+
+/// Processes of the machine, by number.
+public enum Processes {
+  /// The number of this process.
+  public static var own: Int32 { martlet_process() }
+
+  /// The user whose rights this process has.
+  public static var ownUser: UInt32 { martlet_effective_user() }
+
+  /// Sends a signal.
+  ///
+  /// - Throws: ``SystemError`` when there is no such process or it is not ours.
+  ///   System call: `kill(2)`.
+  public static func send(_ signal: ProcessSignal, to process: Int32) throws(SystemError) {
+    try check(martlet_kill(process, signal.number), .kill)
+  }
+
+  /// Takes the end of a child that has ended; nil while it runs.
+  ///
+  /// - Throws: ``SystemError`` when the process is no child. System call: `waitpid(2)`.
+  public static func reap(_ process: Int32) throws(SystemError) -> ProcessEnd? {
+    let result = martlet_reap(process)
+    if result == -Int64(EAGAIN) { return nil }
+    let status = Int32(try check(result, .waitpid))
+    return martlet_exited(status) != 0
+      ? .code(martlet_exit_code(status)) : .signal(ProcessSignal(martlet_exit_signal(status)))
+  }
+
+  /// A descriptor that is readable once the process has ended.
+  ///
+  /// - Throws: ``SystemError`` when there is no such process. System call: `pidfd_open(2)`.
+  public static func watch(_ process: Int32) throws(SystemError) -> Descriptor {
+    Descriptor(adopting: Int32(try check(martlet_pidfd(process), .pidfdOpen)))
+  }
+
+  /// Makes the kernel end this process when its parent ends.
+  ///
+  /// - Throws: ``SystemError``. System call: `prctl(2)`.
+  public static func endWithParent() throws(SystemError) {
+    try check(martlet_die_with_parent(), .prctl)
+  }
+}
+
+extension Descriptor {
+  /// A descriptor that the blocked signals come from.
+  ///
+  /// - Throws: ``SystemError`` when no descriptor is to be had. System call: `signalfd(2)`.
+  public static func signals(_ signals: [ProcessSignal]) throws(SystemError) -> Descriptor {
+    let numbers = signals.map(\.number)
+    // Safe: the array outlives the call, which only reads it.
+    let result = unsafe numbers.withUnsafeBufferPointer { numbers in
+      unsafe martlet_signalfd(numbers.baseAddress, numbers.count)
+    }
+    return Descriptor(adopting: Int32(try check(result, .signalfd)))
+  }
+
+  /// The next signal that came in; nil if there is none yet.
+  ///
+  /// - Throws: ``SystemError``. System call: `read(2)`.
+  public borrowing func nextSignal() throws(SystemError) -> ProcessSignal? {
+    let result = martlet_next_signal(number)
+    if result == -Int64(EAGAIN) { return nil }
+    return ProcessSignal(Int32(try check(result, .read)))
+  }
+}
+
+/// A user with whose rights a process can run.
+public struct UserRights: Hashable, Sendable {
+  /// The user's number.
+  public var user: UInt32
+  /// The group's number.
+  public var group: UInt32
+
+  /// Looks a user up, and a group if it is not the user's own.
+  ///
+  /// - Throws: ``SystemError`` with code 2 (ENOENT) when there is no such user or group; its call
+  ///   tells which. Library calls: `getpwnam_r(3)`, `getgrnam_r(3)`.
+  public init(user name: String, group groupName: String? = nil) throws(SystemError) {
+    var user: UInt32 = 0
+    var group: UInt32 = 0
+    // Safe: the shims write one number each.
+    try check(unsafe martlet_find_user(name, &user, &group), .getpwnam)
+    if let groupName { try check(unsafe martlet_find_group(groupName, &group), .getgrnam) }
+    self.user = user
+    self.group = group
+  }
+
+  /// Gives up this process' rights for these, for good.
+  ///
+  /// - Throws: ``SystemError`` when this process may not, or could take its rights back.
+  ///   System calls: `setgroups(2)`, `setresgid(2)`, `setresuid(2)`.
+  public func assume() throws(SystemError) {
+    try check(martlet_become(user, group), .setuid)
+  }
+
+  /// Keeps this process and its children from gaining rights by executing a program.
+  ///
+  /// - Throws: ``SystemError``. System call: `prctl(2)`, `PR_SET_NO_NEW_PRIVS`.
+  public static func forbidNewRights() throws(SystemError) {
+    try check(martlet_no_new_privileges(), .prctl)
+  }
+}
