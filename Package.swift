@@ -186,6 +186,7 @@ module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["T
 // Edge
 module("Configuration", .edge, ["Directives"])
 module("Balancing", .edge)
+module("Routing", .edge, ["MartletBytes", "Directives", "Configuration"])
 module(
   "Edge",
   .edge,
