@@ -64,7 +64,34 @@ public struct JSONAccessFormat: Sendable {
     buffer.append("}\n")
   }
 
+  // Each number takes eight bytes until it reaches ten seconds.
+  private static let durations: StaticString = """
+    ,"seconds":{"waiting":0.000000,"head":0.000000,"routing":0.000000,"connecting":0.000000,"sending\
+    ":0.000000,"answering":0.000000,"relaying":0.000000,"total":0.000000}
+    """
+
+  /// Appends the durations: all names at once, and then each number over its zeros.
   private func append(_ times: StepNanoseconds, to buffer: inout TextBuffer) {
+    let start = buffer.count
+    buffer.append(Self.durations)
+    var isShort = true
+    isShort = buffer.overwrite(seconds: times.waiting, at: start &+ 22) && isShort
+    isShort = buffer.overwrite(seconds: times.head, at: start &+ 38) && isShort
+    isShort = buffer.overwrite(seconds: times.routing, at: start &+ 57) && isShort
+    isShort = buffer.overwrite(seconds: times.connecting, at: start &+ 79) && isShort
+    isShort = buffer.overwrite(seconds: times.sending, at: start &+ 98) && isShort
+    isShort = buffer.overwrite(seconds: times.answering, at: start &+ 119) && isShort
+    isShort = buffer.overwrite(seconds: times.relaying, at: start &+ 139) && isShort
+    isShort = buffer.overwrite(seconds: times.total, at: start &+ 156) && isShort
+    if !isShort {
+      buffer.truncate(to: start)
+      appendLong(times, to: &buffer)
+    }
+  }
+
+  /// Appends durations of which one takes more than eight bytes.
+  @inline(never)
+  private func appendLong(_ times: StepNanoseconds, to buffer: inout TextBuffer) {
     buffer.append(",\"seconds\":{\"waiting\":")
     buffer.append(seconds: times.waiting)
     buffer.append(",\"head\":")

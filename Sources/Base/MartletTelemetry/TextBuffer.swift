@@ -102,43 +102,40 @@ public struct TextBuffer: ~Copyable, @unchecked Sendable {
 }
 
 extension TextBuffer {
-  // "00" to "99": two digits for one division.
-  private static let pairs: StaticString = """
-    00010203040506070809101112131415161718192021222324252627282930313233343536373839\
-    40414243444546474849505152535455565758596061626364656667686970717273747576777879\
-    8081828384858687888990919293949596979899
-    """
+  private static let zeros: UInt64 = 0x3030_3030_3030_3030
 
+  /// The eight digits of a number below 10^8, a byte each, the first in the lowest byte.
+  ///
+  /// One division splits the number into two of four digits; then multiplying by 10,486 / 2^20 splits
+  /// both into two of two digits at once, and by 103 / 2^10 all four into single digits.
   @inline(__always)
-  private func storePair(_ value: UInt64, at offset: Int) {
-    // The two digits are those of a number below 100: within the literal.
-    let two = unsafe UnsafeRawPointer(Self.pairs.utf8Start)
-      .loadUnaligned(fromByteOffset: Int(value % 100) &* 2, as: UInt16.self)
-    unsafe memory.storeBytes(of: two, toByteOffset: offset, as: UInt16.self)
+  private static func digits(_ number: UInt64) -> UInt64 {
+    let fours = number / 10_000 | (number % 10_000) &<< 32
+    let hundreds = (fours &* 10_486) &>> 20 & 0x0000_007F_0000_007F
+    let twos = hundreds | (fours &- hundreds &* 100) &<< 16
+    let tens = (twos &* 103) &>> 10 & 0x000F_000F_000F_000F
+    return tens | (twos &- tens &* 10) &<< 8
+  }
+
+  /// Appends the bytes of a word from the lowest on, of which `length` are kept.
+  @inline(__always)
+  private mutating func append(word: UInt64, length: Int) {
+    reserve(8)
+    unsafe memory.storeBytes(of: word.littleEndian, toByteOffset: count, as: UInt64.self)
+    count &+= length
   }
 
   /// Appends a number in decimal digits.
   public mutating func append(decimal number: UInt64) {
-    reserve(20)
-    var digits = 1
-    var limit: UInt64 = 10
-    while digits < 20, number >= limit {
-      digits &+= 1
-      limit = limit &* 10
-      if digits == 20 { break }
-    }
-    var rest = number
-    var end = count &+ digits
-    count = end
-    while rest >= 100 {
-      end &-= 2
-      storePair(rest, at: end)
-      rest /= 100
-    }
-    if rest >= 10 {
-      storePair(rest, at: end &- 2)
+    if number < 10 {
+      append(0x30 &+ UInt8(truncatingIfNeeded: number))
+    } else if number < 100_000_000 {
+      let digits = Self.digits(number)
+      let skipped = digits.trailingZeroBitCount & ~7
+      append(word: (digits | Self.zeros) &>> UInt64(skipped), length: 8 &- skipped &>> 3)
     } else {
-      unsafe memory.storeBytes(of: 0x30 &+ UInt8(rest), toByteOffset: end &- 1, as: UInt8.self)
+      append(decimal: number / 100_000_000)
+      append(number % 100_000_000, digits: 8)
     }
   }
 
@@ -148,30 +145,45 @@ extension TextBuffer {
     append(decimal: number.magnitude)
   }
 
-  /// Appends the last `2 * pairCount` decimal digits of a number, with leading zeros.
+  /// Appends a number below 10^8 with leading zeros: its last `length` digits, at most eight.
   @inline(__always)
-  mutating func append(_ number: UInt64, pairs pairCount: Int) {
-    reserve(20)
-    var rest = number
-    var end = count &+ 2 &* pairCount
-    count = end
-    for _ in 0..<pairCount {
-      end &-= 2
-      storePair(rest, at: end)
-      rest /= 100
-    }
+  mutating func append(_ number: UInt64, digits length: Int) {
+    append(
+      word: (Self.digits(number) | Self.zeros) &>> UInt64(64 &- 8 &* length),
+      length: length
+    )
+  }
+
+  /// Microseconds below ten seconds as the eight bytes of `0.001250`.
+  @inline(__always)
+  private static func shortSeconds(_ micros: UInt64) -> UInt64 {
+    // Of eight digits the first is 0: seven and the point are left.
+    let digits = digits(micros) | zeros
+    return digits &>> 8 & 0xFF | 0x2E00 | digits & ~0xFFFF
+  }
+
+  /// Writes a duration below ten seconds over the eight bytes at `offset`, as ``append(seconds:)``
+  /// would.
+  ///
+  /// - Returns: Whether it is below ten seconds; else nothing is written.
+  @inline(__always)
+  mutating func overwrite(seconds nanoseconds: UInt64, at offset: Int) -> Bool {
+    precondition(offset >= 0 && offset &+ 8 <= count, "a place in what is written")
+    guard nanoseconds < 10_000_000_000 else { return false }
+    let word = Self.shortSeconds(nanoseconds / 1000)
+    unsafe memory.storeBytes(of: word.littleEndian, toByteOffset: offset, as: UInt64.self)
+    return true
   }
 
   /// Appends nanoseconds as seconds with six decimal places, rounded down: `0.001250`.
   public mutating func append(seconds nanoseconds: UInt64) {
     let micros = nanoseconds / 1000
-    if micros < 1_000_000 {
-      append("0.")
-      append(micros, pairs: 3)
+    if micros < 10_000_000 {
+      append(word: Self.shortSeconds(micros), length: 8)
     } else {
       append(decimal: micros / 1_000_000)
       append(0x2E)
-      append(micros % 1_000_000, pairs: 3)
+      append(micros % 1_000_000, digits: 6)
     }
   }
 
@@ -224,16 +236,35 @@ extension TextBuffer {
     count: Int
   ) -> Int {
     var offset = 0
-    if count >= 8 {
-      while offset &+ 8 <= count {
-        if let stop = unsafe copyEight(source + offset, target + offset) { return offset &+ stop }
-        offset &+= 8
+    if count >= 16 {
+      while offset &+ 16 <= count {
+        if let stop = unsafe copySixteen(source + offset, target + offset) {
+          return offset &+ stop
+        }
+        offset &+= 16
       }
       guard offset < count else { return count }
-      // The last eight bytes again: those before `offset` are known to be plain.
+      // The last sixteen bytes again: those before `offset` are known to be plain.
+      offset = count &- 16
+      if let stop = unsafe copySixteen(source + offset, target + offset) { return offset &+ stop }
+      return count
+    }
+    if count >= 8 {
+      if let stop = unsafe copyEight(source, target) { return stop }
       offset = count &- 8
       if let stop = unsafe copyEight(source + offset, target + offset) { return offset &+ stop }
       return count
+    }
+    if count >= 4 {
+      // Four bytes from each end in one word; they overlap as they may.
+      let end = count &- 4
+      let low = unsafe source.loadUnaligned(as: UInt32.self)
+      let high = unsafe source.loadUnaligned(fromByteOffset: end, as: UInt32.self)
+      if special(UInt64(low) | UInt64(high) &<< 32) == 0 {
+        unsafe target.storeBytes(of: low, as: UInt32.self)
+        unsafe target.storeBytes(of: high, toByteOffset: end, as: UInt32.self)
+        return count
+      }
     }
     while offset < count {
       let byte = unsafe source.load(fromByteOffset: offset, as: UInt8.self)
@@ -242,6 +273,27 @@ extension TextBuffer {
       offset &+= 1
     }
     return count
+  }
+
+  /// Copies sixteen bytes; returns the place of the first that is not plain, if one is not.
+  ///
+  /// The constants name their whole type: else the compiler takes the form of the comparison that
+  /// goes byte by byte.
+  @inline(__always)
+  private static func copySixteen(
+    _ source: UnsafeRawPointer,
+    _ target: UnsafeMutableRawPointer
+  ) -> Int? {
+    let block = unsafe source.loadUnaligned(as: SIMD16<UInt8>.self)
+    unsafe target.storeBytes(of: block, as: SIMD16<UInt8>.self)
+    let special =
+      (block .< SIMD16<UInt8>(repeating: 0x20)) .| (block .> SIMD16<UInt8>(repeating: 0x7E))
+      .| (block .== SIMD16<UInt8>(repeating: 0x22)) .| (block .== SIMD16<UInt8>(repeating: 0x5C))
+    // A mask is sixteen bytes of all ones or all zeros, as are two words of eight.
+    let words = unsafe unsafeBitCast(special, to: SIMD2<UInt64>.self)
+    if words[0] | words[1] == 0 { return nil }
+    return words[0] != 0
+      ? words[0].trailingZeroBitCount &>> 3 : 8 &+ words[1].trailingZeroBitCount &>> 3
   }
 
   /// Copies eight bytes; returns the place of the first that is not plain, if one is not.

@@ -71,8 +71,7 @@ public struct TimestampText: Sendable {
     buffer.append(cached.span.extracting(first: cachedCount))
     guard form == .rfc3339 else { return }
     let millis = time.unixNanoseconds / 1_000_000 % 1000
-    buffer.append(0x30 &+ UInt8(millis / 100))
-    buffer.append(millis, pairs: 1)
+    buffer.append(millis, digits: 3)
     buffer.append(0x5A)
   }
 
@@ -82,20 +81,20 @@ public struct TimestampText: Sendable {
     var text = TextBuffer(capacity: cached.count)
     switch form {
     case .rfc3339:
-      text.append(civil.year, pairs: 2)
+      text.append(civil.year, digits: 4)
       text.append(0x2D)
-      text.append(civil.month, pairs: 1)
+      text.append(civil.month, digits: 2)
       text.append(0x2D)
-      text.append(civil.day, pairs: 1)
+      text.append(civil.day, digits: 2)
       text.append(0x54)
       text.append(time: civil)
       text.append(0x2E)
     case .apache:
-      text.append(civil.day, pairs: 1)
+      text.append(civil.day, digits: 2)
       text.append(0x2F)
       text.append(Self.months[Int(civil.month) - 1])
       text.append(0x2F)
-      text.append(civil.year, pairs: 2)
+      text.append(civil.year, digits: 4)
       text.append(0x3A)
       text.append(time: civil)
       text.append(" +0000")
@@ -112,10 +111,10 @@ public struct TimestampText: Sendable {
 
 extension TextBuffer {
   fileprivate mutating func append(time civil: CivilTime) {
-    append(civil.hour, pairs: 1)
+    append(civil.hour, digits: 2)
     append(0x3A)
-    append(civil.minute, pairs: 1)
+    append(civil.minute, digits: 2)
     append(0x3A)
-    append(civil.second, pairs: 1)
+    append(civil.second, digits: 2)
   }
 }

@@ -131,6 +131,27 @@ struct JSONAccessFormatTests {
     #expect(object.count == 20)
   }
 
+  @Test("writes durations of any length", arguments: 0..<8)
+  func durations(step: Int) throws {
+    let steps: [WritableKeyPath<StepNanoseconds, UInt64>] = [
+      \.waiting, \.head, \.routing, \.connecting, \.sending, \.answering, \.relaying, \.total,
+    ]
+    let names = [
+      "waiting", "head", "routing", "connecting", "sending", "answering", "relaying", "total",
+    ]
+    for nanoseconds in [0, 999, 9_999_999_999, 10_000_000_000, 86_400_000_001_000] as [UInt64] {
+      var record = sample()
+      record.nanoseconds[keyPath: steps[step]] = nanoseconds
+      let read = try parsed(line(.json, record, Texts()))["seconds"] as? [String: Double]
+      #expect(read?[names[step]] == Double(nanoseconds / 1000) / 1_000_000)
+      #expect(
+        read?[names[(step + 1) % 8]] == Double(sample().nanoseconds[keyPath: steps[(step + 1) % 8]])
+          / 1e9
+      )
+      #expect(read?.count == 8)
+    }
+  }
+
   @Test("leaves out the texts that a request has not")
   func empty() throws {
     let nothing = [[UInt8]](repeating: [], count: 12)
