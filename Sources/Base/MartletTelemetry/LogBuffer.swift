@@ -1,5 +1,3 @@
-import Synchronization
-
 /// Lines of a log on their way from a loop to the thread that writes them.
 ///
 /// There are two buffers: the loop fills one while the other is being written. A loop never waits:
@@ -26,7 +24,7 @@ public struct LogBuffer: ~Copyable {
   /// The writer's side.
   public let lane: LogLane
 
-  @usableFromInline var front: TextBuffer
+  @usableFromInline var front: LogPage
   @usableFromInline let limits: Limits
 
   /// How many lines were dropped since the buffer was made.
@@ -38,11 +36,11 @@ public struct LogBuffer: ~Copyable {
     precondition(limits.bytes >= limits.handOverBytes, "a full buffer can be handed over")
     self.limits = limits
     lane = LogLane()
-    front = TextBuffer(capacity: 0)
+    front = LogPage()
   }
 
   /// How many bytes wait to be handed over.
-  public var byteCount: Int { front.count }
+  public var byteCount: Int { front.text.count }
 
   /// Appends a line, which `write` writes with its end, and hands over the buffer when it is large.
   ///
@@ -51,18 +49,18 @@ public struct LogBuffer: ~Copyable {
   /// - Returns: Whether the writer has something to take now, and should be woken.
   @inlinable
   public mutating func append(_ write: (inout TextBuffer) -> Void) -> Bool {
-    if front.count >= limits.handOverBytes {
+    if front.text.count >= limits.handOverBytes {
       // The writer has not been ready since the line before; perhaps it is now.
       let isHandedOver = handOver()
-      if front.count >= limits.bytes {
+      if front.text.count >= limits.bytes {
         drop()
         return false
       }
-      write(&front)
+      write(&front.text)
       return isHandedOver
     }
-    write(&front)
-    return front.count >= limits.handOverBytes && handOver()
+    write(&front.text)
+    return front.text.count >= limits.handOverBytes && handOver()
   }
 
   @inline(never)
@@ -73,44 +71,9 @@ public struct LogBuffer: ~Copyable {
   ///
   /// - Returns: Whether the writer has something to take now, and should be woken.
   public mutating func handOver() -> Bool {
-    guard !front.isEmpty, var spare = lane.spare() else { return false }
-    swap(&spare, &front)
-    lane.fill(spare)
+    guard !front.text.isEmpty, let next = lane.takeSpare() else { return false }
+    lane.putFull(front)
+    front = next
     return true
-  }
-}
-
-/// The way between a loop and the writer's thread, with room for one full buffer.
-///
-/// Any thread may use it; each step takes a lock for a few instructions.
-public final class LogLane: Sendable {
-  private struct State: ~Copyable {
-    /// The buffer that the loop may have, while the writer has none.
-    var spare: TextBuffer? = TextBuffer(capacity: 0)
-    /// The buffer that the writer may take.
-    var full: TextBuffer?
-  }
-
-  private let state = Mutex(State())
-
-  init() {}
-
-  func spare() -> TextBuffer? { state.withLock { $0.spare.take() } }
-
-  func fill(_ buffer: consuming TextBuffer) {
-    var full: TextBuffer? = consume buffer
-    state.withLock { $0.full = full.take() }
-  }
-
-  /// Takes the lines that the loop handed over, if there are any.
-  ///
-  /// - Returns: A buffer that is to be given back with ``giveBack(_:)`` after it was written.
-  public func take() -> TextBuffer? { state.withLock { $0.full.take() } }
-
-  /// Gives back a buffer that was taken, so that the loop can hand over the next.
-  public func giveBack(_ buffer: consuming TextBuffer) {
-    buffer.truncate(to: 0)
-    var spare: TextBuffer? = consume buffer
-    state.withLock { $0.spare = spare.take() }
   }
 }

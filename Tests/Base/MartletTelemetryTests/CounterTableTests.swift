@@ -122,7 +122,7 @@ struct CounterTableTests {
     let table = CounterTable(layout)
     let rounds: UInt64 = 200_000
     let isDone = Atomic(false)
-    let reads = Mutex<[(UInt64, UInt64)]>([])
+    let reads = Locked<[(UInt64, UInt64)]>([])
     let read: @Sendable () -> Void = {
       var last: (UInt64, UInt64) = (0, 0)
       var isMonotonic = true

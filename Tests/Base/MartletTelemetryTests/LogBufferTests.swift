@@ -4,12 +4,7 @@ import Synchronization
 import Testing
 
 /// What the writer takes, as a string; the buffer is given back.
-private func taken(from lane: LogLane) -> String? {
-  guard let buffer = lane.take() else { return nil }
-  let text = string(buffer)
-  lane.giveBack(buffer)
-  return text
-}
+private func taken(from lane: LogLane) -> String? { lane.take { string($0) } }
 
 private func limits(handOver: Int, bytes: Int) -> LogBuffer.Limits {
   var limits = LogBuffer.Limits()
@@ -46,19 +41,17 @@ struct LogBufferTests {
     let lane = log.lane
     let isReady = log.append { $0.append("1234\n") }
     #expect(isReady)
-    let full = lane.take()
-    guard let held = full else {
-      Issue.record("nothing was handed over")
-      return
-    }
     var wakes = 0
-    for _ in 0..<5 where log.append({ $0.append("xyz\n") }) { wakes += 1 }
+    let held = lane.take { buffer in
+      for _ in 0..<5 where log.append({ $0.append("xyz\n") }) { wakes += 1 }
+      return string(buffer)
+    }
+    #expect(held == "1234\n")
     #expect(wakes == 0)
     // A line that begins below the limit is taken whole: two fit.
     let (waiting, dropped) = (log.byteCount, log.droppedLineCount)
     #expect(waiting == 8)
     #expect(dropped == 3)
-    lane.giveBack(held)
     let isAwake = log.append { $0.append("end\n") }
     #expect(isAwake)
     #expect(taken(from: lane) == "xyz\nxyz\n")
@@ -73,9 +66,9 @@ struct LogBufferTests {
   func concurrent() {
     let lineCount = 100_000
     let isDone = Atomic(false)
-    let received = Mutex<[Int]>([])
+    let received = Locked<[Int]>([])
     let dropped = Atomic<UInt64>(0)
-    let box = Mutex<LogLane?>(nil)
+    let box = Locked<LogLane?>(nil)
     onThreads(
       {
         var log = LogBuffer(limits: limits(handOver: 512, bytes: 1024))

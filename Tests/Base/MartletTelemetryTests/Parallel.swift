@@ -12,3 +12,16 @@ func onThreads(_ bodies: (@Sendable () -> Void)...) {
   }
   group.wait()
 }
+
+// The value is touched under the lock alone.
+/// A value behind a lock that the thread sanitizer knows.
+final class Locked<Value>: @unchecked Sendable {
+  private let lock = NSLock()
+  private var value: Value
+
+  init(_ value: Value) { self.value = value }
+
+  func withLock<Result>(_ body: (inout Value) -> Result) -> Result {
+    lock.withLock { body(&value) }
+  }
+}
