@@ -1,8 +1,8 @@
 """Fuzzes the parsers for a bounded time, or replays their corpora.
 
-Each folder of Fuzz/Sources is one target; Corpora/TARGET holds its seeds and its past failures. What
-a run finds of interest stays in Fuzz/.build; what fails is written to Corpora/TARGET and is to be
-committed together with its mend.
+Each folder of Fuzz/Sources is one target; Corpora/TARGET holds its seeds and its past failures, and
+MORE_SEEDS names further folders of Corpora that it reads. What a run finds of interest stays in
+Fuzz/.build; what fails is written to Corpora/TARGET and is to be committed together with its mend.
 """
 
 import argparse
@@ -14,6 +14,9 @@ import sys
 PACKAGE = pathlib.Path("Fuzz")
 CORPORA = pathlib.Path("Corpora")
 BUILD = ["swift", "build", "--package-path", "Fuzz", "-c", "release", "--sanitize", "fuzzer"]
+WORDS = pathlib.Path("Fuzz/http1.dict")
+# The messages that are refused are as good a start as those that are accepted.
+MORE_SEEDS = {"request": ["smuggling"], "response": ["responses"]}
 # One input: longer than any limit on a head, so that the limits themselves are reached.
 INPUT_BYTES = 65536
 # One input that takes longer than this is a finding.
@@ -35,9 +38,14 @@ def targets(package, wanted):
     return [wanted] if wanted else there
 
 
+def seeds(corpora, target):
+    """The folders whose files a target starts from."""
+    return [str(corpora / folder) for folder in [target] + MORE_SEEDS.get(target, [])]
+
+
 def replay_command(package, corpora, target):
     """Runs each input of the corpus once."""
-    return [str(package / ".build/release" / target), "-runs=0", str(corpora / target)]
+    return [str(package / ".build/release" / target), "-runs=0"] + seeds(corpora, target)
 
 
 def fuzz_command(package, corpora, target, seconds):
@@ -49,9 +57,9 @@ def fuzz_command(package, corpora, target, seconds):
         "-max_len={}".format(INPUT_BYTES),
         "-print_final_stats=1",
         "-artifact_prefix={}/".format(corpora / target),
+        "-dict={}".format(WORDS),
         str(package / ".build/corpus" / target),
-        str(corpora / target),
-    ]
+    ] + seeds(corpora, target)
 
 
 def run(package, corpora, names, seconds, call=subprocess.run):

@@ -4,6 +4,21 @@
 let allowances: [Allowance] = [
   Allowance(
     .unsafe,
+    "Fuzz/Sources/chunked/chunked.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/request/request.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/response/response.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Base/MartletBytes/ByteCopies.swift",
     "copies from a pointer that lives as long as the call"
   ),

@@ -58,6 +58,13 @@ class FuzzTests(unittest.TestCase):
         self.assertEqual(failed, ["Chunked"])
         self.assertEqual(len(asked), 3)
 
+    def test_refused_messages_are_seeds_too(self):
+        folders = fuzz.seeds(self.corpora, "request")
+        self.assertEqual(folders, [str(self.corpora / "request"), str(self.corpora / "smuggling")])
+        self.assertEqual(fuzz.replay_command(self.package, self.corpora, "request")[2:], folders)
+        self.assertEqual(fuzz.fuzz_command(self.package, self.corpora, "request", 7)[-2:], folders)
+        self.assertEqual(fuzz.seeds(self.corpora, "Chunked"), [str(self.corpora / "Chunked")])
+
     def test_a_build_that_fails_ends_the_run(self):
         with self.assertRaisesRegex(fuzz.FuzzError, "do not build"):
             self.run_with(7, failing=["swift"])

@@ -4,7 +4,7 @@ import MartletBytes
 ///
 /// It is made to be used again for the next request: ``reset()`` keeps the room for the fields.
 /// Every range counts from the first byte that was given to the parser.
-public struct RequestHead: Sendable {
+public struct RequestHead: Hashable, Sendable {
   /// The method.
   public var method = Method.get
 

@@ -2,7 +2,7 @@
 ///
 /// It is made to be used again: ``reset()`` keeps the room for the fields. Every range counts from
 /// the first byte that was given to the parser.
-public struct ResponseHead: Sendable {
+public struct ResponseHead: Hashable, Sendable {
   /// The version that the response is read as.
   public var version = HTTPVersion.http11
 

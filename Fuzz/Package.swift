@@ -1,0 +1,33 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// One executable for each parser; `make fuzz` and `make corpus` build and run them.
+
+let strict: [SwiftSetting] = [
+  .swiftLanguageMode(.v6),
+  .strictMemorySafety(),
+  .treatAllWarnings(as: .error),
+  .enableUpcomingFeature("ExistentialAny"),
+  .enableUpcomingFeature("InternalImportsByDefault"),
+  .enableUpcomingFeature("MemberImportVisibility"),
+  .enableExperimentalFeature("Lifetimes"),
+]
+
+// libFuzzer brings the main function.
+let fuzzed = strict + [.unsafeFlags(["-parse-as-library"])]
+
+let package = Package(
+  name: "fuzz",
+  dependencies: [.package(name: "martlet", path: "..")],
+  targets: [
+    .target(
+      name: "Invariants",
+      dependencies: [.product(name: "MartletHTTP", package: "martlet")],
+      path: "Support/Invariants",
+      swiftSettings: strict
+    )
+  ]
+    + ["request", "response", "chunked"].map { name in
+      .executableTarget(name: name, dependencies: ["Invariants"], swiftSettings: fuzzed)
+    }
+)
