@@ -18,6 +18,7 @@ public struct JSONAccessFormat: Sendable {
   public mutating func append(
     _ record: borrowing AccessRecord,
     _ text: borrowing AccessText,
+    _ labels: borrowing AccessLabels,
     to buffer: inout TextBuffer
   ) {
     buffer.append("{\"time\":\"")
@@ -48,9 +49,7 @@ public struct JSONAccessFormat: Sendable {
     buffer.append(decimal: record.bytesSent)
     append(",\"referer\":\"", text.referer, to: &buffer)
     append(",\"user_agent\":\"", text.userAgent, to: &buffer)
-    append(",\"server\":\"", text.server, to: &buffer)
-    append(",\"route\":\"", text.route, to: &buffer)
-    append(",\"upstream\":\"", text.upstream, to: &buffer)
+    buffer.append(labels.json.span)
     append(",\"member\":\"", text.member, to: &buffer)
     buffer.append(",\"tries\":")
     buffer.append(decimal: Int64(record.tryCount))

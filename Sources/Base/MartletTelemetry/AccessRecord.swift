@@ -1,3 +1,5 @@
+import MartletBytes
+
 /// The numbers of one finished request; its texts are an ``AccessText``.
 public struct AccessRecord: Sendable {
   /// When the first byte of the request came.
@@ -67,6 +69,28 @@ public struct RequestID: Hashable, Sendable {
   }
 }
 
+/// The names from the configuration that a request's line shows, made ready when that is compiled.
+public struct AccessLabels: Hashable, Sendable {
+  /// For a request that found no server.
+  public static let none = AccessLabels(server: "", route: "", upstream: "")
+
+  /// What stands in a JSON object, each member behind a comma.
+  let json: [UInt8]
+
+  /// Creates the labels of a route; an empty name is left out.
+  public init(server: String, route: String = "", upstream: String = "") {
+    var buffer = TextBuffer()
+    for (key, name) in [("server", server), ("route", route), ("upstream", upstream)]
+    where !name.isEmpty {
+      buffer.append(",\"")
+      buffer.append(utf8: key)
+      buffer.append("\":")
+      buffer.append(json: name.utf8.span)
+    }
+    json = [UInt8](copying: buffer.bytes)
+  }
+}
+
 /// The texts of one finished request, where they are: nothing is copied before the line is written.
 ///
 /// An empty text is one that the request has not. All may hold any bytes: the formats see to it that
@@ -86,12 +110,6 @@ public struct AccessText: ~Escapable {
   public var referer: Span<UInt8>
   /// The field User-Agent.
   public var userAgent: Span<UInt8>
-  /// The name of the server, as configured.
-  public var server: Span<UInt8>
-  /// The route, as configured.
-  public var route: Span<UInt8>
-  /// The name of the upstream.
-  public var upstream: Span<UInt8>
   /// The member that answered, or was tried last.
   public var member: Span<UInt8>
   /// More about the end: the name of the broken rule, an address.
@@ -108,9 +126,6 @@ public struct AccessText: ~Escapable {
     host = Span()
     referer = Span()
     userAgent = Span()
-    server = Span()
-    route = Span()
-    upstream = Span()
     member = Span()
     detail = Span()
   }

@@ -1,6 +1,5 @@
 import MartletBytes
 
-/// What became of one character that cannot stand in quotes as it is.
 extension TextBuffer {
   /// Appends `text` as the inside of a JSON string.
   ///

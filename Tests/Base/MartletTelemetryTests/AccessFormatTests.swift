@@ -11,19 +11,18 @@ struct Texts {
   var host = "shop.example"
   var referer = ""
   var userAgent = ""
-  var server = "shop"
-  var route = "/cart"
-  var upstream = "api"
   var member = "127.0.0.1:9001"
   var detail = ""
 }
 
 enum AccessForm: CaseIterable { case json, combined }
 
+private let labels = AccessLabels(server: "shop \"1\"", route: "/cart", upstream: "api")
+
 func line(_ form: AccessForm, _ record: AccessRecord, _ texts: Texts, bytes: Int = 2048) -> String {
   let arrays = [
     texts.requestID, texts.client, texts.method, texts.target, texts.host, texts.referer,
-    texts.userAgent, texts.server, texts.route, texts.upstream, texts.member, texts.detail,
+    texts.userAgent, texts.member, texts.detail,
   ].map { Array($0.utf8) }
   return line(form, record, arrays, bytes: bytes)
 }
@@ -49,21 +48,15 @@ func line(
   text.referer = referer.span
   let userAgent = arrays[6]
   text.userAgent = userAgent.span
-  let server = arrays[7]
-  text.server = server.span
-  let route = arrays[8]
-  text.route = route.span
-  let upstream = arrays[9]
-  text.upstream = upstream.span
-  let member = arrays[10]
+  let member = arrays[7]
   text.member = member.span
-  let detail = arrays[11]
+  let detail = arrays[8]
   text.detail = detail.span
   var buffer = TextBuffer()
   switch form {
   case .json:
     var format = JSONAccessFormat(fieldBytes: bytes)
-    format.append(record, text, to: &buffer)
+    format.append(record, text, labels, to: &buffer)
   case .combined:
     var format = CombinedAccessFormat(fieldBytes: bytes)
     format.append(record, text, to: &buffer)
@@ -113,7 +106,7 @@ struct JSONAccessFormatTests {
         "time": "2026-11-21T08:33:20.123Z", "id": "0123456789abcdeffedcba9876543210",
         "client": "192.0.2.1", "method": "GET", "target": "/cart?item=1", "host": "shop.example",
         "version": "HTTP/1.1", "referer": "https://shop.example/", "user_agent": "curl/8 \"ü\"",
-        "server": "shop", "route": "/cart", "upstream": "api", "member": "127.0.0.1:9001",
+        "server": "shop \"1\"", "route": "/cart", "upstream": "api", "member": "127.0.0.1:9001",
         "end": "complete",
       ]
     )
@@ -154,15 +147,27 @@ struct JSONAccessFormatTests {
 
   @Test("leaves out the texts that a request has not")
   func empty() throws {
-    let nothing = [[UInt8]](repeating: [], count: 12)
+    let nothing = [[UInt8]](repeating: [], count: 9)
     let object = try parsed(line(.json, AccessRecord(time: Timestamp(unixNanoseconds: 0)), nothing))
     #expect(
       Set(object.keys) == [
-        "time", "id", "client", "version", "status", "received", "sent", "tries", "reused", "end",
-        "seconds",
+        "time", "id", "client", "version", "status", "received", "sent", "server", "route",
+        "upstream", "tries", "reused", "end", "seconds",
       ]
     )
     #expect(object["id"] as? String == String(repeating: "0", count: 32))
+  }
+
+  @Test("leaves out labels that a route has not")
+  func noLabels() throws {
+    var format = JSONAccessFormat()
+    let plain = written { format.append(sample(), AccessText(), .none, to: &$0) }
+    let named = written {
+      format.append(sample(), AccessText(), AccessLabels(server: "s"), to: &$0)
+    }
+    let (without, with) = (Set(try parsed(plain).keys), Set(try parsed(named).keys))
+    #expect(without.isDisjoint(with: ["server", "route", "upstream"]))
+    #expect(with.subtracting(without) == ["server"])
   }
 
   @Test("a trusted client's names come before ours")
@@ -202,7 +207,7 @@ struct CombinedAccessFormatTests {
 
   @Test("writes a hyphen for what is not there")
   func empty() {
-    let nothing = [[UInt8]](repeating: [], count: 12)
+    let nothing = [[UInt8]](repeating: [], count: 9)
     var record = AccessRecord(time: Timestamp(unixNanoseconds: 0))
     record.status = 400
     #expect(
@@ -219,7 +224,7 @@ struct AccessFormatTests {
     var generator = SystemRandomNumberGenerator()
     let letters = Array("\"\\\r\n\u{0}\u{7F}\u{85}\u{2028}é a{}[]-,:".utf8) + [0xFF, 0xC0, 0x80]
     for _ in 0..<500 {
-      let arrays: [[UInt8]] = (0..<12).map { _ in
+      let arrays: [[UInt8]] = (0..<9).map { _ in
         (0..<Int.random(in: 1..<40, using: &generator)).map { _ in
           letters[Int.random(in: letters.indices, using: &generator)]
         }
@@ -259,10 +264,10 @@ struct AccessFormatTests {
     for second in [0, 0, 1, 1, 86_400] as [UInt64] {
       let record = AccessRecord(time: Timestamp(unixNanoseconds: second * 1_000_000_000))
       switch form {
-      case .json: json.append(record, AccessText(), to: &buffer)
+      case .json: json.append(record, AccessText(), labels, to: &buffer)
       case .combined: combined.append(record, AccessText(), to: &buffer)
       }
-      expected += line(form, record, [[UInt8]](repeating: [], count: 12))
+      expected += line(form, record, [[UInt8]](repeating: [], count: 9))
     }
     #expect(String(decoding: array(buffer.bytes), as: UTF8.self) == expected)
   }
