@@ -191,7 +191,7 @@ module(
   "Edge",
   .edge,
   [
-    "MartletBytes", "Directives", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage",
+    "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage",
     "HTTP1", "Configuration",
   ]
 )

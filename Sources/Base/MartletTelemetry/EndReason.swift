@@ -20,8 +20,12 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
 
   // What Martlet decided.
 
+  /// No server of the listener answers for the host.
+  case noSite = "no_site"
   /// No route matches.
   case noRoute = "no_route"
+  /// CONNECT and TRACE are not for a reverse proxy.
+  case methodNotAllowed = "method_not_allowed"
   /// The rewritten head does not fit.
   case headTooLarge = "head_too_large"
   /// As many connections are open as may be.

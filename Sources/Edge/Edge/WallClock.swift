@@ -1,8 +1,9 @@
 import HTTPMessage
 import MartletBytes
 import MartletSystem
+import MartletTelemetry
 
-/// The time of day as a loop's answers show it, brought up to date a few times a second.
+/// The time of day as a loop's answers and logs show it, brought up to date a few times a second.
 struct WallClock {
   /// Seconds since 1970.
   private(set) var seconds: Int64 = 0
@@ -10,16 +11,29 @@ struct WallClock {
   private(set) var httpDate: [UInt8] = []
   /// The time as `2006-01-02T15:04:05Z`.
   private(set) var iso8601: [UInt8] = []
+  /// What is added to a loop's clock to have nanoseconds since 1970.
+  private var offset: Int64 = 0
 
-  init() { update() }
+  /// Reads the clock; `now` is the loop's.
+  init(at now: Int64) { update(at: now) }
 
-  /// Reads the clock.
-  mutating func update() {
-    let now = SystemClock.wallMicroseconds() / 1_000_000
-    guard now != seconds else { return }
-    seconds = now
-    let date = HTTPDate(secondsSince1970: now).text
+  /// Reads the clock; `now` is the loop's.
+  mutating func update(at now: Int64) {
+    let microseconds = SystemClock.wallMicroseconds()
+    offset = microseconds * 1000 - now
+    guard microseconds / 1_000_000 != seconds else { return }
+    seconds = microseconds / 1_000_000
+    let date = HTTPDate(secondsSince1970: seconds).text
     httpDate = Array(copying: date.bytes)
-    iso8601 = httpDate
+    var text = TextBuffer(capacity: 32)
+    var form = TimestampText(.rfc3339)
+    form.append(Timestamp(unixNanoseconds: UInt64(max(0, seconds)) * 1_000_000_000), to: &text)
+    // Without the milliseconds, which would always be those of the last update.
+    iso8601 = Array(copying: text.bytes.extracting(first: 19)) + [0x5A]
+  }
+
+  /// The time of day of a moment of the loop's clock.
+  func timestamp(of moment: Int64) -> Timestamp {
+    Timestamp(unixNanoseconds: UInt64(max(0, moment &+ offset)))
   }
 }

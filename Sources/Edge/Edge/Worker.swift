@@ -1,6 +1,7 @@
 import MartletLoop
 import MartletNet
 import MartletSystem
+import MartletTelemetry
 
 /// Everything that serves requests on one loop.
 final class Worker {
@@ -10,6 +11,8 @@ final class Worker {
   let board: Board
   var random = RandomSource()
   private(set) var clock: WallClock
+  private(set) var counters: CounterTable
+  private(set) var logs: [AccessLog] = []
   private(set) var generation: Generation
   private(set) var upstreams: [Upstream] = []
   private(set) var isDraining = false
@@ -25,16 +28,29 @@ final class Worker {
     self.index = index
     self.board = board
     self.generation = generation
-    clock = WallClock()
+    clock = WallClock(at: loop.now)
+    counters = CounterTable(generation.layout)
+    board.show(counters, ofLoop: index)
     upstreams = generation.upstreams.map { Upstream($0, worker: self, continuing: nil) }
   }
 
   /// Keeps the clock and the pools in order until the loop ends.
   func tick() async {
+    var droppedBefore: UInt64 = 0
     while true {
       do { try await loop.sleep(for: .milliseconds(250)) } catch { continue }
-      clock.update()
-      for upstream in upstreams { upstream.sweep() }
+      clock.update(at: loop.now)
+      for upstream in upstreams { upstream.sweep(counters) }
+      var dropped: UInt64 = 0
+      for log in logs {
+        log.flush()
+        dropped &+= log.droppedLineCount
+      }
+      if dropped > droppedBefore {
+        counters.add(dropped - droppedBefore, to: generation.metrics.droppedLines)
+        droppedBefore = dropped
+      }
+      if index == 0 { board.sample() }
     }
   }
 
@@ -45,7 +61,7 @@ final class Worker {
   /// `sockets` are those of the addresses that were not listened on so far.
   ///
   /// - Throws: ``SystemError`` when a socket cannot be watched.
-  func publish(_ generation: Generation, sockets: ListenerSockets) throws(SystemError) {
+  func publish(_ generation: Generation, sockets: NamedDescriptors) throws(SystemError) {
     var started: [Acceptor] = []
     for plan in generation.listeners {
       if let acceptor = acceptors[plan.key] {
@@ -63,11 +79,21 @@ final class Worker {
       acceptor.close()
       acceptors[key] = nil
     }
-    let old = upstreams
     self.generation = generation
+    counters = CounterTable(generation.layout, continuing: counters)
+    board.show(counters, ofLoop: index)
+    let old = upstreams
     upstreams = generation.upstreams.map { plan in
       Upstream(plan, worker: self, continuing: old.first { $0.plan.name == plan.name })
     }
+    var before = logs
+    logs = generation.logs.map { settings in
+      guard let index = before.firstIndex(where: { $0.settings == settings }) else {
+        return AccessLog(settings, writer: board.log)
+      }
+      return before.remove(at: index)
+    }
+    for log in before { log.close() }
     for acceptor in started { loop.spawn { await acceptor.run() } }
   }
 
@@ -88,9 +114,11 @@ final class Worker {
       while connections.count <= number { connections.append(nil) }
       connections[number] = connection
       connectionCount += 1
+      counters.add(to: acceptor.plan.metrics.accepted)
+      counters.add(1, to: acceptor.plan.metrics.open)
       loop.spawn { await connection.serve() }
     } catch {
-      note(.acceptFailed, "\(acceptor.plan.key): \(error)")
+      noteAccepting(error, at: acceptor.plan.key)
     }
   }
 
@@ -98,7 +126,17 @@ final class Worker {
   func forget(_ connection: HTTP1Connection) {
     connections[Int(connection.stream.descriptor)] = nil
     connectionCount -= 1
+    counters.add(-1, to: connection.acceptor.plan.metrics.open)
     if connectionCount == 0 { emptied?.set() }
+  }
+
+  /// Says that a connection could not be taken.
+  func noteAccepting(_ error: SystemError, at listener: String) {
+    board.log.note(
+      .error,
+      "a connection could not be accepted",
+      [LogLine.Field("listener", listener), LogLine.Field("error", "\(error)")]
+    )
   }
 
   // MARK: Exchanges
@@ -135,5 +173,6 @@ final class Worker {
     }
     emptied = nil
     for case let connection? in connections { connection.stream.cancel() }
+    for log in logs { log.flush() }
   }
 }

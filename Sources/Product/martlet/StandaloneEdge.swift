@@ -14,7 +14,7 @@ struct StandaloneEdge {
   ///
   /// - Throws: ``Failure`` when an address cannot be listened on.
   func run() throws {
-    let sockets = ListenerSockets()
+    let sockets = NamedDescriptors()
     for address in configuration.listeningAddresses {
       do throws(SystemError) {
         let place = SocketAddress(listening: address, stateDirectory: "/tmp")
@@ -24,7 +24,7 @@ struct StandaloneEdge {
       }
     }
     let loop = try EventLoop()
-    let generation = Generation(configuration, number: 1, stateDirectory: "/tmp")
+    let generation = try Generation(configuration, number: 1, stateDirectory: "/tmp")
     let server = try EdgeServer(
       loopCount: configuration.process.loopCount ?? Int(martlet_available_processors()),
       generation: generation

@@ -12,7 +12,7 @@ actor RunningEdge {
   nonisolated let loop: EventLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
   private let server: EdgeServer
-  private let sockets = ListenerSockets()
+  private let sockets = NamedDescriptors()
   private var addresses: [Address: SocketAddress] = [:]
   private var generation: Generation
 
@@ -30,7 +30,7 @@ actor RunningEdge {
       chosen.append(.ip(.ipv4(0x7F00_0001), port: try #require(address.port)))
       sockets.insert(socket, for: listener.description)
     }
-    generation = Generation(make(chosen), number: 1, stateDirectory: "/nonexistent")
+    generation = try Generation(make(chosen), number: 1, stateDirectory: "/nonexistent")
     server = try EdgeServer(loopCount: 2, generation: generation)
     try await server.publish(generation, sockets: sockets)
   }
@@ -39,7 +39,7 @@ actor RunningEdge {
 
   /// Puts another configuration in force.
   func publish(_ configuration: EdgeConfiguration) async throws {
-    generation = Generation(
+    generation = try Generation(
       configuration,
       number: generation.number + 1,
       stateDirectory: "/nonexistent",

@@ -1,4 +1,5 @@
 import HTTPMessage
+import MartletTelemetry
 
 /// One request and its response, on their way through the edge.
 ///
@@ -15,6 +16,7 @@ final class Exchange {
 
   /// Nanoseconds of the loop's clock at which each step began; 0: it was not reached.
   var startedAt: Int64 = 0
+  var headAt: Int64 = 0
   var routedAt: Int64 = 0
   var connectedAt: Int64 = 0
   var sentAt: Int64 = 0
@@ -30,6 +32,8 @@ final class Exchange {
   var endsWithConnection = false
   var bytesReceived: UInt64 = 0
   var bytesSent: UInt64 = 0
+  /// The bytes of the response's head, which ``bytesSent`` counts too.
+  var headBytesSent = 0
 
   /// How many members were tried.
   var tryCount = 0
@@ -40,13 +44,15 @@ final class Exchange {
   var error: ExchangeError?
   /// Why the head could not be read.
   var refusal: MessageError.Reason?
-  private var identifier: (UInt64, UInt64) = (0, 0)
+  /// The number that names this request; all zeros until it is asked for.
+  private(set) var requestID = RequestID(high: 0, low: 0)
 
   /// Makes the exchange ready for another request.
   func reset(at now: Int64) {
     body = MessageBody()
     requestEnd = 0
     startedAt = now
+    headAt = 0
     routedAt = 0
     connectedAt = 0
     sentAt = 0
@@ -57,13 +63,14 @@ final class Exchange {
     endsWithConnection = false
     bytesReceived = 0
     bytesSent = 0
+    headBytesSent = 0
     tryCount = 0
     isReused = false
     upstreamName = ""
     memberName = ""
     error = nil
     refusal = nil
-    identifier = (0, 0)
+    requestID = RequestID(high: 0, low: 0)
   }
 
   /// Lets go of what belongs to a generation, so that an idle exchange keeps none alive.
@@ -74,8 +81,8 @@ final class Exchange {
   }
 
   /// A number that names this request in the log, in headers and in traces; made when first asked.
-  func requestID(from random: inout RandomSource) -> (UInt64, UInt64) {
-    if identifier == (0, 0) { identifier = (random.next() | 1, random.next()) }
-    return identifier
+  func requestID(from random: inout RandomSource) -> RequestID {
+    if requestID.high == 0 { requestID = RequestID(high: random.next() | 1, low: random.next()) }
+    return requestID
   }
 }

@@ -2,6 +2,7 @@ import HTTP1
 import HTTPMessage
 import MartletBytes
 import MartletLoop
+import MartletTelemetry
 
 /// How much of a message's body is still to come.
 struct MessageBody {
@@ -111,7 +112,7 @@ struct MessageBody {
         }
       }
     } catch {
-      throw ExchangeError(.badBody, status: error.status, detail: error.reason.rawValue)
+      throw ExchangeError(.bodyRefused, status: error.status, detail: error.reason.rawValue)
     }
     try allow(part.data.count)
     return part

@@ -3,6 +3,7 @@ import Directives
 import HTTPMessage
 import MartletLoop
 import MartletSystem
+public import MartletTelemetry
 
 /// A configuration compiled to what loops use: immutable, shared by all of them, swapped as one.
 public final class Generation: Sendable {
@@ -13,20 +14,27 @@ public final class Generation: Sendable {
   let listeners: [ListenerPlan]
   let upstreams: [UpstreamPlan]
   /// The access logs, each destination and format once.
-  let logs: [AccessLogSettings]
+  public let logs: [AccessLogSettings]
+  /// Where each figure is counted.
+  let layout: MetricLayout
+  let metrics: ProcessMetrics
 
   /// Compiles a configuration that was checked.
   ///
   /// Members that `previous` has as well are taken from there, so that their counts and addresses go
-  /// on.
+  /// on, and no figure goes back.
+  ///
+  /// - Throws: ``MetricLayoutError`` when there are more servers and members than can be counted.
   public init(
     _ configuration: EdgeConfiguration,
     number: UInt64,
     stateDirectory: String,
     continuing previous: Generation? = nil
-  ) {
+  ) throws(MetricLayoutError) {
     self.number = number
     self.configuration = configuration
+    var layout = MetricLayout.Builder(continuing: previous?.layout)
+    metrics = ProcessMetrics(&layout)
     var plans: [String: (plan: UpstreamPlan, settings: UpstreamSettings)] = [:]
     var upstreams: [UpstreamPlan] = []
     for (index, settings) in configuration.upstreams.enumerated() {
@@ -35,7 +43,8 @@ public final class Generation: Sendable {
         settings,
         index: index,
         stateDirectory: stateDirectory,
-        continuing: old
+        continuing: old,
+        &layout
       )
       upstreams.append(plan)
       plans[settings.name] = (plan, settings)
@@ -49,14 +58,17 @@ public final class Generation: Sendable {
         logIndex = logs.firstIndex(of: log) ?? logs.count
         if logIndex == logs.count { logs.append(log) }
       }
-      let site = Site(server, upstreams: plans, logIndex: logIndex)
+      let site = Site(server, upstreams: plans, logIndex: logIndex, &layout)
       for listener in server.listeners {
         members[listener.address, default: []].append((site, server, listener.isFallback))
       }
     }
     self.logs = logs
-    listeners = configuration.listeningAddresses.map { address in
-      ListenerPlan(key: address.description, sites: members[address] ?? [])
+    var listeners: [ListenerPlan] = []
+    for address in configuration.listeningAddresses {
+      listeners.append(ListenerPlan(key: address.description, sites: members[address] ?? [], &layout))
     }
+    self.listeners = listeners
+    self.layout = try layout.finished()
   }
 }

@@ -2,11 +2,13 @@ import Configuration
 import HTTPMessage
 import MartletBytes
 import MartletLoop
+import MartletTelemetry
 
 /// What a listening address serves: its sites by host, and what holds before the host is known.
 final class ListenerPlan: Sendable {
   /// The address as written; names the socket in messages between processes and in metrics.
   let key: String
+  let metrics: ListenerMetrics
   private let hosts: HostTable
   private let sites: [Site]
   private let fallback: Site?
@@ -18,8 +20,13 @@ final class ListenerPlan: Sendable {
   let headTimeout: Timeout
   let sendTimeout: Timeout
 
-  init(key: String, sites members: [(site: Site, settings: ServerSettings, isFallback: Bool)]) {
+  init(
+    key: String,
+    sites members: [(site: Site, settings: ServerSettings, isFallback: Bool)],
+    _ layout: inout MetricLayout.Builder
+  ) {
     self.key = key
+    metrics = ListenerMetrics(key, &layout)
     var hosts: [(pattern: HostPattern, value: Int)] = []
     var first: Site?
     var chosen: Site?

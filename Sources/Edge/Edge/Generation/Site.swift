@@ -3,6 +3,7 @@ import Directives
 import HTTPMessage
 import MartletBytes
 import MartletLoop
+import MartletTelemetry
 
 /// One server of the configuration, compiled.
 final class Site: Sendable {
@@ -19,13 +20,17 @@ final class Site: Sendable {
   let errorPages: [UInt16: Route.FixedAnswer]
   /// Which of the generation's access logs takes its records; nil: none.
   let logIndex: Int?
+  /// Its requests by the first digit of their status, from 1 on.
+  let requests: [Counter]
 
   init(
     _ settings: ServerSettings,
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
-    logIndex: Int?
+    logIndex: Int?,
+    _ layout: inout MetricLayout.Builder
   ) {
     name = settings.name
+    requests = layout.counters(EdgeMetrics.requests, [settings.name], each: EdgeMetrics.classes)
     routes = settings.routes.map { Route($0, of: settings, upstreams: upstreams) }
     paths = PathTable(settings.routes.map(\.path))
     headLimits = HeadLimits(settings.limits)

@@ -3,6 +3,7 @@ import HTTPMessage
 import MartletBytes
 import MartletLoop
 import MartletSystem
+import MartletTelemetry
 
 /// A text with variables, compiled: literals as bytes, variables as cases.
 struct TextTemplate: Sendable {
@@ -17,7 +18,7 @@ struct TextTemplate: Sendable {
 
   /// Writes the text for an exchange.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when it does not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when it does not fit.
   func write(
     to out: inout Lent,
     _ exchange: Exchange,
@@ -46,7 +47,7 @@ struct TextTemplate: Sendable {
     switch variable {
     case .clientAddress: try out.put(connection.clientAddress(of: exchange, head).hostText)
     case .clientPort: try out.put(decimal: UInt64(connection.peer.port ?? 0))
-    case .requestID: try out.put(hex: exchange.requestID(from: &connection.worker.random))
+    case .requestID: try out.put(exchange.requestID(from: &connection.worker.random))
     case .requestMethod: try out.put(head.extracting(request.methodRange.range))
     case .requestTarget: try out.put(head.extracting(request.target.range))
     case .requestPath: try out.put(head.extracting(request.path.range))
@@ -85,7 +86,7 @@ struct TextTemplate: Sendable {
 extension Lent {
   /// Appends `bytes`.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when they do not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when they do not fit.
   @inline(__always)
   mutating func put(_ bytes: Span<UInt8>) throws(ExchangeError) {
     guard bytes.count <= freeCount else { throw ExchangeError(.headTooLarge) }
@@ -94,7 +95,7 @@ extension Lent {
 
   /// Appends a literal.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when it does not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when it does not fit.
   @inline(__always)
   mutating func put(_ text: StaticString) throws(ExchangeError) {
     guard text.utf8CodeUnitCount <= freeCount else { throw ExchangeError(.headTooLarge) }
@@ -103,12 +104,12 @@ extension Lent {
 
   /// Appends the bytes of an array.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when they do not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when they do not fit.
   mutating func put(_ bytes: [UInt8]) throws(ExchangeError) { try put(bytes.span) }
 
   /// Appends the bytes of a text.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when they do not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when they do not fit.
   @_disfavoredOverload
   mutating func put(_ text: String) throws(ExchangeError) {
     guard text.utf8.count <= freeCount else { throw ExchangeError(.headTooLarge) }
@@ -117,7 +118,7 @@ extension Lent {
 
   /// Appends `bytes` with capital letters made small.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when they do not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when they do not fit.
   mutating func put(lowercasing bytes: Span<UInt8>) throws(ExchangeError) {
     guard bytes.count <= freeCount else { throw ExchangeError(.headTooLarge) }
     for index in bytes.indices { append(lowercased(bytes[index])) }
@@ -125,19 +126,19 @@ extension Lent {
 
   /// Appends a number.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when it does not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when it does not fit.
   mutating func put(decimal number: UInt64) throws(ExchangeError) {
     guard freeCount >= 20 else { throw ExchangeError(.headTooLarge) }
     append(decimal: number)
   }
 
-  /// Appends two words as 32 hexadecimal digits.
+  /// Appends the 32 hexadecimal digits of a request's name.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when they do not fit.
-  mutating func put(hex words: (UInt64, UInt64)) throws(ExchangeError) {
+  /// - Throws: ``EndReason/headTooLarge`` when they do not fit.
+  mutating func put(_ id: RequestID) throws(ExchangeError) {
     guard freeCount >= 32 else { throw ExchangeError(.headTooLarge) }
-    append(hex: words.0, digits: 16)
-    append(hex: words.1, digits: 16)
+    append(hex: id.high, digits: 16)
+    append(hex: id.low, digits: 16)
   }
 
   /// Appends a number as so many hexadecimal digits.

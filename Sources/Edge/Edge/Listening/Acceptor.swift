@@ -35,7 +35,7 @@ final class Acceptor {
           continue
         }
       } catch {
-        worker.note(.acceptFailed, "\(plan.key): \(error)")
+        worker.noteAccepting(error, at: plan.key)
         do { try await worker.loop.sleep(for: Self.pause) } catch { await worker.loop.yield() }
         continue
       }

@@ -3,6 +3,7 @@ import HTTPMessage
 import MartletBytes
 import MartletLoop
 import MartletSystem
+import MartletTelemetry
 
 /// Who the client is, and how members are told.
 extension HTTP1Connection {

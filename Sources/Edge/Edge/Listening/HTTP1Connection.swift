@@ -3,6 +3,7 @@ import HTTPMessage
 import MartletLoop
 import MartletNet
 import MartletSystem
+import MartletTelemetry
 
 /// A client's connection that speaks HTTP/1: one exchange after the other.
 ///
@@ -89,6 +90,7 @@ final class HTTP1Connection {
         do throws(MessageError) {
           if try parser.parse(head.bytes, into: &exchange.request) {
             exchange.bytesReceived = UInt64(exchange.request.byteCount)
+            exchange.headAt = loop.now
             return head
           }
         } catch {
@@ -104,7 +106,7 @@ final class HTTP1Connection {
     } catch {
       // Nothing of a request was seen if the exchange was not begun.
       if requestCount > 0, error == .timedOut, exchange.startedAt != 0 {
-        await giveUp(exchange, ExchangeError(.clientTimedOut), loop.lend(.head))
+        await giveUp(exchange, ExchangeError(.clientTimeout), loop.lend(.head))
       }
       return nil
     }
@@ -125,7 +127,7 @@ final class HTTP1Connection {
     exchange.status = error.status
     await giveUp(
       exchange,
-      ExchangeError(.badRequest, status: error.status, detail: error.reason.rawValue),
+      ExchangeError(.refused, status: error.status, detail: error.reason.rawValue),
       head
     )
   }
@@ -221,12 +223,12 @@ final class HTTP1Connection {
     let request = exchange.request
     let longest = request.fields.lazy.map { $0.lineRange.range.count - 2 }.max() ?? 0
     if Int(request.target.count) > limits.targetBytes {
-      throw ExchangeError(.badRequest, status: 414, detail: "target_too_long")
+      throw ExchangeError(.refused, status: 414, detail: "target_too_long")
     }
     if request.byteCount > limits.headBytes || request.fields.count > limits.fieldCount
       || longest > limits.lineBytes
     {
-      throw ExchangeError(.badRequest, status: 431, detail: "head_too_large")
+      throw ExchangeError(.refused, status: 431, detail: "head_too_large")
     }
   }
 
@@ -246,11 +248,11 @@ final class HTTP1Connection {
       return
     }
     exchange.status = error.status
-    guard error.code != .clientClosed else {
+    guard error.reason != .clientClosed else {
       exchange.closesClient = true
       return
     }
-    if !exchange.body.hasEnded || error.code == .badRequest || error.code == .clientTimedOut {
+    if !exchange.body.hasEnded || error.reason == .refused || error.reason == .clientTimeout {
       exchange.closesClient = true
     }
     do throws(ExchangeError) {

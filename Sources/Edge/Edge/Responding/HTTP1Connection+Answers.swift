@@ -3,6 +3,7 @@ import HTTPMessage
 import MartletBytes
 import MartletLoop
 import MartletNet
+import MartletTelemetry
 
 /// Answers that the edge makes itself.
 extension HTTP1Connection {
@@ -125,6 +126,7 @@ extension HTTP1Connection {
     }
     try putConnection(exchange, &out)
     try out.put("\r\n")
+    exchange.headBytesSent = out.count
     let sendsBody = hasContent && exchange.request.method != .head && !body.isEmpty
     if sendsBody, body.count <= out.freeCount {
       out.append(body.span)

@@ -2,6 +2,7 @@ import HTTP1
 import HTTPMessage
 import MartletLoop
 import MartletNet
+import MartletTelemetry
 
 /// Passes a member's final answer on to the client, as fast as the client takes it.
 struct ResponseRelay {
@@ -42,11 +43,13 @@ struct ResponseRelay {
     case .none:
       try client.putConnection(exchange, &out)
       try out.put("\r\n")
+      exchange.headBytesSent = out.count
       settle(isClean: answer.count == response.byteCount)
       try await client.send(out, exchange)
     case .fixed(let length):
       try client.putConnection(exchange, &out)
       try out.put("\r\n")
+      exchange.headBytesSent = out.count
       try await relayFixed(length, &answer, &out, by: total)
     case .chunked, .untilClose:
       let isChunked = exchange.request.version == .http11
@@ -58,6 +61,7 @@ struct ResponseRelay {
       }
       try client.putConnection(exchange, &out)
       try out.put("\r\n")
+      exchange.headBytesSent = out.count
       try await relayOpen(&answer, &out, isChunked: isChunked, by: total)
     }
   }
@@ -100,7 +104,7 @@ struct ResponseRelay {
     while remaining > 0 {
       let block = try await read(by: total)
       guard !block.isEmpty else {
-        throw ExchangeError(.responseCut, detail: "\(remaining) missing")
+        throw ExchangeError(.upstreamCut, detail: "\(remaining) missing")
       }
       let count = Int(min(remaining, UInt64(block.count)))
       remaining -= UInt64(count)
@@ -133,7 +137,7 @@ struct ResponseRelay {
       do throws(ExchangeError) {
         part = try body.take(from: &answer, at: start)
       } catch {
-        throw ExchangeError(.badResponse, detail: error.detail)
+        throw ExchangeError(.upstreamMalformed, detail: error.detail)
       }
       if body.hasEnded { settle(isClean: answer.count == part.end) }
       try await pass(part, answer, &out, isChunked: isChunked, isLast: body.hasEnded, body.trailers)
@@ -148,7 +152,7 @@ struct ResponseRelay {
         isOver = try await more(&answer, by: total) == 0
       }
       if isOver {
-        guard body.endsWithConnection else { throw ExchangeError(.responseCut) }
+        guard body.endsWithConnection else { throw ExchangeError(.upstreamCut) }
         if isChunked {
           out.append("0\r\n\r\n")
           try await client.send(out, exchange)

@@ -2,6 +2,7 @@ import HTTP1
 import HTTPMessage
 import MartletLoop
 import MartletNet
+import MartletTelemetry
 
 /// Passes one exchange to a member of an upstream, and the answer back to the client.
 struct ReverseProxy {
@@ -35,20 +36,39 @@ struct ReverseProxy {
         if exchange.error != nil { exchange.error = nil }
         return
       } catch {
-        guard isRepeatable, mayRepeat(error), !loop.hasPassed(total) else { throw error }
+        guard isRepeatable, mayRepeat(error), !loop.hasPassed(total) else {
+          if error.isOfUpstream { noteFailure(of: pool, error) }
+          throw error
+        }
         if exchange.isReused {
           // The connection was stale, which says nothing about the member.
           takesIdle = false
           exchange.tryCount &-= 1
         } else {
-          client.worker.note(.memberFailed, "\(pool.member.name): \(error)")
+          noteFailure(of: pool, error)
           tried.insert(pool.index)
           takesIdle = true
           guard exchange.tryCount < route.tryCount else { throw error }
+          client.worker.counters.add(to: upstream.plan.retries)
           exchange.error = error
         }
       }
     }
+  }
+
+  /// Counts and logs that a member has failed.
+  private func noteFailure(of pool: MemberPool, _ error: ExchangeError) {
+    client.worker.counters.add(to: pool.metrics.failures)
+    client.worker.board.log.note(
+      .warning,
+      "a member failed",
+      [
+        LogLine.Field("upstream", upstream.plan.name),
+        LogLine.Field("member", pool.member.name),
+        LogLine.Field("reason", error.reason.rawValue),
+        LogLine.Field("detail", error.detail),
+      ]
+    )
   }
 
   private func mayRepeat(_ error: ExchangeError) -> Bool {
@@ -75,7 +95,9 @@ struct ReverseProxy {
     if takesIdle, let idle = pool.takeIdle(certain: !exchange.request.method.isIdempotent) {
       connection = idle
       exchange.isReused = true
+      client.worker.counters.add(to: pool.metrics.reused)
     } else {
+      client.worker.counters.add(to: pool.metrics.opened)
       connection = try await pool.open(
         by: loop.deadline(after: route.timeouts.connect).earlier(total)
       )
@@ -139,13 +161,13 @@ struct ReverseProxy {
       try await connection.stream.write(out, by: limit)
     } catch {
       switch error {
-      case .timedOut: throw ExchangeError(.upstreamTimedOut, retry: .ifIdempotent)
+      case .timedOut: throw ExchangeError(.upstreamTimeout, retry: .ifIdempotent)
       case .cancelled: throw ExchangeError(.clientClosed)
       case .failed(let error):
         // A request that is longer than a socket's buffer may have arrived in part.
         let isShort = out.count <= BufferSize.head.bytes
         throw ExchangeError(
-          .upstreamClosed,
+          .upstreamReset,
           retry: isShort ? .always : .ifIdempotent,
           detail: "\(error)"
         )
@@ -179,7 +201,7 @@ struct ReverseProxy {
           into: &exchange.response
         )
       } catch {
-        throw ExchangeError(.badResponse, detail: error.reason.rawValue)
+        throw ExchangeError(.upstreamMalformed, detail: error.reason.rawValue)
       }
       if isComplete {
         guard exchange.response.isInformational else { break }
@@ -197,10 +219,16 @@ struct ReverseProxy {
       } catch {
         throw ExchangeError(reading: error, hasBegun: true)
       }
-      guard count > 0 else { throw ExchangeError(.upstreamClosed, detail: "within the head") }
+      guard count > 0 else { throw ExchangeError(.upstreamReset, detail: "within the head") }
     }
     exchange.answeredAt = loop.now
     exchange.status = exchange.response.status
+    let counters = client.worker.counters
+    counters.add(to: pool.metrics.responses[Int(exchange.status) / 100 - 1])
+    counters.record(
+      nanoseconds: UInt64(max(0, exchange.answeredAt - exchange.sentAt)),
+      in: upstream.plan.wait
+    )
     if exchange.status == 101 {
       try await upgrade(connection, answer, head)
       return
@@ -223,10 +251,10 @@ struct ReverseProxy {
       } catch {
         // The time for the answer counts from the end of the request.
         if error == .timedOut, let upload, !upload.isDone, !loop.hasPassed(total) { continue }
-        if error == .timedOut, loop.hasPassed(total) { throw ExchangeError(.totalTimedOut) }
+        if error == .timedOut, loop.hasPassed(total) { throw ExchangeError(.totalTimeout) }
         throw ExchangeError(reading: error, hasBegun: false)
       }
-      throw ExchangeError(.upstreamClosed, retry: .ifIdempotent, detail: "before its answer")
+      throw ExchangeError(.upstreamReset, retry: .ifIdempotent, detail: "before its answer")
     }
   }
 
@@ -247,7 +275,7 @@ struct ReverseProxy {
     _ head: borrowing Lent
   ) async throws(ExchangeError) {
     guard exchange.request.wantsUpgrade else {
-      throw ExchangeError(.badResponse, detail: "switching_without_upgrade")
+      throw ExchangeError(.upstreamMalformed, detail: "switching_without_upgrade")
     }
     var out = loop.lend(.head)
     try composeResponseHead(answer, into: &out)
@@ -276,11 +304,11 @@ extension ExchangeError {
   /// The failure of a read from a member, before or after its answer had begun.
   init(reading error: StreamError, hasBegun: Bool) {
     switch error {
-    case .timedOut: self.init(.upstreamTimedOut, retry: hasBegun ? .never : .ifIdempotent)
+    case .timedOut: self.init(.upstreamTimeout, retry: hasBegun ? .never : .ifIdempotent)
     case .cancelled: self.init(.clientClosed)
     case .failed(let error):
       self.init(
-        hasBegun ? .responseCut : .upstreamClosed,
+        hasBegun ? .upstreamCut : .upstreamReset,
         retry: hasBegun ? .never : .ifIdempotent,
         detail: "\(error)"
       )
@@ -291,7 +319,7 @@ extension ExchangeError {
 extension Lent {
   /// Appends the line before a chunk of `count` bytes.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when it does not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when it does not fit.
   mutating func putChunkSize(_ count: Int) throws(ExchangeError) {
     guard freeCount >= 18 else { throw ExchangeError(.headTooLarge) }
     let digits = max(1, (64 - count.leadingZeroBitCount + 3) / 4)
@@ -301,7 +329,7 @@ extension Lent {
 
   /// Appends the last chunk and the trailer section with the lines of `trailers`.
   ///
-  /// - Throws: ``ExchangeError/Code/headTooLarge`` when it does not fit.
+  /// - Throws: ``EndReason/headTooLarge`` when it does not fit.
   mutating func putLastChunk(_ trailers: [UInt8]) throws(ExchangeError) {
     try put("0\r\n")
     try put(trailers)

@@ -1,6 +1,7 @@
 import HTTPMessage
 import MartletLoop
 import MartletNet
+import MartletTelemetry
 
 /// Passes the rest of a request's body on while its answer is awaited.
 ///
@@ -16,7 +17,7 @@ final class Upload {
   /// What the client did wrong.
   private(set) var failure: ExchangeError?
 
-  /// - Throws: ``ExchangeError/Code/overloaded`` when the loop has no timer left.
+  /// - Throws: ``EndReason/overloaded`` when the loop has no timer left.
   init(
     client: HTTP1Connection,
     exchange: Exchange,
@@ -145,7 +146,7 @@ extension ExchangeError {
   /// The failure of a read from the client.
   init(receiving error: StreamError) {
     switch error {
-    case .timedOut: self.init(.clientTimedOut)
+    case .timedOut: self.init(.clientTimeout)
     case .cancelled, .failed: self.init(.clientClosed)
     }
   }

@@ -1,6 +1,7 @@
 import MartletLoop
 import MartletNet
 import MartletSystem
+import MartletTelemetry
 import Synchronization
 
 /// The connections of one loop to one member.
@@ -12,6 +13,7 @@ final class MemberPool {
   private let loop: EventLoop
   private var idle: [UpstreamConnection] = []
   private var addresses: [SocketAddress] = []
+  let metrics: MemberMetrics
   private var addressVersion: UInt32 = 0
   private var nextAddress = 0
 
@@ -19,6 +21,7 @@ final class MemberPool {
     self.member = member
     self.index = index
     self.plan = plan
+    metrics = plan.metrics[index]
     self.loop = loop
   }
 
@@ -72,7 +75,7 @@ final class MemberPool {
   func open(by deadline: Deadline) async throws(ExchangeError) -> UpstreamConnection {
     refreshAddresses()
     guard !addresses.isEmpty else {
-      throw ExchangeError(.connectFailed, retry: .always, detail: "\(member.name) has no address")
+      throw ExchangeError(.upstreamConnectFailed, retry: .always, detail: "\(member.name) has no address")
     }
     nextAddress = (nextAddress &+ 1) % addresses.count
     let address = addresses[nextAddress]
@@ -86,11 +89,11 @@ final class MemberPool {
     } catch {
       switch error {
       case .timedOut:
-        throw ExchangeError(.connectTimedOut, retry: .always, detail: "\(address)")
+        throw ExchangeError(.upstreamConnectTimeout, retry: .always, detail: "\(address)")
       case .cancelled:
         throw ExchangeError(.clientClosed)
       case .failed(let error):
-        throw ExchangeError(.connectFailed, retry: .always, detail: "\(address): \(error)")
+        throw ExchangeError(.upstreamConnectFailed, retry: .always, detail: "\(address): \(error)")
       }
     }
   }

@@ -1,5 +1,6 @@
 import Configuration
 import MartletLoop
+import MartletTelemetry
 
 /// An upstream on one loop: the pools of its members, and who is next.
 final class Upstream {
@@ -37,9 +38,12 @@ final class Upstream {
     return pools[index]
   }
 
-  /// Closes what was idle too long.
-  func sweep() {
-    for pool in pools { pool.sweep() }
+  /// Closes what was idle too long, and shows what is left.
+  func sweep(_ counters: CounterTable) {
+    for pool in pools {
+      pool.sweep()
+      counters.set(pool.metrics.idle, to: Int64(pool.idleCount))
+    }
   }
 
   /// Closes all idle connections.

@@ -2,6 +2,7 @@ import Configuration
 import Directives
 import MartletLoop
 import MartletSystem
+import MartletTelemetry
 import Synchronization
 
 /// A named group of servers, compiled from the configuration: immutable, shared by all loops.
@@ -11,6 +12,10 @@ final class UpstreamPlan: Sendable {
   let index: Int
   /// The members, in the order written.
   let members: [Member]
+  /// The figures of the members, in the same order.
+  let metrics: [MemberMetrics]
+  let wait: Histogram
+  let retries: Counter
   let balance: Balance
   let pooling: Pooling
   let host: UpstreamHost
@@ -28,7 +33,8 @@ final class UpstreamPlan: Sendable {
     _ settings: UpstreamSettings,
     index: Int,
     stateDirectory: String,
-    continuing previous: UpstreamPlan?
+    continuing previous: UpstreamPlan?,
+    _ layout: inout MetricLayout.Builder
   ) {
     name = settings.name
     self.index = index
@@ -36,6 +42,11 @@ final class UpstreamPlan: Sendable {
       let member = Member(settings, stateDirectory: stateDirectory)
       return previous?.members.first { $0.isSame(as: member) } ?? member
     }
+    var metrics: [MemberMetrics] = []
+    for member in members { metrics.append(MemberMetrics(settings.name, member.name, &layout)) }
+    self.metrics = metrics
+    wait = layout.histogram(EdgeMetrics.upstreamWait, [settings.name])
+    retries = layout.counter(EdgeMetrics.retries, [settings.name])
     balance = settings.balance
     pooling = Pooling(
       idleCount: settings.pool.idleCount,

@@ -1,0 +1,65 @@
+public import Configuration
+import MartletTelemetry
+
+/// One loop's side of an access log: formats records and hands them over in large pieces.
+final class AccessLog {
+  private enum Format {
+    case json(JSONAccessFormat)
+    case combined(CombinedAccessFormat)
+  }
+
+  let settings: AccessLogSettings
+  private var format: Format
+  private var buffer = LogBuffer()
+  private let writer: LogWriter
+
+  init(_ settings: AccessLogSettings, writer: LogWriter) {
+    self.settings = settings
+    self.writer = writer
+    format =
+      switch settings.format {
+      case .json: .json(JSONAccessFormat())
+      case .combined: .combined(CombinedAccessFormat())
+      }
+    writer.attach(buffer.lane, to: settings.destination.name)
+  }
+
+  /// How many lines were dropped so far.
+  var droppedLineCount: UInt64 { buffer.droppedLineCount }
+
+  /// Adds the line of a record.
+  func append(_ record: AccessRecord, _ text: AccessText) {
+    let isHandedOver: Bool
+    switch format {
+    case .json(var form):
+      isHandedOver = buffer.append { form.append(record, text, to: &$0) }
+      format = .json(form)
+    case .combined(var form):
+      isHandedOver = buffer.append { form.append(record, text, to: &$0) }
+      format = .combined(form)
+    }
+    if isHandedOver { writer.wake() }
+  }
+
+  /// Hands over what waits.
+  func flush() {
+    if buffer.handOver() { writer.wake() }
+  }
+
+  /// Hands over the last lines and ends the lane.
+  func close() {
+    _ = buffer.handOver()
+    writer.detach(buffer.lane)
+  }
+}
+
+extension LogDestination {
+  /// Under which name its file is handed to the edge.
+  public var name: String {
+    switch self {
+    case .standardOutput: "standard output"
+    case .standardError: "standard error"
+    case .file(let path): path
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import MartletSystem
+import MartletTelemetry
+import Synchronization
+
+/// What all loops together tell the outside: the figures, and the state of everything.
+final class Board: Sendable {
+  private struct State {
+    var generation: Generation
+    var tables: [CounterTable?]
+    /// The total of requests at each tick, the newest last.
+    var samples: [(time: Int64, requests: UInt64)] = []
+  }
+
+  let log: LogWriter
+  private let startedAt = SystemClock.monotonicNanoseconds()
+  private let state: Mutex<State>
+
+  init(generation: Generation, loopCount: Int) throws(SystemError) {
+    log = try LogWriter()
+    state = Mutex(State(generation: generation, tables: Array(repeating: nil, count: loopCount)))
+  }
+
+  /// Notes which configuration is in force.
+  func publish(_ generation: Generation) { state.withLock { $0.generation = generation } }
+
+  /// Shows the figures of a loop in `table` from now on.
+  func show(_ table: CounterTable, ofLoop index: Int) {
+    state.withLock { $0.tables[index] = table }
+  }
+
+  /// Notes how many requests there were, from which rates are told.
+  func sample() {
+    let now = SystemClock.monotonicNanoseconds()
+    state.withLock { state in
+      let tables = state.tables.compactMap(\.self)
+      state.samples.append((now, Self.requestCount(state.generation, tables)))
+      if state.samples.count > Self.sampleCount { state.samples.removeFirst() }
+    }
+  }
+
+  /// Ten seconds, at four samples a second.
+  private static let sampleCount = 41
+
+  private static func requestCount(_ generation: Generation, _ tables: [CounterTable]) -> UInt64 {
+    generation.metrics.ended.reduce(0) { $0 &+ tables.value(of: $1) }
+  }
+
+  private var uptime: Int64 { SystemClock.monotonicNanoseconds() - startedAt }
+
+  /// The figures in Prometheus form.
+  func metrics() -> [UInt8] {
+    let (generation, tables) = state.withLock { ($0.generation, $0.tables.compactMap(\.self)) }
+    var text = PrometheusText()
+    text.append(generation.layout, from: tables)
+    text.append(EdgeMetrics.generation, [MetricSample([], Double(generation.number))])
+    text.append(EdgeMetrics.uptime, [MetricSample([], Double(uptime) / 1e9)])
+    return text.finished()
+  }
+
+  /// The state as JSON.
+  func status() -> [UInt8] {
+    let (generation, tables, samples) = state.withLock {
+      ($0.generation, $0.tables.compactMap(\.self), $0.samples)
+    }
+    var json = JSONWriter()
+    json.object { json in
+      json.member("generation", generation.number)
+      json.key("uptime_seconds")
+      json.seconds(nanoseconds: UInt64(uptime))
+      json.member("loops", tables.count)
+      json.member("requests", Self.requestCount(generation, tables))
+      json.member("requests_per_second", Self.rate(samples))
+      json.array("listeners") { json in
+        for listener in generation.listeners {
+          json.object { json in
+            json.member("address", listener.key)
+            json.member("connections", Int(tables.value(of: listener.metrics.open)))
+            json.member("accepted", tables.value(of: listener.metrics.accepted))
+          }
+        }
+      }
+      json.array("upstreams") { json in
+        for upstream in generation.upstreams { Self.write(upstream, tables, &json) }
+      }
+    }
+    json.newline()
+    return json.finished()
+  }
+
+  private static func write(
+    _ upstream: UpstreamPlan,
+    _ tables: [CounterTable],
+    _ json: inout JSONWriter
+  ) {
+    json.object { json in
+      json.member("name", upstream.name)
+      json.array("members") { json in
+        for (member, metrics) in zip(upstream.members, upstream.metrics) {
+          json.object { json in
+            json.member("address", member.name)
+            json.member("weight", member.weight)
+            json.member("backup", member.isBackup)
+            json.member("active", member.activeCount)
+            json.member("idle", Int(tables.value(of: metrics.idle)))
+            json.member("responses", metrics.responses.reduce(0) { $0 &+ tables.value(of: $1) })
+            json.member("failures", tables.value(of: metrics.failures))
+            json.array("resolved") { json in
+              for address in member.addresses { json.text(address.description) }
+            }
+          }
+        }
+      }
+    }
+  }
+
+  private static func rate(_ samples: [(time: Int64, requests: UInt64)]) -> Double {
+    guard let first = samples.first, let last = samples.last, last.time > first.time else {
+      return 0
+    }
+    let perSecond = Double(last.requests &- first.requests) * 1e9 / Double(last.time - first.time)
+    return (perSecond * 10).rounded() / 10
+  }
+}

@@ -1,0 +1,126 @@
+import MartletBytes
+import MartletLoop
+import MartletSystem
+import MartletTelemetry
+import Synchronization
+
+/// Writes what the loops log, on a thread of its own: a full disk or a slow pipe stops no loop.
+final class LogWriter: Sendable {
+  private struct State: ~Copyable {
+    var files: [String: Int32] = [:]
+    var lanes: [(name: String, lane: LogLane)] = []
+    var lines = TextBuffer(capacity: 4096)
+    var format = LogFormat(.text)
+    var lostLines = 0
+  }
+
+  private let state = Mutex(State())
+  private let signal: ThreadSignal
+  private let failures = Atomic<UInt64>(0)
+
+  /// Starts the thread.
+  ///
+  /// - Throws: ``SystemError`` when no thread or descriptor is to be had.
+  init() throws(SystemError) {
+    signal = try ThreadSignal()
+    try Thread.start { [self] in
+      while true {
+        signal.wait()
+        writeAll()
+      }
+    }
+  }
+
+  /// How many writes have failed.
+  var failureCount: UInt64 { failures.load(ordering: .relaxed) }
+
+  /// Lets the log of this name be written to `file`, from the next line on.
+  func open(_ name: String, _ file: consuming Descriptor) {
+    let number = file.release()
+    let old = state.withLock { $0.files.updateValue(number, forKey: name) }
+    if let old { _ = Descriptor(adopting: old) }
+  }
+
+  /// Writes what comes through `lane` to the log of this name.
+  func attach(_ lane: LogLane, to name: String) {
+    state.withLock { $0.lanes.append((name, lane)) }
+  }
+
+  /// Forgets a lane whose loop fills it no more; what is in it is written.
+  func detach(_ lane: LogLane) {
+    writeAll()
+    state.withLock { $0.lanes.removeAll { $0.lane === lane } }
+  }
+
+  /// Says that a lane has something to take.
+  func wake() { signal.set() }
+
+  // MARK: The error log
+
+  /// Adds a line to the error log; a line is dropped rather than waited for.
+  func note(
+    _ level: LogLine.Level,
+    _ message: String,
+    _ fields: [LogLine.Field] = []
+  ) {
+    let time = Timestamp(unixNanoseconds: UInt64(SystemClock.wallMicroseconds()) * 1000)
+    state.withLock { state in
+      guard state.lines.count < Self.waitingBytes else {
+        state.lostLines += 1
+        return
+      }
+      if state.lostLines > 0 {
+        let lost = LogLine(
+          time,
+          .warning,
+          "lines of this log were dropped",
+          [LogLine.Field("count", state.lostLines)]
+        )
+        state.format.append(lost, to: &state.lines)
+        state.lostLines = 0
+      }
+      state.format.append(LogLine(time, level, message, fields), to: &state.lines)
+    }
+    signal.set()
+  }
+
+  private static let waitingBytes = 256 << 10
+
+  // MARK: Writing
+
+  private func writeAll() {
+    let lanes = state.withLock { state in
+      state.lanes.map { (lane: $0.lane, file: state.files[$0.name]) }
+    }
+    for (lane, file) in lanes {
+      guard let buffer = lane.take() else { continue }
+      write(buffer, to: file ?? 1)
+      lane.giveBack(buffer)
+    }
+    var lines = TextBuffer(capacity: 4096)
+    let file = state.withLock { state in
+      swap(&lines, &state.lines)
+      return state.files[Self.errorLog] ?? 2
+    }
+    if !lines.isEmpty { write(lines, to: file) }
+  }
+
+  /// Under this name the file of the error log is opened.
+  static let errorLog = "error log"
+
+  private func write(_ buffer: borrowing TextBuffer, to number: Int32) {
+    let bytes = buffer.bytes
+    let file = Descriptor(adopting: number)
+    var sent = 0
+    while sent < bytes.count {
+      do throws(SystemError) {
+        sent += try file.write(bytes.extracting(sent...))
+      } catch {
+        // The disk is full or nobody reads: these lines are lost, the next ones are tried again.
+        failures.add(1, ordering: .relaxed)
+        break
+      }
+    }
+    _ = file.release()
+  }
+}

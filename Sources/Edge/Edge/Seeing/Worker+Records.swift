@@ -1,0 +1,95 @@
+import HTTPMessage
+import MartletLoop
+import MartletSystem
+import MartletTelemetry
+
+/// What a worker tells of the exchanges that end.
+extension Worker {
+  /// Counts an exchange that is over, and logs it where its site wants that.
+  func record(_ exchange: Exchange, _ head: borrowing Lent, of connection: HTTP1Connection) {
+    let reason = exchange.error?.reason ?? .complete
+    let total = UInt64(max(0, loop.now - exchange.startedAt))
+    let listener = connection.acceptor.plan.metrics
+    // The first reason is the usual one; the others are looked up.
+    let place = reason == .complete ? 0 : Self.place(of: reason)
+    counters.add(to: generation.metrics.ended[place])
+    counters.add(exchange.bytesReceived, to: listener.received)
+    counters.add(exchange.bytesSent, to: listener.sent)
+    counters.record(nanoseconds: total, in: listener.duration)
+    guard let site = exchange.site else { return }
+    let digit = Int(exchange.status) / 100 - 1
+    if site.requests.indices.contains(digit) { counters.add(to: site.requests[digit]) }
+    guard let index = site.logIndex, exchange.route?.isLogged ?? true else { return }
+    log(exchange, reason, total, head, of: connection, to: logs[index])
+  }
+
+  /// The reason's place among all.
+  private static func place(of reason: EndReason) -> Int { places[reason] ?? 0 }
+  private static let places = Dictionary(
+    uniqueKeysWithValues: EndReason.allCases.enumerated().map { ($1, $0) }
+  )
+
+  private func log(
+    _ exchange: Exchange,
+    _ reason: EndReason,
+    _ total: UInt64,
+    _ head: borrowing Lent,
+    of connection: HTTP1Connection,
+    to log: AccessLog
+  ) {
+    let bytes = head.bytes
+    let request = exchange.request
+    var record = AccessRecord(time: clock.timestamp(of: exchange.startedAt))
+    record.requestID = exchange.requestID(from: &random)
+    let client = connection.clientAddress(of: exchange, bytes)
+    if let words = client.hostWords { record.clientWords = (words.0, words.1) }
+    if request.version == .http10 { record.version = "HTTP/1.0" }
+    record.status = exchange.status
+    record.bytesReceived = exchange.bytesReceived &- UInt64(request.byteCount)
+    record.bytesSent = exchange.bytesSent - min(exchange.bytesSent, UInt64(exchange.headBytesSent))
+    record.tryCount = exchange.tryCount
+    record.reusedConnection = exchange.isReused
+    record.end = reason
+    record.nanoseconds = steps(of: exchange, total)
+    var text = AccessText()
+    text.method = bytes.extracting(request.methodRange.range)
+    text.target = bytes.extracting(request.target.range)
+    text.host = bytes.extracting(request.authority.range)
+    if let line = request.first(.referer) {
+      text.referer = bytes.extracting(line.valueRange.range)
+    }
+    if let line = request.first(.userAgent) {
+      text.userAgent = bytes.extracting(line.valueRange.range)
+    }
+    let server = exchange.site?.name ?? ""
+    let route = exchange.route?.name ?? ""
+    let upstream = exchange.upstreamName
+    let member = exchange.memberName
+    let detail = exchange.error?.detail ?? ""
+    text.server = server.utf8.span
+    text.route = route.utf8.span
+    text.upstream = upstream.utf8.span
+    text.member = member.utf8.span
+    text.detail = detail.utf8.span
+    log.append(record, text)
+  }
+
+  /// How long each step took that was reached.
+  private func steps(of exchange: Exchange, _ total: UInt64) -> StepNanoseconds {
+    var steps = StepNanoseconds()
+    steps.total = total
+    var before = exchange.startedAt
+    func step(to moment: Int64) -> UInt64 {
+      guard moment != 0 else { return 0 }
+      defer { before = moment }
+      return UInt64(max(0, moment - before))
+    }
+    steps.head = step(to: exchange.headAt)
+    steps.routing = step(to: exchange.routedAt)
+    steps.connecting = step(to: exchange.connectedAt)
+    steps.sending = step(to: exchange.sentAt)
+    steps.answering = step(to: exchange.answeredAt)
+    steps.relaying = step(to: loop.now)
+    return steps
+  }
+}
