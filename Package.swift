@@ -192,7 +192,7 @@ module(
   .edge,
   [
     "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage",
-    "HTTP1", "Configuration",
+    "HTTP1", "Configuration", "Balancing",
   ]
 )
 

@@ -84,6 +84,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Runtime/MartletLoop/ThreadSignal.swift",
+    "hands eight bytes of a local number to the kernel"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Runtime/MartletNet/Datagram.swift",
     "lends a buffer's memory to the kernel for one call"
   ),

@@ -1,17 +1,6 @@
 import Configuration
 import Directives
 import MartletBytes
-struct MemberSet {
-  var words: Set<Int> = []; mutating func insert(_ i: Int) { words.insert(i) };
-  func contains(_ i: Int) -> Bool { words.contains(i) }
-}
-struct Balancer {
-  var next: Int; let count: Int
-  mutating func choose(excluding set: MemberSet, active: Span<UInt32>) -> Int? {
-    for _ in 0..<count { next = (next + 1) % count; if !set.contains(next) { return next } }
-    return nil
-  }
-}
 struct HostTable: Sendable {
   var names: [String: Int] = [:]
   init(_ entries: [(pattern: HostPattern, value: Int)]) {

@@ -66,7 +66,9 @@ public final class Generation: Sendable {
     self.logs = logs
     var listeners: [ListenerPlan] = []
     for address in configuration.listeningAddresses {
-      listeners.append(ListenerPlan(key: address.description, sites: members[address] ?? [], &layout))
+      listeners.append(
+        ListenerPlan(key: address.description, sites: members[address] ?? [], &layout)
+      )
     }
     self.listeners = listeners
     self.layout = try layout.finished()

@@ -1,3 +1,4 @@
+import Balancing
 import HTTP1
 import HTTPMessage
 import MartletLoop

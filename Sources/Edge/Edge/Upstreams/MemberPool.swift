@@ -75,7 +75,11 @@ final class MemberPool {
   func open(by deadline: Deadline) async throws(ExchangeError) -> UpstreamConnection {
     refreshAddresses()
     guard !addresses.isEmpty else {
-      throw ExchangeError(.upstreamConnectFailed, retry: .always, detail: "\(member.name) has no address")
+      throw ExchangeError(
+        .upstreamConnectFailed,
+        retry: .always,
+        detail: "\(member.name) has no address"
+      )
     }
     nextAddress = (nextAddress &+ 1) % addresses.count
     let address = addresses[nextAddress]

@@ -62,7 +62,8 @@ final class NameResolution {
   ) async {
     guard let threads else { return }
     do {
-      let found = try await threads.run(on: loop) { () -> Result<[SocketAddress], ResolutionError> in
+      let found = try await threads.run(on: loop) {
+        () -> Result<[SocketAddress], ResolutionError> in
         do throws(ResolutionError) {
           return .success(try SocketAddress.resolve(name, port: port))
         } catch {

@@ -1,3 +1,4 @@
+import Balancing
 import Configuration
 import MartletLoop
 import MartletTelemetry
@@ -19,7 +20,7 @@ final class Upstream {
       }
       return pool
     }
-    balancer = Balancer(next: worker.index, count: plan.members.count)
+    balancer = Balancer(plan, start: worker.index)
     activeCounts = Array(repeating: 0, count: plan.members.count)
   }
 
@@ -49,5 +50,17 @@ final class Upstream {
   /// Closes all idle connections.
   func closeIdle() {
     for pool in pools { pool.closeIdle() }
+  }
+}
+
+extension Balancer {
+  /// The way of choosing that the plan states, over its members.
+  init(_ plan: UpstreamPlan, start: Int) {
+    let members = plan.members.map { BalancedMember(weight: $0.weight, isBackup: $0.isBackup) }
+    if plan.balance == .leastConnections {
+      self = .leastConnections(LeastConnections(members, start: start))
+    } else {
+      self = .roundRobin(RoundRobin(members, start: start))
+    }
   }
 }
