@@ -191,8 +191,9 @@ module(
   "Edge",
   .edge,
   [
-    "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage",
-    "HTTP1", "Configuration", "Balancing",
+    "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet",
+    "HTTPMessage",
+    "HTTP1", "Configuration", "Balancing", "Routing",
   ]
 )
 

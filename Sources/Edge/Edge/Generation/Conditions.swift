@@ -2,6 +2,7 @@ import Configuration
 import Directives
 import HTTPMessage
 import MartletBytes
+import Routing
 
 /// What a route asks of a request besides its path.
 struct Conditions: Sendable {

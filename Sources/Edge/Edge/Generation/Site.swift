@@ -2,6 +2,7 @@ import Configuration
 import Directives
 import HTTPMessage
 import MartletBytes
+import Routing
 import MartletLoop
 import MartletTelemetry
 

@@ -1,6 +1,7 @@
 import Configuration
 import HTTPMessage
 import MartletBytes
+import Routing
 import MartletLoop
 import MartletSystem
 import MartletTelemetry

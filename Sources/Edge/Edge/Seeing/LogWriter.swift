@@ -93,9 +93,7 @@ final class LogWriter: Sendable {
       state.lanes.map { (lane: $0.lane, file: state.files[$0.name]) }
     }
     for (lane, file) in lanes {
-      guard let buffer = lane.take() else { continue }
-      write(buffer, to: file ?? 1)
-      lane.giveBack(buffer)
+      _ = lane.take { buffer in write(buffer, to: file ?? 1) }
     }
     var lines = TextBuffer(capacity: 4096)
     let file = state.withLock { state in
