@@ -39,7 +39,6 @@ final class Exchange {
   var tryCount = 0
   /// Whether the member's connection had carried a request before.
   var isReused = false
-  var upstreamName = ""
   var memberName = ""
   var error: ExchangeError?
   /// Why the head could not be read.
@@ -66,7 +65,6 @@ final class Exchange {
     headBytesSent = 0
     tryCount = 0
     isReused = false
-    upstreamName = ""
     memberName = ""
     error = nil
     refusal = nil

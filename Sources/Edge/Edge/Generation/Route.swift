@@ -3,6 +3,7 @@ import Directives
 import HTTPMessage
 import MartletBytes
 import MartletLoop
+import MartletTelemetry
 
 /// One route of a site, compiled: which requests it takes, and what is done with them.
 final class Route: Sendable {
@@ -41,8 +42,10 @@ final class Route: Sendable {
     let total: Timeout
   }
 
-  /// The route as written, for logs.
-  let name: String
+  /// What the log calls it and what it belongs to.
+  let labels: AccessLabels
+  /// The upstream's name; empty if it has none.
+  let upstreamName: String
   let conditions: Conditions
   let handler: Handler
   let stripPrefix: [UInt8]
@@ -61,12 +64,12 @@ final class Route: Sendable {
     of server: ServerSettings,
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)]
   ) {
-    name = settings.path.text
     conditions = Conditions(settings)
     let upstream: (plan: UpstreamPlan, settings: UpstreamSettings)?
     switch settings.handler {
     case .proxy(let name):
       upstream = upstreams[name]
+      upstreamName = name
       if let plan = upstream?.plan {
         handler = .proxy(plan)
       } else {
@@ -77,17 +80,26 @@ final class Route: Sendable {
       }
     case .respond(let fixed):
       upstream = nil
+      upstreamName = ""
       handler = .respond(FixedAnswer(fixed))
     case .redirect(let status, let target):
       upstream = nil
+      upstreamName = ""
       handler = .redirect(status: UInt16(status), target: TextTemplate(target))
     case .metrics:
       upstream = nil
+      upstreamName = ""
       handler = .metrics
     case .status:
       upstream = nil
+      upstreamName = ""
       handler = .status
     }
+    labels = AccessLabels(
+      server: server.name,
+      route: settings.path.text,
+      upstream: upstreamName
+    )
     stripPrefix = Array((settings.stripPrefix ?? "").utf8)
     rewrite = settings.rewrite.map(TextTemplate.init)
     request = Self.requestRules(settings, server)

@@ -21,6 +21,8 @@ final class Site: Sendable {
   let errorPages: [UInt16: Route.FixedAnswer]
   /// Which of the generation's access logs takes its records; nil: none.
   let logIndex: Int?
+  /// What the log calls it.
+  let labels: AccessLabels
   /// Its requests by the first digit of their status, from 1 on.
   let requests: [Counter]
 
@@ -31,6 +33,7 @@ final class Site: Sendable {
     _ layout: inout MetricLayout.Builder
   ) {
     name = settings.name
+    labels = AccessLabels(server: settings.name)
     requests = layout.counters(EdgeMetrics.requests, [settings.name], each: EdgeMetrics.classes)
     routes = settings.routes.map { Route($0, of: settings, upstreams: upstreams) }
     paths = PathTable(settings.routes.map(\.path))

@@ -68,7 +68,7 @@ struct TextTemplate: Sendable {
         try out.put(head.extracting(parameter.value))
         break
       }
-    case .upstreamName: try out.put(exchange.upstreamName)
+    case .upstreamName: try out.put(exchange.route?.upstreamName ?? "")
     case .upstreamMember: try out.put(exchange.memberName)
     case .serverName: try out.put(exchange.site?.name ?? "")
     case .listenerAddress: try out.put(connection.acceptor.plan.key)

@@ -20,7 +20,6 @@ struct ReverseProxy {
   ///
   /// - Throws: ``ExchangeError`` of the last try.
   func run(_ head: borrowing Lent, _ part: MessageBody.Part) async throws(ExchangeError) {
-    exchange.upstreamName = upstream.plan.name
     let total = loop.deadline(after: route.timeouts.total)
     // The body can be sent again as long as all of it lies in the buffer.
     let isRepeatable = exchange.body.hasEnded

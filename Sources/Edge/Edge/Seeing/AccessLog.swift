@@ -28,11 +28,11 @@ final class AccessLog {
   var droppedLineCount: UInt64 { buffer.droppedLineCount }
 
   /// Adds the line of a record.
-  func append(_ record: AccessRecord, _ text: AccessText) {
+  func append(_ record: AccessRecord, _ text: AccessText, _ labels: AccessLabels) {
     let isHandedOver: Bool
     switch format {
     case .json(var form):
-      isHandedOver = buffer.append { form.append(record, text, to: &$0) }
+      isHandedOver = buffer.append { form.append(record, text, labels, to: &$0) }
       format = .json(form)
     case .combined(var form):
       isHandedOver = buffer.append { form.append(record, text, to: &$0) }

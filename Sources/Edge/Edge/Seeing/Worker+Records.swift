@@ -61,17 +61,11 @@ extension Worker {
     if let line = request.first(.userAgent) {
       text.userAgent = bytes.extracting(line.valueRange.range)
     }
-    let server = exchange.site?.name ?? ""
-    let route = exchange.route?.name ?? ""
-    let upstream = exchange.upstreamName
     let member = exchange.memberName
     let detail = exchange.error?.detail ?? ""
-    text.server = server.utf8.span
-    text.route = route.utf8.span
-    text.upstream = upstream.utf8.span
     text.member = member.utf8.span
     text.detail = detail.utf8.span
-    log.append(record, text)
+    log.append(record, text, exchange.route?.labels ?? exchange.site?.labels ?? .none)
   }
 
   /// How long each step took that was reached.
