@@ -1,0 +1,2 @@
+// The Glibc module leaves epoll out; this header alone brings it in.
+#include <sys/epoll.h>

@@ -1,0 +1,1 @@
+"""What `make bench` is made of: processes, peers, load, accounting, claims and the report."""

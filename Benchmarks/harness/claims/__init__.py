@@ -1,0 +1,20 @@
+"""All claims, in the order of the report."""
+
+from __future__ import annotations
+
+from . import connections, continuity, hosts, instructions, latency, memory, realistic, requests
+from .claim import Claim
+
+CLAIMS: dict[str, Claim] = {
+    claim.name: claim
+    for claim in [
+        *requests.CLAIMS,
+        *realistic.CLAIMS,
+        *connections.CLAIMS,
+        *latency.CLAIMS,
+        *memory.CLAIMS,
+        *hosts.CLAIMS,
+        *continuity.CLAIMS,
+        *instructions.CLAIMS,
+    ]
+}

@@ -1,0 +1,222 @@
+"""The load: wrk for throughput, the repository's own generator for open-loop and strict runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from .processes import LOAD_CORE, BenchmarkError, pinned
+
+GENERATOR_SOURCES = Path(__file__).parent.parent / "generator"
+
+
+@dataclass(frozen=True)
+class Load:
+    """What came of a run of load."""
+
+    answers: int
+    seconds: float
+    failures: dict[str, int] = field(default_factory=dict)
+    #: Latency from the intended start, in microseconds, by name: p50, p90, p99, p999, max.
+    microseconds: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def failed(self) -> int:
+        """How many requests had no good answer."""
+        return sum(self.failures.values())
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.answers / self.seconds if self.seconds > 0 else 0.0
+
+    def describe_failures(self) -> str:
+        """The failures by kind."""
+        return ", ".join(f"{count} {kind}" for kind, count in self.failures.items() if count)
+
+
+UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def parse_wrk(text: str) -> Load:
+    """Reads what wrk prints at its end."""
+    total = re.search(r"(\d+) requests in ([\d.]+)(us|ms|s|m|h),", text)
+    if total is None:
+        raise BenchmarkError(f"wrk's report is not understood:\n{text}")
+    failures = {}
+    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    if errors:
+        names = ("connect", "read", "write", "timeout")
+        failures = {name: int(count) for name, count in zip(names, errors.groups(), strict=True)}
+    bad = re.search(r"Non-2xx or 3xx responses: (\d+)", text)
+    if bad:
+        failures["status"] = int(bad.group(1))
+    return Load(int(total.group(1)), float(total.group(2)) * UNITS[total.group(3)], failures)
+
+
+def parse_generator(text: str) -> Load:
+    """Reads the generator's line of JSON."""
+    try:
+        report = json.loads(text)
+        return Load(
+            int(report["answers"]),
+            float(report["seconds"]),
+            {kind: int(count) for kind, count in report["failures"].items()},
+            {name: float(value) for name, value in report["microseconds"].items()},
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise BenchmarkError(f"the generator's report is not understood: {text!r}") from error
+
+
+def _output(command: Sequence[str], seconds: float) -> str:
+    process = subprocess.Popen(
+        pinned(LOAD_CORE, command),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        output, _ = process.communicate(timeout=seconds + 60)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    if process.returncode != 0:
+        raise BenchmarkError(f"{command[0]} ended with {process.returncode}: {output.strip()}")
+    return output
+
+
+SCRIPT = """local requests = {{}}
+for _, host in ipairs({{{hosts}}}) do
+  for _, path in ipairs({{{paths}}}) do
+    requests[#requests + 1] = wrk.format("GET", path, {{["Host"] = host{headers}}})
+  end
+end
+-- A fixed stride instead of one after the other, so that neighbours are not asked for in turn.
+local at, stride = 0, {stride}
+request = function()
+  at = (at + stride) % #requests
+  return requests[at + 1]
+end
+"""
+
+BROWSER_HEADERS = {
+    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0",
+    "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
+    "Accept-Language": "en-US,en;q=0.5",
+    "Accept-Encoding": "gzip, deflate, br",
+    "Cookie": "session=6f1d2c3b4a5968778695a4b3c2d1e0ff; theme=dark",
+}
+
+
+def wrk_script(hosts: Sequence[str], paths: Sequence[str], headers: dict[str, str]) -> str:
+    """A script that has wrk ask for every host and path in turn, requests built beforehand."""
+
+    def listed(values: Sequence[str]) -> str:
+        return ", ".join(json.dumps(value) for value in values)
+
+    count = len(hosts) * len(paths)
+    stride = next(step for step in (7919, 104_729, 1) if count % step and step != count or step == 1)
+    more = "".join(f", [{json.dumps(name)}] = {json.dumps(text)}" for name, text in headers.items())
+    return SCRIPT.format(hosts=listed(hosts), paths=listed(paths), headers=more, stride=stride)
+
+
+def wrk(port: int, path: str, connections: int, seconds: float, script: Path | None = None) -> Load:
+    """Closed-loop load on keep-alive connections: the next request when the answer is there."""
+    whole = max(1, round(seconds))
+    command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{whole}s", "--timeout", "10s"]
+    if script is not None:
+        command += ["-s", str(script)]
+    return parse_wrk(_output([*command, f"http://127.0.0.1:{port}{path}"], whole))
+
+
+class Generator:
+    """The repository's own load generator, built when its sources are newer than its program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.program = folder / "generator"
+        sources = sorted(GENERATOR_SOURCES.glob("*.swift"))
+        if self.program.exists():
+            built = self.program.stat().st_mtime
+            if all(source.stat().st_mtime <= built for source in sources):
+                return
+        folder.mkdir(parents=True, exist_ok=True)
+        print("building the load generator", file=sys.stderr)
+        command = ["swiftc", "-O", "-wmo", "-swift-version", "6", "-I"]
+        command += [str(GENERATOR_SOURCES / "CEpoll"), *map(str, sources), "-o", str(self.program)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise BenchmarkError(f"the load generator does not build:\n{done.stdout}{done.stderr}")
+
+    def command(
+        self,
+        port: int,
+        connections: int,
+        seconds: float,
+        *,
+        path: str = "/100",
+        rate: float = 0,
+        warmup: float = 0,
+        close: bool = False,
+        body_bytes: int = -1,
+    ) -> list[str]:
+        """The command line of a run."""
+        command = [str(self.program), "--port", str(port), "--path", path]
+        command += ["--connections", str(connections), "--seconds", f"{seconds:g}"]
+        command += ["--rate", f"{rate:.1f}", "--warmup", f"{warmup:g}"]
+        command += ["--body-bytes", str(body_bytes)]
+        return command + (["--close"] if close else [])
+
+    def run(
+        self,
+        port: int,
+        connections: int,
+        seconds: float,
+        *,
+        path: str = "/100",
+        rate: float = 0,
+        warmup: float = 0,
+        close: bool = False,
+        body_bytes: int = -1,
+    ) -> Load:
+        """Runs to the end; failures are counted in the result, not raised."""
+        command = self.command(
+            port,
+            connections,
+            seconds,
+            path=path,
+            rate=rate,
+            warmup=warmup,
+            close=close,
+            body_bytes=body_bytes,
+        )
+        return parse_generator(_output(command, seconds))
+
+    def start(self, command: Sequence[str]) -> subprocess.Popen[str]:
+        """Starts a run beside which other things happen; `finish` reads its result."""
+        return subprocess.Popen(
+            pinned(LOAD_CORE, command),
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+
+    @staticmethod
+    def finish(process: subprocess.Popen[str], seconds: float = 60) -> Load:
+        """Has a started run ask no more, and waits for the answers that are under way."""
+        if process.poll() is not None:
+            raise BenchmarkError("the load ended before what was to happen under it")
+        process.terminate()
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            raise BenchmarkError("the load did not come to its end") from error
+        return parse_generator(output)

@@ -1,0 +1,40 @@
+"""The job that every proxy of a measurement is configured for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+REALISTIC_HOSTS = 20
+REALISTIC_PATHS = 10
+
+
+@dataclass(frozen=True)
+class Site:
+    """What a proxy serves; each peer writes its own configuration from this."""
+
+    #: Host names with a route each; 0: one route for whatever is asked.
+    hosts: int = 0
+    #: Path prefixes below each host, a route each; 0: one route for the whole host.
+    paths: int = 0
+    #: Header rules both ways, forwarding headers, a request identifier, a JSON access log, metrics.
+    realistic: bool = False
+    #: Bodies of a megabyte: buffers as the peer's users would size them.
+    large: bool = False
+
+    def host_names(self) -> list[str]:
+        """The names in the order in which the load asks for them."""
+        return [f"host{number}.example" for number in range(self.hosts)]
+
+    def prefixes(self) -> list[str]:
+        """The path prefixes of every host."""
+        return [f"/part{number}/" for number in range(self.paths)]
+
+
+PLAIN = Site()
+LARGE = Site(large=True)
+REALISTIC = Site(hosts=REALISTIC_HOSTS, paths=REALISTIC_PATHS, realistic=True)
+
+#: Bodies that the upstream serves, by path.
+BODIES = {"/100": 100, "/10k": 10_240, "/1m": 1_048_576}
+#: The body of every other path.
+OTHER_BODY = 1_000
