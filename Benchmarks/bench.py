@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -29,7 +30,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="one short round, no report written")
     parser.add_argument("--list", action="store_true", help="list the claims")
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
-    parser.add_argument("--no-report", action="store_true", help="leave docs/performance.* as it is")
+    parser.add_argument(
+        "--no-report", action="store_true", help="leave docs/performance.* as it is"
+    )
     parser.add_argument("--peers", default="nginx,haproxy,martlet", help="the proxies to measure")
     parser.add_argument("--martlet", type=Path, default=REPOSITORY / ".build/release/martlet")
     arguments = parser.parse_args()
@@ -45,7 +48,11 @@ def parse_arguments() -> argparse.Namespace:
 
 def chosen_peers(arguments: argparse.Namespace) -> list[Peer]:
     """The proxies in the order of the first round."""
-    makers = {"nginx": Nginx, "haproxy": HAProxy, "martlet": lambda: Martlet(arguments.martlet)}
+    makers: dict[str, Callable[[], Peer]] = {
+        "nginx": Nginx,
+        "haproxy": HAProxy,
+        "martlet": lambda: Martlet(arguments.martlet),
+    }
     names = arguments.peers.split(",")
     for name in names:
         if name not in makers:
@@ -94,6 +101,7 @@ def method(name: str, bench: Bench) -> str:
     """How a claim was measured, with what went wrong on the way."""
     text = CLAIMS[name].method.format(seconds=f"{bench.seconds:g}", rounds=bench.rounds)
     text += f" Rounds: {bench.rounds}."
+    text += f" Others took up to {bench.disturbance:.0%} of the proxy's core in a round."
     if bench.failed_rounds:
         text += " Rounds that did not count: " + "; ".join(bench.failed_rounds) + "."
     return text

@@ -25,7 +25,9 @@ def main() -> int:
     arguments = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     if not arguments.martlet.exists():
-        print(f"instructions: {arguments.martlet} is not there: run `make release`", file=sys.stderr)
+        print(
+            f"instructions: {arguments.martlet} is not there: run `make release`", file=sys.stderr
+        )
         return 1
     try:
         counted = instructions.count(Martlet(arguments.martlet), instructions.STANDALONE)
@@ -42,7 +44,9 @@ def main() -> int:
         word = "within" if counted.per_request <= bound else "ABOVE"
         print(f"{counted.per_request:,.0f} user instructions a request, {word} {bound:,.0f}")
         if arguments.profile:
-            for name, cost in counted.functions[: arguments.top]:
+            top = counted.functions[: arguments.top]
+            names = instructions.demangled([name for name, _ in top])
+            for name, (_, cost) in zip(names, top, strict=True):
                 print(f"{cost:10,.1f}  {name}")
     return 0 if counted.per_request <= bound else 1
 

@@ -121,6 +121,23 @@ def difference(before: dict[int, CPU], after: dict[int, CPU]) -> CPU:
     return spent
 
 
+def parse_busy(text: str, core: int) -> float:
+    """The seconds that a core was not idle since the machine started, from /proc/stat."""
+    for line in text.splitlines():
+        words = line.split()
+        if words and words[0] == f"cpu{core}":
+            # user, nice, system, idle, iowait, irq, softirq, steal; guest time is within user.
+            user, nice, system, _, _, irq, softirq, steal = map(int, words[1:9])
+            return (user + nice + system + irq + softirq + steal) / TICKS_PER_SECOND
+    raise ValueError(f"/proc/stat has no core {core}")
+
+
+def busy_seconds(core: int) -> float:
+    """How long a core worked, for whomever."""
+    with open("/proc/stat", encoding="ascii") as file:
+        return parse_busy(file.read(), core)
+
+
 def parse_anonymous(smaps_rollup: str) -> int:
     """Anonymous memory in bytes, from /proc/PID/smaps_rollup."""
     for line in smaps_rollup.splitlines():

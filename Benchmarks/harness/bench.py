@@ -11,7 +11,7 @@ from pathlib import Path
 from . import accounting, probe, statistics
 from .load import Generator, Load
 from .peers import Peer, Running, Upstream
-from .processes import BenchmarkError, Stage
+from .processes import PROXY_CORE, BenchmarkError, Stage
 from .report import Row
 from .site import Site
 
@@ -21,6 +21,9 @@ Sample = Mapping[str, float]
 Samples = dict[str, list[Sample]]
 
 OURS = "martlet"
+
+#: From this share of the proxy's core in other hands on, a round is named disturbed.
+DISTURBED = 0.05
 
 
 class RoundFailed(Exception):
@@ -37,6 +40,8 @@ class Bench:
     seconds: float = 5.0
     #: Rounds that did not count; they are named in the report.
     failed_rounds: list[str] = field(default_factory=list)
+    #: The largest share of the proxy's core that anything else took in a round.
+    disturbance: float = 0.0
 
     def say(self, text: str) -> None:
         """Tells the user how far it is; standard output is kept for results."""
@@ -66,13 +71,12 @@ class Bench:
             for one in [*running[turn:], *running[:turn]]:
                 sample = self._try_twice(claim, one, measure)
                 samples[one.name].append(sample)
+                self.disturbance = max(self.disturbance, sample.get("others", 0.0))
                 line.append(f"{one.name} {describe(sample)}")
             self.say(f"{claim}: round {number + 1} of {self.rounds}: " + "; ".join(line))
         return samples
 
-    def _try_twice(
-        self, claim: str, one: Running, measure: Callable[[Running], Sample]
-    ) -> Sample:
+    def _try_twice(self, claim: str, one: Running, measure: Callable[[Running], Sample]) -> Sample:
         try:
             return measure(one)
         except RoundFailed as failure:
@@ -85,9 +89,11 @@ class Bench:
 
 
 def describe(sample: Sample) -> str:
-    """The first figure of a round, for the progress line."""
+    """The first figure of a round, for the progress line, and a word where it was disturbed."""
     name, value = next(iter(sample.items()))
-    return f"{name} {value:.2f}"
+    others = sample.get("others", 0.0)
+    disturbed = f" (others took {others:.0%} of its core)" if others > DISTURBED else ""
+    return f"{name} {value:.2f}{disturbed}"
 
 
 def cpu_sample(running: Running, load: Callable[[], Load], per: float = 1.0) -> Sample:
@@ -95,19 +101,22 @@ def cpu_sample(running: Running, load: Callable[[], Load], per: float = 1.0) -> 
 
     - per: requests that make one unit; 1: microseconds a request.
     """
-    before = running.cpu()
+    before, busy, start = running.cpu(), accounting.busy_seconds(PROXY_CORE), time.monotonic()
     result = load()
+    took = time.monotonic() - start
     try:
         spent = accounting.difference(before, running.cpu())
     except accounting.ProcessGone as gone:
         raise RoundFailed(f"process {gone} ended meanwhile") from gone
     ensure_good(result)
-    scale = 1e6 * per / result.answers
+    others = accounting.busy_seconds(PROXY_CORE) - busy - spent.total
+    scale = 1e6 * per / (result.answers + result.unrecorded)
     return {
         "cpu": spent.total * scale,
         "user": spent.user * scale,
         "system": spent.system * scale,
         "rate": result.rate,
+        "others": max(0.0, others / took),
     }
 
 
@@ -180,24 +189,44 @@ def _row(
 
 
 def measured_alone(
-    claim: str, what: str, unit: str, figures: list[float], limit: float | None, peers: Samples, key: str
+    claim: str,
+    what: str,
+    unit: str,
+    samples: Samples,
+    key: str,
+    limit: float,
 ) -> list[Row]:
-    """Rows whose bound is on the figure itself; peers stand beside it for comparison."""
-    own = statistics.summarize(figures) if figures else None
-    reached = None if limit is None or own is None else own.median <= limit
-    head = Row(claim, what, own.median if own else None, unit, to_reach=limit, reached=reached)
-    rows = []
-    for name in [name for name in peers if name != OURS]:
-        other = statistics.summarize(values(peers, name, key))
-        rows.append(
-            Row(claim, f"{what}, beside {name}", head.figure, unit, name, other.median,
-                peer_spread=(other.least, other.most), rounds=other.rounds)
-        )
-    if own:
-        spread = (own.least, own.most)
-        head = Row(claim, what, own.median, unit, to_reach=limit, reached=reached, spread=spread,
-                   rounds=own.rounds)
-    return [head, *rows]
+    """Rows whose bound is on Martlet's figure itself; the peers' stand beside it."""
+    ours = values(samples, OURS, key)
+    own = statistics.summarize(ours) if ours else None
+    figure = own.median if own else None
+    head = Row(
+        claim,
+        what,
+        figure,
+        unit,
+        to_reach=limit,
+        reached=None if own is None else own.median <= limit,
+        spread=(own.least, own.most) if own else None,
+        rounds=own.rounds if own else 0,
+    )
+    rows = [head]
+    for name in samples:
+        if name != OURS:
+            other = statistics.summarize(values(samples, name, key))
+            rows.append(
+                Row(
+                    claim,
+                    f"{what}, beside {name}",
+                    figure,
+                    unit,
+                    name,
+                    other.median,
+                    peer_spread=(other.least, other.most),
+                    rounds=other.rounds,
+                )
+            )
+    return rows
 
 
 def programs_folder(repository: Path) -> Path:

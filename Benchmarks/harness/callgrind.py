@@ -48,7 +48,9 @@ def functions(text: str) -> dict[str, int]:
     return own
 
 
-def per_request(few: dict[str, int], many: dict[str, int], requests: int) -> list[tuple[str, float]]:
+def per_request(
+    few: dict[str, int], many: dict[str, int], requests: int
+) -> list[tuple[str, float]]:
     """What each function costs a request, dearest first: what two runs differ in by `requests`."""
     names = few.keys() | many.keys()
     costs = [(name, (many.get(name, 0) - few.get(name, 0)) / requests) for name in names]

@@ -24,6 +24,8 @@ class Load:
     failures: dict[str, int] = field(default_factory=dict)
     #: Latency from the intended start, in microseconds, by name: p50, p90, p99, p999, max.
     microseconds: dict[str, float] = field(default_factory=dict)
+    #: Answers while the load warmed up: served, but not timed.
+    unrecorded: int = 0
 
     @property
     def failed(self) -> int:
@@ -49,7 +51,9 @@ def parse_wrk(text: str) -> Load:
     if total is None:
         raise BenchmarkError(f"wrk's report is not understood:\n{text}")
     failures = {}
-    errors = re.search(r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text)
+    errors = re.search(
+        r"Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)", text
+    )
     if errors:
         names = ("connect", "read", "write", "timeout")
         failures = {name: int(count) for name, count in zip(names, errors.groups(), strict=True)}
@@ -68,6 +72,7 @@ def parse_generator(text: str) -> Load:
             float(report["seconds"]),
             {kind: int(count) for kind, count in report["failures"].items()},
             {name: float(value) for name, value in report["microseconds"].items()},
+            int(report["warmup_answers"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BenchmarkError(f"the generator's report is not understood: {text!r}") from error
@@ -122,7 +127,9 @@ def wrk_script(hosts: Sequence[str], paths: Sequence[str], headers: dict[str, st
         return ", ".join(json.dumps(value) for value in values)
 
     count = len(hosts) * len(paths)
-    stride = next(step for step in (7919, 104_729, 1) if count % step and step != count or step == 1)
+    stride = next(
+        step for step in (7919, 104_729, 1) if count % step and step != count or step == 1
+    )
     more = "".join(f", [{json.dumps(name)}] = {json.dumps(text)}" for name, text in headers.items())
     return SCRIPT.format(hosts=listed(hosts), paths=listed(paths), headers=more, stride=stride)
 

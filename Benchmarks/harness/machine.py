@@ -45,7 +45,7 @@ def facts(martlet: Path) -> dict[str, str]:
         "processor": processor_model(),
         "memory": f"{memory_gigabytes():.0f} GiB",
         "kernel": platform.release(),
-        "system": first_line(["sed", "-n", "s/^PRETTY_NAME=\"\\(.*\\)\"/\\1/p", "/etc/os-release"]),
+        "system": first_line(["sed", "-n", 's/^PRETTY_NAME="\\(.*\\)"/\\1/p', "/etc/os-release"]),
         "martlet": first_line([str(martlet), "--version"]),
         "nginx": version_number(first_line(["nginx", "-v"])),
         "haproxy": version_number(first_line(["haproxy", "-v"])),

@@ -53,7 +53,9 @@ class Martlet(Peer):
         command = [str(self.program), *words, "--config", str(path)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
         if done.returncode != 0:
-            raise BenchmarkError(f"martlet {' '.join(words)}: {(done.stdout + done.stderr).strip()}")
+            raise BenchmarkError(
+                f"martlet {' '.join(words)}: {(done.stdout + done.stderr).strip()}"
+            )
 
     def reload(self, running: Running) -> None:
         self._ask(running, "reload")

@@ -13,7 +13,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import accounting, machine
+from . import accounting
 from .processes import LOAD_CORE, PROXY_CORE, BenchmarkError, Child, Stage, free_port
 from .site import BODIES, OTHER_BODY, Site
 
@@ -280,7 +280,9 @@ class Upstream:
         # What reached the upstream, and on which connection, for the checks before a measurement.
         parts.append(f'    location = /echo {{ return 200 "{ECHO}"; }}')
         parts.append(f'    location = /part0/echo {{ return 200 "{ECHO}"; }}')
-        parts.append(f'    location / {{ add_header X-Powered-By upstream; return 200 "{other}"; }}')
+        parts.append(
+            f'    location / {{ add_header X-Powered-By upstream; return 200 "{other}"; }}'
+        )
         parts.append("  }\n}\n")
         return "\n".join(parts)
 
@@ -289,11 +291,3 @@ def body(size: int) -> bytes:
     """A body of a size in which no two places look alike to a reader who lost some bytes."""
     line = b"0123456789abcdefghijklmnopqrstuvwxyz-"
     return (line * (size // len(line) + 1))[:size]
-
-
-def versions() -> dict[str, str]:
-    """The versions of the peers, for the report."""
-    return {
-        "nginx": machine.version_number(machine.first_line(["nginx", "-v"])),
-        "haproxy": machine.version_number(machine.first_line(["haproxy", "-v"])),
-    }

@@ -17,7 +17,10 @@ def _expect(holds: bool, name: str, what: str) -> None:
 
 
 def _ask(
-    connection: http.client.HTTPConnection, path: str, host: str, headers: dict[str, str] | None = None
+    connection: http.client.HTTPConnection,
+    path: str,
+    host: str,
+    headers: dict[str, str] | None = None,
 ) -> tuple[http.client.HTTPResponse, bytes]:
     connection.request("GET", path, headers={"Host": host, **(headers or {})})
     answer = connection.getresponse()

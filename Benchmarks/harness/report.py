@@ -47,7 +47,9 @@ class Report:
         kept = [row for row in self.rows if row.claim not in claims]
         rows = [row for row in [*kept, *other.rows] if row.claim in order]
         rows.sort(key=lambda row: order.index(row.claim))
-        notes = {name: text for name, text in {**self.notes, **other.notes}.items() if name in order}
+        notes = {
+            name: text for name, text in {**self.notes, **other.notes}.items() if name in order
+        }
         return Report(other.machine, other.command, notes, tuple(rows))
 
     def to_json(self) -> str:
@@ -146,7 +148,11 @@ about 0.3 µs a request. Ratios travel between machines, times do not."""
 
 def markdown(report: Report, titles: dict[str, str]) -> str:
     """The file `docs/performance.md`."""
-    parts = [INTRODUCTION, "\n## Summary\n", table(row for row in report.rows if row.to_reach is not None)]
+    parts = [
+        INTRODUCTION,
+        "\n## Summary\n",
+        table(row for row in report.rows if row.to_reach is not None),
+    ]
     parts.append("\n## Machine\n")
     parts += [f"- {name}: {text}" for name, text in report.machine.items()]
     parts.append(f"- command: `{report.command}`")

@@ -36,13 +36,15 @@ class Outcome:
 def under_load(
     bench: Bench, running: Running, times: int, change: Callable[[Running], None]
 ) -> Outcome:
-    """Makes a change again and again while clients ask: some keep their connection, some never do."""
+    """Makes a change again and again while clients ask, on kept connections and on new ones."""
     before = len(running.child.tree())
     size = BODIES["/100"]
     generator = bench.generator
-    # A rate, not all that the machine can do: whoever carries the change out needs the processor too.
+    # A rate, not all that the machine can do: what carries the change out needs time as well.
     kept = generator.command(running.port, 64, LONGEST_SECONDS, rate=8_000, body_bytes=size)
-    fresh = generator.command(running.port, 16, LONGEST_SECONDS, rate=500, close=True, body_bytes=size)
+    fresh = generator.command(
+        running.port, 16, LONGEST_SECONDS, rate=500, close=True, body_bytes=size
+    )
     loads = [generator.start(command) for command in (kept, fresh)]
     try:
         time.sleep(1)
@@ -70,9 +72,7 @@ def under_load(
     )
 
 
-def outcome_of(
-    bench: Bench, peer: Peer, times: int, change: Callable[[Running], None]
-) -> Outcome:
+def outcome_of(bench: Bench, peer: Peer, times: int, change: Callable[[Running], None]) -> Outcome:
     """The outcome for one proxy by itself."""
     only = Bench([peer], bench.generator, bench.rounds, bench.seconds)
     with Stage() as stage:

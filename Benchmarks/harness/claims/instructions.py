@@ -10,7 +10,7 @@ from pathlib import Path
 from .. import callgrind
 from ..bench import Bench
 from ..martlet import Martlet
-from ..peers import Upstream, Peer
+from ..peers import Nginx, Peer, Upstream
 from ..processes import LOAD_CORE, PROXY_CORE, BenchmarkError, Stage, free_port, pinned
 from ..report import Row
 from ..site import PLAIN
@@ -44,6 +44,19 @@ def ask(port: int, requests: int) -> None:
     )
     if f"status codes: {requests} 2xx" not in done.stdout:
         raise BenchmarkError(f"not every request was answered with 200:\n{done.stdout[-800:]}")
+
+
+def demangled(names: list[str]) -> list[str]:
+    """Swift's names as people write them; without the tool, as they are."""
+    try:
+        command = ["swift", "demangle", "--simplified", "--compact"]
+        done = subprocess.run(
+            command, input="\n".join(names), capture_output=True, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return names
+    lines = done.stdout.splitlines()
+    return lines if len(lines) == len(names) else names
 
 
 def profile(peer: Peer, command_words: list[str] | None, requests: int) -> str:
@@ -91,12 +104,16 @@ def measure_all(bench: Bench) -> list[Row]:
     bound = threshold()
     counted = count(martlet, STANDALONE).per_request
     bench.say(f"instructions: {counted:,.0f} a request")
+    nginx = next((peer for peer in bench.peers if isinstance(peer, Nginx)), None)
+    theirs = count(nginx, None).per_request if nginx else None
     return [
         Row(
             "instructions",
             "user instructions per request",
             counted,
             "instructions",
+            "nginx" if nginx else None,
+            theirs,
             to_reach=bound,
             reached=counted <= bound,
             rounds=1,

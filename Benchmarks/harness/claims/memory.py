@@ -5,8 +5,7 @@ from __future__ import annotations
 import socket
 import time
 
-from ..bench import OURS, Bench, RoundFailed, Sample, Samples, measured_alone, values
-from ..load import Load
+from ..bench import Bench, RoundFailed, Sample, Samples, measured_alone
 from ..peers import Running, descriptor_limit
 from ..processes import BenchmarkError, Stage
 from ..report import Row
@@ -14,6 +13,7 @@ from ..site import BODIES, PLAIN
 from .claim import Claim
 
 CONNECTIONS = 5_000
+LIMIT_BYTES = 2_560
 SETTLE_SECONDS = 1.0
 REQUEST = b"GET /100 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
@@ -64,10 +64,11 @@ def measure_all(bench: Bench) -> list[Row]:
             for one in bench.start_all(stage, PLAIN):
                 sample: Sample = {"bytes": bytes_per_connection(one, CONNECTIONS)}
                 samples.setdefault(one.name, []).append(sample)
-                bench.say(f"memory: round {number + 1} of {rounds}: {one.name} {sample['bytes']:,.0f}")
-    figures = values(samples, OURS, "bytes")
+                bench.say(
+                    f"memory: round {number + 1} of {rounds}: {one.name} {sample['bytes']:,.0f}"
+                )
     return measured_alone(
-        "memory", "memory per idle connection", "bytes", figures, 2_560, samples, "bytes"
+        "memory", "memory per idle connection", "bytes", samples, "bytes", LIMIT_BYTES
     )
 
 

@@ -28,8 +28,7 @@ def measure_all(bench: Bench) -> list[Row]:
             log = one.configuration / "access.log"
             with log.open("r+b") as file:
                 file.truncate(0)
-            sample = cpu_sample(one, lambda: wrk(one.port, "/", CONNECTIONS, bench.seconds, script))
-            return sample
+            return cpu_sample(one, lambda: wrk(one.port, "/", CONNECTIONS, bench.seconds, script))
 
         samples = bench.interleave("realistic", running, measure)
     return figures("realistic", samples, better=0.85)

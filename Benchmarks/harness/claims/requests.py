@@ -52,7 +52,9 @@ def large(bench: Bench) -> list[Row]:
         def measure(one: Running) -> Sample:
             wrk(one.port, "/1m", 8, WARMUP_SECONDS)
             sample = dict(
-                cpu_sample(one, lambda: wrk(one.port, "/1m", 8, bench.seconds), per=1e9 / size / 1e6)
+                cpu_sample(
+                    one, lambda: wrk(one.port, "/1m", 8, bench.seconds), per=1e9 / size / 1e6
+                )
             )
             sample["gigabytes"] = sample.pop("rate") * size / 1e9
             return sample
