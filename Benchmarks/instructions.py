@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from harness.claims import instructions
-from harness.martlet import Martlet
+from harness.martlet import Form, Martlet
 from harness.processes import BenchmarkError
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -19,6 +19,7 @@ def main() -> int:
     """Ends with 1 when the count is above the threshold, or when there is no count."""
     parser = argparse.ArgumentParser(prog="instructions", description=__doc__)
     parser.add_argument("--martlet", type=Path, default=REPOSITORY / ".build/release/martlet")
+    parser.add_argument("--martlet-as", type=Form, default=Form.EDGE, help="edge or proxy (edge)")
     parser.add_argument("--profile", action="store_true", help="print the dearest functions")
     parser.add_argument("--top", type=int, default=40, help="how many functions (40)")
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -30,7 +31,7 @@ def main() -> int:
         )
         return 1
     try:
-        counted = instructions.count(Martlet(arguments.martlet), instructions.STANDALONE)
+        counted = instructions.count(Martlet(arguments.martlet, arguments.martlet_as))
     except BenchmarkError as error:
         print(f"instructions: {error}", file=sys.stderr)
         return 1

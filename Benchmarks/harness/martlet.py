@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import subprocess
 from pathlib import Path
 
@@ -9,15 +10,54 @@ from .peers import Peer, Running
 from .processes import BenchmarkError
 from .site import Site
 
-#: The rules that the other proxies' realistic configurations have as well.
-REALISTIC_ROUTE = """      request header set X-Forwarded-Proto http
-      request header set X-Real-IP {client.address}
-      request header set X-Request-ID {request.id}
-      request header remove Accept-Encoding
-      response header remove X-Powered-By
-      response header set X-Content-Type-Options nosniff
-      response header set Strict-Transport-Security max-age=31536000
+#: What the other proxies are told as well: no limit is met in the middle of a measurement, and
+#: nothing is added to a request that they do not add.
+PROCESS = """process {{
+  loops 1
+  state_directory {folder}
+  admin unix:admin.sock
+}}
 """
+
+SERVER = """  limits {
+    requests_per_connection 1000000000
+  }
+  timeouts {
+    idle 1h
+  }
+  via off
+"""
+
+UPSTREAM = """upstream backend {{
+  member 127.0.0.1:{upstream}
+  pool {{
+    idle 1024
+    max_requests 1000000000
+    idle_time 1h
+  }}
+}}
+"""
+
+#: The rules that the other proxies' realistic configurations have as well; X-Forwarded-For, -Proto
+#: and -Host come with `forwarded x_forwarded`.
+REALISTIC_ROUTE = """    request header set X-Real-IP {client.address}
+    request header set X-Request-ID {request.id}
+    request header remove Accept-Encoding
+    response header remove X-Powered-By
+    response header set X-Content-Type-Options nosniff
+    response header set Strict-Transport-Security max-age=31536000
+"""
+
+
+class Form(enum.Enum):
+    """The command that Martlet is measured as."""
+
+    #: The supervisor and its edge process: what people run.
+    RUN = "run"
+    #: One process with the same data path.
+    EDGE = "edge"
+    #: One process without configuration: for measuring the data path while it is being built.
+    PROXY = "proxy"
 
 
 class Martlet(Peer):
@@ -25,28 +65,43 @@ class Martlet(Peer):
 
     name = "martlet"
 
-    def __init__(self, program: Path) -> None:
+    def __init__(self, program: Path, form: Form = Form.RUN) -> None:
         self.program = program.resolve()
+        self.form = form
 
     def prepare(self, site: Site, port: int, upstream: int, folder: Path) -> list[str]:
+        if self.form is Form.PROXY:
+            if site.hosts:
+                raise BenchmarkError("`martlet proxy` has no routes: measure with --martlet-as run")
+            addresses = [f"127.0.0.1:{port}", "--to", f"127.0.0.1:{upstream}"]
+            return [str(self.program), "proxy", "--listen", *addresses]
         path = folder / "martlet.conf"
         path.write_text(self.configuration(site, port, upstream, folder))
-        return [str(self.program), "run", "--config", str(path)]
+        words = ["run"] if self.form is Form.RUN else ["edge", "--standalone"]
+        return [str(self.program), *words, "--config", str(path)]
 
     def configuration(self, site: Site, port: int, upstream: int, folder: Path) -> str:
         """The configuration's text."""
-        parts = ["loops 1", f"admin unix:{folder}/admin.sock"]
-        log = f"json {folder}/access.log" if site.realistic else "off"
-        for number, host in enumerate(site.host_names() or [""]):
-            parts.append(f"server {host} {{" if host else "server {")
-            parts.append(f"  listen 127.0.0.1:{port}")
-            parts.append(f"  access_log {log}")
-            for prefix in site.prefixes() or ["/"]:
-                rules = REALISTIC_ROUTE if site.realistic else ""
-                parts.append(f"  route {prefix}* {{\n{rules}      proxy backend\n  }}")
-            parts.append("}")
-        parts.append(f"upstream backend {{\n  member 127.0.0.1:{upstream}\n}}\n")
+        parts = [PROCESS.format(folder=folder)]
+        for host in site.host_names() or [""]:
+            parts.append(self._server(host, site, port, folder))
+        parts.append(UPSTREAM.format(upstream=upstream))
         return "\n".join(parts)
+
+    @staticmethod
+    def _server(host: str, site: Site, port: int, folder: Path) -> str:
+        parts = [f"server {host} {{" if host else "server {"]
+        parts.append(f"  listen 127.0.0.1:{port} backlog 4096")
+        parts.append(SERVER.rstrip())
+        if site.realistic:
+            parts.append("  forwarded x_forwarded")
+            parts.append(f"  access_log json {folder}/access.log")
+        else:
+            parts.append("  forwarded off\n  access_log off")
+        rules = REALISTIC_ROUTE if site.realistic else ""
+        for prefix in site.prefixes() or ["/"]:
+            parts.append(f"  route {prefix}* {{\n{rules}    proxy backend\n  }}")
+        return "\n".join([*parts, "}", ""])
 
     def _ask(self, running: Running, *words: str) -> None:
         path = running.configuration / "martlet.conf"

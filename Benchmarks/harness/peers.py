@@ -51,7 +51,7 @@ HAPROXY_LOG = (
 #: What the upstream says of the request that it got: fields by name, separated by line ends.
 ECHO = (
     "connection=$connection\\nhost=$host\\nforwarded=$http_x_forwarded_for\\nreal=$http_x_real_ip"
-    "\\nproto=$http_x_forwarded_proto\\nid=$http_x_request_id\\nencoding=$http_accept_encoding\\n"
+    "\\nproto=$http_x_forwarded_proto\\nasked=$http_x_forwarded_host\\nid=$http_x_request_id\\nencoding=$http_accept_encoding\\n"
 )
 
 
@@ -112,7 +112,7 @@ class Peer(ABC):
         return Running(self.name, child, port, folder)
 
     def reload(self, running: Running) -> None:
-        """Asks for a new configuration in force; returns when the request is made or carried out."""
+        """Asks for a new configuration in force; returns once it was asked for or is in force."""
         raise BenchmarkError(f"the benchmark does not reload {self.name}")
 
 
@@ -148,6 +148,7 @@ class Nginx(Peer):
         return [
             "  proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for;",
             "  proxy_set_header X-Forwarded-Proto $scheme;",
+            "  proxy_set_header X-Forwarded-Host $http_host;",
             "  proxy_set_header X-Real-IP $remote_addr;",
             "  proxy_set_header X-Request-ID $request_id;",
             '  proxy_set_header Accept-Encoding "";',
@@ -193,8 +194,8 @@ class HAProxy(Peer):
         command = ["haproxy", "-db", "-f", str(path)]
         if not site.realistic:
             return command
-        # Its one way to write a log file by itself is standard output; a system logger would do part
-        # of the work in a process of its own. `exec` keeps it one process.
+        # Its one way to write a log file by itself is standard output; a system logger would do
+        # part of the work in a process of its own. `exec` keeps it one process.
         line = f'exec "$@" >>{folder}/access.log'
         return ["sh", "-c", line, "sh", *command]
 
@@ -245,6 +246,7 @@ class HAProxy(Peer):
             f'  log-format "{escaped}"',
             "  option forwardfor",
             "  http-request set-header X-Forwarded-Proto http",
+            "  http-request set-header X-Forwarded-Host %[req.hdr(host)]",
             "  http-request set-header X-Real-IP %[src]",
             "  http-request del-header Accept-Encoding",
             "  http-response del-header X-Powered-By",

@@ -1,4 +1,4 @@
-"""Checks that a proxy does its job, before anything is timed: a fast wrong answer is worth nothing."""
+"""Checks a proxy's answers before anything is timed: a fast wrong answer is worth nothing."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def _check_realistic(
     _expect(forwarded.endswith("127.0.0.1"), name, f"X-Forwarded-For was {forwarded!r}")
     _expect(echo.get("real") == "127.0.0.1", name, "X-Real-IP is not the client")
     _expect(echo.get("proto") == "http", name, "X-Forwarded-Proto is not http")
+    _expect(echo.get("asked") == host, name, "X-Forwarded-Host is not the host")
     _expect(len(echo.get("id", "")) >= 8, name, "there is no X-Request-ID")
     _expect(echo.get("encoding") == "", name, "Accept-Encoding was not removed")
     answer, _ = _ask(connection, path.replace("echo", "other"), host)

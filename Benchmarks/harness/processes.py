@@ -24,7 +24,7 @@ class BenchmarkError(Exception):
 
 
 def pinned(core: int, command: Sequence[str]) -> list[str]:
-    """The command bound to one core: proxy and load must never share one, or they measure each other."""
+    """The command bound to one core: sharing one, proxy and load would measure each other."""
     return ["taskset", "-c", str(core), *command]
 
 

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from . import connections, continuity, hosts, instructions, latency, memory, realistic, requests
+from . import (
+    connections,
+    continuity,
+    framing,
+    hosts,
+    instructions,
+    latency,
+    memory,
+    realistic,
+    requests,
+)
 from .claim import Claim
 
 CLAIMS: dict[str, Claim] = {
@@ -15,6 +25,7 @@ CLAIMS: dict[str, Claim] = {
         *memory.CLAIMS,
         *hosts.CLAIMS,
         *continuity.CLAIMS,
+        *framing.CLAIMS,
         *instructions.CLAIMS,
     ]
 }

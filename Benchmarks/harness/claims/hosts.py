@@ -58,8 +58,8 @@ CLAIMS = [
         "many-hosts",
         "10,000 hosts",
         "wrk, one thread, 64 keep-alive connections, {seconds} s a round, 100-byte bodies, "
-        "host name asked for in turn. HAProxy finds its host in a map of strings, nginx in its hash of "
-        "server names.",
+        "host names asked for in turn. HAProxy finds its host in a map of strings, nginx in its "
+        "hash of server names.",
         measure_all,
     )
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .. import callgrind
 from ..bench import Bench
-from ..martlet import Martlet
+from ..martlet import Form, Martlet
 from ..peers import Nginx, Peer, Upstream
 from ..processes import LOAD_CORE, PROXY_CORE, BenchmarkError, Stage, free_port, pinned
 from ..report import Row
@@ -59,7 +59,7 @@ def demangled(names: list[str]) -> list[str]:
     return lines if len(lines) == len(names) else names
 
 
-def profile(peer: Peer, command_words: list[str] | None, requests: int) -> str:
+def profile(peer: Peer, requests: int) -> str:
     """The profile of one run from start to end, with an exact number of requests in it."""
     with Stage() as stage:
         upstream = Upstream(stage)
@@ -67,9 +67,6 @@ def profile(peer: Peer, command_words: list[str] | None, requests: int) -> str:
         folder.mkdir()
         port = free_port()
         command = peer.prepare(PLAIN, port, upstream.port, folder)
-        if command_words is not None:
-            # One process without its supervisor, as callgrind follows it.
-            command = [command[0], *command_words, *command[command.index("--config") :]]
         output = folder / "callgrind"
         valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}.%p", "-q"]
         child = stage.start("edge", [*valgrind, *command], PROXY_CORE)
@@ -82,18 +79,19 @@ def profile(peer: Peer, command_words: list[str] | None, requests: int) -> str:
         return max(profiles, key=callgrind.total)
 
 
-def count(peer: Peer, words: list[str] | None) -> Count:
+def count(peer: Peer, few_requests: int = FEW, many_requests: int = MANY) -> Count:
     """The difference of a long and a short run, so that start and end are not in it."""
-    few, many = profile(peer, words, FEW), profile(peer, words, MANY)
-    requests = MANY - FEW
+    few, many = profile(peer, few_requests), profile(peer, many_requests)
+    requests = many_requests - few_requests
     return Count(
         (callgrind.total(many) - callgrind.total(few)) / requests,
         callgrind.per_request(callgrind.functions(few), callgrind.functions(many), requests),
     )
 
 
-#: Martlet as one process without supervisor, with the same data path.
-STANDALONE = ["edge", "--standalone"]
+def standalone(martlet: Martlet) -> Martlet:
+    """Martlet as one process, the way callgrind follows it, with the same data path."""
+    return Martlet(martlet.program, Form.EDGE if martlet.form is Form.RUN else martlet.form)
 
 
 def measure_all(bench: Bench) -> list[Row]:
@@ -102,10 +100,11 @@ def measure_all(bench: Bench) -> list[Row]:
     if martlet is None:
         return []
     bound = threshold()
-    counted = count(martlet, STANDALONE).per_request
+    runs = (FEW, MANY) if bench.rounds > 1 else (500, 2_000)
+    counted = count(standalone(martlet), *runs).per_request
     bench.say(f"instructions: {counted:,.0f} a request")
     nginx = next((peer for peer in bench.peers if isinstance(peer, Nginx)), None)
-    theirs = count(nginx, None).per_request if nginx else None
+    theirs = count(nginx, *runs).per_request if nginx else None
     return [
         Row(
             "instructions",

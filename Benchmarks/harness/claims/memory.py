@@ -76,8 +76,8 @@ CLAIMS = [
     Claim(
         "memory",
         "Memory per idle connection",
-        f"{CONNECTIONS:,} keep-alive connections, one request of 100 bytes served on each; growth of "
-        "the anonymous memory of all processes, kernel memory not counted, fresh processes each "
+        f"{CONNECTIONS:,} keep-alive connections, one request of 100 bytes served on each; growth "
+        "of the anonymous memory of all processes, kernel memory not counted, fresh processes each "
         "round. nginx allocates about 420 bytes more per slot of worker_connections beforehand.",
         measure_all,
     )
