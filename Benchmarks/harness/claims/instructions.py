@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,24 @@ def demangled(names: list[str]) -> list[str]:
     return lines if len(lines) == len(names) else names
 
 
+def without_debug_information(program: str, folder: Path) -> str:
+    """A copy of the program that valgrind can read: it gives up on Swift's form of DWARF."""
+    whole = shutil.which(program)
+    if whole is None:
+        raise BenchmarkError(f"{program} is not installed: run `make setup`")
+    copy = folder / Path(whole).name
+    done = subprocess.run(
+        ["strip", "--strip-debug", "-o", str(copy), whole],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise BenchmarkError(f"{program} cannot be prepared for valgrind: {done.stderr.strip()}")
+    return str(copy)
+
+
 def profile(peer: Peer, requests: int) -> str:
     """The profile of one run from start to end, with an exact number of requests in it."""
     with Stage() as stage:
@@ -67,6 +86,7 @@ def profile(peer: Peer, requests: int) -> str:
         folder.mkdir()
         port = free_port()
         command = peer.prepare(PLAIN, port, upstream.port, folder)
+        command[0] = without_debug_information(command[0], folder)
         output = folder / "callgrind"
         valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}.%p", "-q"]
         child = stage.start("edge", [*valgrind, *command], PROXY_CORE)
