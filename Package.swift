@@ -197,6 +197,9 @@ module(
   ]
 )
 
+// Control
+module("Handover", .control, ["MartletSystem", "MartletLoop"])
+
 // Product
 executable(
   "martlet",

@@ -1,0 +1,92 @@
+/// One message between the supervisor and an edge process.
+public enum HandoverMessage: Hashable, Sendable {
+  /// To the edge: serve this from now on.
+  case generation(GenerationOffer)
+  /// To the edge: these logs were opened anew, each with one descriptor.
+  case logs([String])
+  /// To the edge: accept no more, and end when nothing is under way, or at the limit.
+  case drain(limit: Duration)
+  /// To the edge: end now.
+  case stop
+  /// To the edge: send a report.
+  case ask
+  /// From the edge: this generation is served.
+  case ready(generation: UInt64)
+  /// From the edge: this generation cannot be served; the earlier one still is.
+  case refused(generation: UInt64, reason: String)
+  /// From the edge: nothing is under way any more.
+  case drained
+  /// From the edge: its state, as a JSON object and as lines for people.
+  case report(json: String, text: String)
+
+  /// How many descriptors go with the message.
+  public var descriptorCount: Int {
+    switch self {
+    case .generation(let offer): offer.listeners.count + offer.logs.count
+    case .logs(let keys): keys.count
+    default: 0
+    }
+  }
+}
+
+/// What an edge is to serve.
+///
+/// Its descriptors are those of the listeners, then those of the logs, in order.
+public struct GenerationOffer: Hashable, Sendable {
+  /// The number of the generation; a later one has a higher number.
+  public var number: UInt64
+  /// The configuration, in a form that supervisor and edge agree on.
+  public var source: [UInt8]
+  /// The addresses of the listening sockets, as the configuration writes them.
+  ///
+  /// An address stands here once for each of its sockets.
+  public var listeners: [String]
+  /// The names of the open log files.
+  public var logs: [String]
+
+  /// Creates an offer.
+  public init(number: UInt64, source: [UInt8], listeners: [String], logs: [String]) {
+    self.number = number
+    self.source = source
+    self.listeners = listeners
+    self.logs = logs
+  }
+}
+
+/// Why the other side cannot be understood, or is gone.
+public enum HandoverError: Error, Hashable, Sendable {
+  /// The bytes do not begin a message.
+  case notAMessage
+  /// The other side speaks this version of the protocol.
+  case otherVersion(UInt8)
+  /// No message has this number.
+  case unknownMessage(UInt8)
+  /// A message is longer than ``HandoverLimits/messageBytes``, or a part of it than its limit.
+  case tooLong
+  /// A message has more descriptors than ``HandoverLimits/descriptorCount``.
+  case tooManyDescriptors
+  /// The parts of a message do not fill it, or are not in form.
+  case malformed
+  /// As many descriptors came as the message does not have.
+  case wrongDescriptors
+  /// The other side takes too long to read what is sent to it.
+  case congested
+  /// The deadline came first.
+  case timedOut
+  /// The loop ended the wait.
+  case cancelled
+  /// The connection is broken.
+  case broken
+}
+
+/// Bounds of what is read from the other process.
+public enum HandoverLimits {
+  /// The longest message in bytes: 16 MiB.
+  public static let messageBytes = 16 << 20
+  /// The most descriptors of one message.
+  public static let descriptorCount = 512
+  /// The longest name of a listener or log, in bytes.
+  public static let keyBytes = 4096
+  /// The most messages that wait to be sent.
+  public static let waitingCount = 64
+}

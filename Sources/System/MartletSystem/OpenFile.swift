@@ -1,0 +1,23 @@
+/// A descriptor that several owners share, closed when the last of them drops it.
+public final class OpenFile: Sendable {
+  /// The descriptor.
+  public let descriptor: Descriptor
+
+  /// Takes over a descriptor.
+  public init(_ descriptor: consuming Descriptor) { self.descriptor = descriptor }
+
+  /// Takes over a descriptor by its number, for example one that another process sent.
+  public convenience init(adopting number: Int32) { self.init(Descriptor(adopting: number)) }
+
+  /// The kernel's number for it.
+  public var number: Int32 { descriptor.number }
+
+  /// Two connected Unix stream sockets.
+  ///
+  /// - Throws: ``SystemError`` when the process has no descriptor left. System call: `socketpair(2)`.
+  public static func socketPair() throws(SystemError) -> (OpenFile, OpenFile) {
+    let pair = try Descriptor.socketPair()
+    let (first, second) = (pair.first.release(), pair.second.release())
+    return (OpenFile(adopting: first), OpenFile(adopting: second))
+  }
+}
