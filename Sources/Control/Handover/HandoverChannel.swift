@@ -56,11 +56,9 @@ public final class HandoverChannel {
     letters.append(Letter(bytes: try message.encoded(), files: files))
     guard !isSending else { return }
     isSending = true
-    loop.spawn { [self] in
-      // A closure that does nothing else here would be run elsewhere.
-      loop.checkIsolated()
-      await send()
-    }
+    // Not `[self] in`: such a closure loses its caller's executor and would run elsewhere.
+    let channel = self
+    loop.spawn { await channel.send() }
   }
 
   private func send() async {
