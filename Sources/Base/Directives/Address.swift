@@ -37,6 +37,11 @@ public enum Address: Hashable, Sendable {
       self = .unix(try Self.unixPath(String(text.dropFirst(5))))
       return
     }
+    for scheme in ["http://", "https://"] where text.hasPrefix(scheme) {
+      let host = text.dropFirst(scheme.count).prefix { $0 != "/" }
+      let port = host.contains(":") ? "" : scheme == "http://" ? ":80" : ":443"
+      throw ValueError("an address has no scheme and no path", mend: "\(host)\(port)")
+    }
     if text.contains("/") {
       throw ValueError("`\(text)` is not an address", mend: "unix:\(text)")
     }

@@ -167,6 +167,23 @@ public struct Network: Hashable, Sendable {
     self.init(address, prefixBits: bits)
   }
 
+  /// Creates the network of the first `bits` bits of `address`, whatever stands behind them.
+  ///
+  /// - Returns: The network, or nil when the address has no so many bits.
+  public init?(_ address: IPAddress, keepingBits bits: Int) {
+    let width = if case .ipv4 = address { 32 } else { 128 }
+    guard (0...width).contains(bits) else { return nil }
+    switch address {
+    case .ipv4(let host):
+      self.init(.ipv4(bits == 0 ? 0 : host & ~UInt32(0) << (32 - UInt32(bits))), prefixBits: bits)
+    case .ipv6(let high, let low):
+      // A shift by 64 or more gives 0.
+      let keptHigh = high & UInt64.max << (64 - min(bits, 64))
+      let keptLow = low & UInt64.max << (128 - max(bits, 64))
+      self.init(.ipv6(keptHigh, keptLow), prefixBits: bits)
+    }
+  }
+
   private var masks: (UInt64, UInt64) {
     // An IPv4 network lies in ::ffff:0:0/96.
     let bits = if case .ipv4 = address { prefixBits + 96 } else { prefixBits }

@@ -105,3 +105,14 @@ extension PathPattern {
     }
   }
 }
+
+extension PathPattern: CustomStringConvertible {
+  /// The pattern as it is written in a configuration, with `= ` where its text alone means more.
+  public var description: String {
+    do throws(ValueError) {
+      return try PathPattern(text).form == form ? text : "= \(text)"
+    } catch {
+      return "= \(text)"
+    }
+  }
+}

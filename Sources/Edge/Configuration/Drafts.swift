@@ -1,0 +1,47 @@
+import Directives
+
+/// What a file says, with the places that checks across blocks need.
+struct FileDraft: Sendable {
+  var process = ProcessSettings()
+  var servers: [ServerDraft] = []
+  var upstreams: [UpstreamDraft] = []
+  /// The places of the upstreams above, by name.
+  var upstreamIndices: [String: Int] = [:]
+}
+
+/// A server with its places.
+struct ServerDraft: Sendable {
+  var settings = ServerSettings()
+  var range = SourceRange(source: 0, start: 0, end: 0)
+  /// One for each name.
+  var nameRanges: [SourceRange] = []
+  /// One for each listener.
+  var listenerRanges: [SourceRange] = []
+  var routes: [RouteDraft] = []
+}
+
+/// A route with its places.
+struct RouteDraft: Sendable {
+  /// What answers, as far as it is said.
+  var handler: Handler?
+  /// The directive that says it.
+  var handlerStatement: Statement?
+  /// The members of `proxy ADDRESS…`.
+  var members: [Address] = []
+  /// The rest; its handler is not valid.
+  var settings: RouteSettings
+  var range: SourceRange
+
+  init(path: PathPattern = .prefix("/"), range: SourceRange? = nil) {
+    settings = RouteSettings(path: path, handler: .respond(FixedResponse(status: 404)))
+    self.range = range ?? SourceRange(source: 0, start: 0, end: 0)
+  }
+}
+
+/// An upstream with its places.
+struct UpstreamDraft: Sendable {
+  var settings = UpstreamSettings(name: "")
+  var range = SourceRange(source: 0, start: 0, end: 0)
+  /// One for each member.
+  var memberRanges: [SourceRange] = []
+}

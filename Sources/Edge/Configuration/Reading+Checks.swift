@@ -1,0 +1,170 @@
+import Directives
+
+// What can only be known when everything is read.
+extension Reading {
+  /// Puts the parts together, and notes what is wrong between them.
+  mutating func configuration(of draft: inout FileDraft) -> EdgeConfiguration {
+    if draft.servers.isEmpty, !hasErrors {
+      error(
+        "the configuration has no server",
+        mend: "write `server { … }` with `listen :8080` and `route / { … }` in it",
+        at: nil
+      )
+    }
+    addUpstreams(of: &draft)
+    checkReferences(draft)
+    for upstream in draft.upstreams where upstream.settings.members.isEmpty {
+      error(
+        "the upstream `\(upstream.settings.name)` has no member",
+        mend: "write `member 127.0.0.1:9001` into its block",
+        at: upstream.range
+      )
+    }
+    checkNames(draft.servers)
+    // Where something could not be read, what seems unused or unreachable may not be.
+    if !hasErrors { warn(of: draft) }
+    return EdgeConfiguration(
+      servers: draft.servers.map { server in
+        var settings = server.settings
+        settings.routes = server.routes.map { route in
+          var settings = route.settings
+          if let handler = route.handler { settings.handler = handler }
+          return settings
+        }
+        return settings
+      },
+      upstreams: draft.upstreams.map(\.settings),
+      process: draft.process
+    )
+  }
+
+  private mutating func warn(of draft: FileDraft) {
+    let used = draft.servers.flatMap(\.routes).compactMap { route in
+      if case .proxy(let name)? = route.handler { name } else { nil }
+    }
+    let unused = Set(draft.upstreams.map(\.settings.name)).subtracting(used)
+    for upstream in draft.upstreams where unused.contains(upstream.settings.name) {
+      let name = upstream.settings.name
+      warning(
+        "no route sends requests to the upstream `\(name)`",
+        mend: "remove it, or write `proxy \(name)` into a route",
+        at: upstream.range
+      )
+    }
+    for server in draft.servers {
+      if server.settings.listeners.isEmpty {
+        warning(
+          "the server listens nowhere, no request can reach it",
+          mend: "write `listen :8080` into its block",
+          at: server.range
+        )
+      }
+      if server.routes.isEmpty {
+        warning(
+          "the server has no route, it answers 404 to everything",
+          mend: "write `route / { … }` into its block",
+          at: server.range
+        )
+      }
+      checkRoutes(server.routes)
+    }
+  }
+
+  /// Adds the upstreams of `proxy ADDRESS…`.
+  private func addUpstreams(of draft: inout FileDraft) {
+    var names = Set(draft.upstreams.map(\.settings.name))
+    for route in draft.servers.flatMap(\.routes) where !route.members.isEmpty {
+      var upstream = UpstreamDraft()
+      upstream.settings = UpstreamSettings(members: route.members)
+      upstream.range = route.handlerStatement?.range ?? route.range
+      guard names.insert(upstream.settings.name).inserted else { continue }
+      draft.upstreams.append(upstream)
+    }
+  }
+
+  private mutating func checkReferences(_ draft: FileDraft) {
+    let names = Set(draft.upstreams.map(\.settings.name))
+    for route in draft.servers.flatMap(\.routes) {
+      guard case .proxy(let name)? = route.handler, let statement = route.handlerStatement else {
+        continue
+      }
+      guard !names.contains(name), let word = statement.arguments.first else { continue }
+      let near = nearestName(to: name, among: names.sorted().filter { !$0.contains(":") })
+      let isPort = UInt16(name) != nil
+      error(
+        "there is no upstream named `\(name)`",
+        mend: near.map { mend(statement, replacing: word, with: $0) }
+          ?? (isPort
+            ? "write `proxy 127.0.0.1:\(name)`"
+            : "write `upstream \(name) { member 127.0.0.1:9001 }`, or an address with its port"),
+        at: word.range
+      )
+    }
+  }
+
+  private struct NameOnAddress: Hashable {
+    var address: Address
+    var name: HostPattern?
+  }
+
+  /// Notes servers that share an address and cannot be told apart.
+  private mutating func checkNames(_ servers: [ServerDraft]) {
+    var firsts: [NameOnAddress: SourceRange] = [:]
+    var fallbacks: [Address: SourceRange] = [:]
+    for server in servers {
+      for (listener, range) in zip(server.settings.listeners, server.listenerRanges) {
+        let address = listener.address
+        if listener.isFallback, let first = fallbacks.updateValue(range, forKey: address) {
+          error(
+            "another server is the fallback of `\(address)` already",
+            mend: "remove one `fallback`",
+            at: range,
+            notes: [Diagnostic.Note("the first one", place(first))]
+          )
+        }
+        for (name, range) in zip(server.settings.names, server.nameRanges) {
+          let key = NameOnAddress(address: address, name: name)
+          guard let first = firsts[key] else {
+            firsts[key] = range
+            continue
+          }
+          warning(
+            "another server answers for `\(name)` on `\(address)` already, this one never will",
+            mend: "remove one of the names",
+            at: range,
+            notes: [Diagnostic.Note("the one that answers", place(first))]
+          )
+        }
+        guard server.settings.names.isEmpty else { continue }
+        let key = NameOnAddress(address: address, name: nil)
+        guard let first = firsts[key] else {
+          firsts[key] = server.range
+          continue
+        }
+        warning(
+          "another server without a name listens on `\(address)` already, this one never answers",
+          mend: "give it a name",
+          at: server.range,
+          notes: [Diagnostic.Note("the one that answers", place(first))]
+        )
+      }
+    }
+  }
+
+  /// Notes routes that never answer.
+  private mutating func checkRoutes(_ routes: [RouteDraft]) {
+    var index = RouteCoverage()
+    let settings = routes.map(\.settings)
+    for (place, route) in routes.enumerated() {
+      if let other = index.cover(of: route.settings, among: settings) {
+        warning(
+          "the route can never match: a route above takes everything that it would",
+          mend: "move it up, or remove it",
+          at: route.range,
+          notes: [Diagnostic.Note("the route above", self.place(routes[other].range))]
+        )
+      }
+      index.append(route.settings, at: place)
+    }
+  }
+}
