@@ -1,6 +1,6 @@
 /// The parameters of a query, one after the other: `name=value&name=value`.
 ///
-/// They are the bytes as they came: nothing is decoded. Between two `&` with nothing in between there
+/// They are the bytes as they came; ``QueryText`` tells what they mean. Between two `&` with nothing in between there
 /// is no parameter; one without `=` has an empty value.
 public struct QueryParameters: Sendable {
   private var rest: Range<Int>

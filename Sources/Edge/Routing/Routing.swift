@@ -1,8 +1,8 @@
 /// Which server and which route a request belongs to: tables that are compiled once and asked often.
 ///
-/// Hosts are found by ``HostTable``, paths by ``PathTable``; ``NetworkSet``, ``TextMatcher`` and
-/// ``QueryParameters`` answer what a route may ask besides. All of them are immutable values, and none
-/// allocates when it is asked.
+/// Hosts are found by ``HostTable``, paths by ``PathTable``; ``NetworkSet``, ``TextMatcher``,
+/// ``QueryParameters`` and ``QueryText`` answer what a route may ask besides. All of them are immutable
+/// values, and none allocates when it is asked what requests usually ask.
 ///
 /// The one difficulty is that routes mean what trying them from top to bottom means, while a look-up
 /// must not cost more with ten thousand routes than with ten. A ``PathTable`` therefore walks the path

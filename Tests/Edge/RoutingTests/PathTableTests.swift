@@ -150,7 +150,6 @@ struct PathTableTests {
     #expect(PathTable(nested).matches("/" + String(repeating: "a", count: 60)) == Array(0..<depth))
 
     // A pattern with stars has at most 32 segments.
-    // A pattern with stars has at most 32 segments.
     let lasting = try (0..<30).map {
       try PathPattern("/" + String(repeating: "*/", count: $0) + "**/a")
     }
