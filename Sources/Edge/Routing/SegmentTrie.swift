@@ -11,6 +11,8 @@ struct SegmentTrie: Sendable {
     // The states behind `*` and `**`; 0 where there is none, as nothing leads to the first state.
     var one: UInt32 = 0
     var many: UInt32 = 0
+    // Whether a literal segment leads on from here: most states need no look-up for one.
+    var hasLiterals = false
     // The patterns that end here.
     var ends = PatternList()
     // The trie of what the rest may begin with, plus one; 0 where there is none.
@@ -55,6 +57,7 @@ struct SegmentTrie: Sendable {
       if !draft.prefixes.isEmpty {
         state.prefixRoot = UInt32(tries.add(draft.prefixes, indices: &indices) + 1)
       }
+      state.hasLiterals = !draft.literals.isEmpty
       states.append(state)
       for (text, next) in draft.literals {
         var hash = ByteHash()
@@ -151,8 +154,9 @@ struct SegmentTrie: Sendable {
     _ next: inout StateList,
     _ lasting: inout StateList
   ) {
-    let one = states[Int(number)].one
-    if one > 0, segment.count > 0 { enter(one, &next, &lasting) }
+    let state = states[Int(number)]
+    if state.one > 0, segment.count > 0 { enter(state.one, &next, &lasting) }
+    guard state.hasLiterals else { return }
     let tag = Int(number)
     let literal = literals.value(hash: hash.value(tag: tag), count: segment.count, tag: tag) {
       key in
