@@ -86,15 +86,17 @@ struct ByteTrie: Sendable {
         if !node.exacts.isEmpty { body(node.exacts) }
         return
       }
-      let children = Int(node.childStart)
-      guard
-        let child = ByteSearch.firstIndex(
-          of: path[offset],
-          in: firstBytes,
-          from: children,
-          to: children &+ Int(node.childCount)
-        )
-      else { return }
+      guard node.childCount > 0 else { return }
+      var child = Int(node.childStart)
+      if node.childCount == 1 {
+        guard firstBytes[child] == path[offset] else { return }
+      } else {
+        let end = child &+ Int(node.childCount)
+        guard
+          let found = ByteSearch.firstIndex(of: path[offset], in: firstBytes, from: child, to: end)
+        else { return }
+        child = found
+      }
       node = nodes[child]
       let count = Int(node.labelCount)
       guard count <= path.count &- offset else { return }

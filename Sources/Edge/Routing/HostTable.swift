@@ -3,10 +3,11 @@ import MartletBytes
 
 /// Finds what belongs to a host: the exact name, else the longest wildcard.
 ///
-/// The case of ASCII letters does not matter. Asking costs one pass over the name from its end, and
-/// one look-up for each length that a wildcard has: never more because there are more names.
+/// The case of ASCII letters does not matter. An exact name costs one look-up; only where there is none
+/// the name is passed from its end, with one look-up for each length that a wildcard has. Neither
+/// costs more because there are more names.
 public struct HostTable: Sendable {
-  private var names = KeyTable()
+  private var names = NameTable()
   private var suffixes = KeyTable()
   // Whether there is a wildcard whose suffix has this many bytes.
   private var suffixLengths: [Bool] = []
@@ -15,52 +16,47 @@ public struct HostTable: Sendable {
   public init(_ entries: [(pattern: HostPattern, value: Int)]) {
     for (pattern, value) in entries {
       switch pattern {
-      case .exact(let name): Self.insert(name, value, into: &names)
-      case .wildcard(let suffix):
-        let count = Self.insert(suffix, value, into: &suffixes)
-        while suffixLengths.count <= count { suffixLengths.append(false) }
-        suffixLengths[count] = true
+      case .exact(let name): names.insert(Array(name.utf8).span, value: value)
+      case .wildcard(let suffix): insert(suffix.utf8.map(lowercased), value)
       }
     }
   }
 
-  @discardableResult
-  private static func insert(_ name: String, _ value: Int, into table: inout KeyTable) -> Int {
-    let key = name.utf8.map(lowercased)
+  private mutating func insert(_ suffix: [UInt8], _ value: Int) {
     var hash = ByteHash()
-    for byte in key.reversed() { hash.add(byte) }
-    if Self.value(of: key.span, from: 0, hash.value(), in: table) == nil {
-      table.insert(key, hash: hash.value(), value: value)
+    for byte in suffix.reversed() { hash.add(byte) }
+    while suffixLengths.count <= suffix.count { suffixLengths.append(false) }
+    suffixLengths[suffix.count] = true
+    if self.value(ofSuffix: suffix.span, from: 0, hash.value()) == nil {
+      suffixes.insert(suffix, hash: hash.value(), value: value)
     }
-    return key.count
   }
 
   /// The value of the pattern that means `host`, which has no port; nil when none does.
   ///
   /// - Complexity: O(*n*) in the bytes of the host, with no allocation.
   public func value(for host: Span<UInt8>) -> Int? {
-    // From the end, so that the hash of every suffix is met on the way.
+    if let value = names.value(of: host) { return value }
+    return suffixLengths.isEmpty ? nil : wildcard(for: host)
+  }
+
+  private func wildcard(for host: Span<UInt8>) -> Int? {
+    // From the end, so that the hash of every suffix is met on the way, the longest one last.
     var hash = ByteHash()
-    var wildcard: Int?
+    var longest: Int?
     let count = host.count
     let lengths = suffixLengths.span
-    for length in 0..<count {
-      if length < lengths.count, lengths[length] {
-        let found = Self.value(of: host, from: count &- length, hash.value(), in: suffixes)
-        wildcard = found ?? wildcard
+    for length in 0..<min(count, lengths.count) {
+      if lengths[length] {
+        longest = value(ofSuffix: host, from: count &- length, hash.value()) ?? longest
       }
       hash.add(lowercased(host[count &- 1 &- length]))
     }
-    return Self.value(of: host, from: 0, hash.value(), in: names) ?? wildcard
+    return longest
   }
 
-  private static func value(
-    of host: Span<UInt8>,
-    from start: Int,
-    _ hash: UInt64,
-    in table: KeyTable
-  ) -> Int? {
-    table.value(hash: hash, count: host.count &- start) { key in
+  private func value(ofSuffix host: Span<UInt8>, from start: Int, _ hash: UInt64) -> Int? {
+    suffixes.value(hash: hash, count: host.count &- start) { key in
       for index in key.indices where key[index] != lowercased(host[start &+ index]) {
         return false
       }
