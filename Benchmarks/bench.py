@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,7 +22,7 @@ from harness.processes import LOAD_CORE, BenchmarkError
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
-def parse_arguments() -> argparse.Namespace:
+def parse_arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(prog="bench", description=__doc__)
     parser.add_argument("--claim", action="append", help="measure this claim only; may be repeated")
@@ -42,7 +42,7 @@ def parse_arguments() -> argparse.Namespace:
         default=Form.RUN,
         help="the command that is measured: run, edge or proxy (run); no report but of run",
     )
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(words)
     if arguments.quick:
         arguments.rounds, arguments.seconds = 1, 1.0
     unknown = set(arguments.claim or []) - CLAIMS.keys()
@@ -78,7 +78,6 @@ def run(arguments: argparse.Namespace) -> int:
     peers = chosen_peers(arguments)
     generator = Generator(programs_folder(REPOSITORY))
     rows: list[report.Row] = []
-    notes: dict[str, str] = {}
     failed = False
     writes = is_reported(arguments)
     command = "make bench" if not arguments.claim else f"make bench CLAIM={arguments.claim[0]}"
@@ -92,14 +91,16 @@ def run(arguments: argparse.Namespace) -> int:
         except BenchmarkError as error:
             bench.say(f"{name}: FAILED: {error}")
             failed = True
-            continue
-        notes[name] = method(name, bench)
+            # Figures of an earlier run must not stand for one that failed.
+            fresh, note = [], f"**Not measured**: {error}"
+        else:
+            note = method(name, bench)
         rows += fresh
-        if not arguments.json:
+        if fresh and not arguments.json:
             print(f"\n{CLAIMS[name].title}\n{report.table(fresh)}\n", flush=True)
         if writes:
             # After every claim: a later one that fails or is stopped takes nothing away.
-            part = report.Report(facts, command, {name: notes[name]}, tuple(fresh))
+            part = report.Report(facts, command, {name: note}, tuple(fresh))
             report.write(REPOSITORY / "docs", part, titles)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))

@@ -156,17 +156,20 @@ final class Generator {
       if connection.hasRequest { begin(connection) }
       return
     }
-    let readable = EPOLLIN.rawValue | EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
-    if flags & readable != 0 { read(connection) }
+    let ending = EPOLLRDHUP.rawValue | EPOLLHUP.rawValue | EPOLLERR.rawValue
+    if flags & (EPOLLIN.rawValue | ending) != 0 {
+      read(connection, toTheEnd: flags & ending != 0)
+    }
   }
 
-  private func read(_ connection: Connection) {
+  /// Reads what is there; an end that came in the same event as bytes is announced only this once.
+  private func read(_ connection: Connection, toTheEnd: Bool) {
     while connection.descriptor >= 0 {
       let count = recv(connection.descriptor, buffer.baseAddress, buffer.count, 0)
       if count > 0 {
         receive(connection, UnsafeRawBufferPointer(rebasing: buffer[..<count]))
         // A short read has emptied the socket: with edge-triggered events the next bytes wake us.
-        if count < buffer.count { return }
+        if count < buffer.count, !toTheEnd { return }
       } else if count == 0 {
         ended(connection)
       } else {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from pathlib import Path
@@ -44,8 +45,25 @@ def _check(running: Running, site: Site) -> None:
     name = running.name
     host = site.host_names()[-1] if site.hosts else "localhost"
     prefix = site.prefixes()[-1] if site.paths else "/"
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
-    connection.connect()
+    with contextlib.closing(_connection(running)) as connection:
+        connection.connect()
+        _check_bodies(name, connection, prefix, host, site)
+        echo = f"{site.prefixes()[0]}echo" if site.paths else "/echo"
+        _check_upstream(name, connection, echo, host)
+        if site.realistic:
+            _check_realistic(running, connection, echo, host)
+    _check_close(running, f"{prefix}100", host)
+    if site.hosts:
+        _check_unknown(running)
+
+
+def _connection(running: Running) -> http.client.HTTPConnection:
+    return http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
+
+
+def _check_bodies(
+    name: str, connection: http.client.HTTPConnection, prefix: str, host: str, site: Site
+) -> None:
     socket = connection.sock
     wanted = {f"{prefix}other": OTHER_BODY} if site.paths else BODIES
     for path, size in wanted.items():
@@ -53,17 +71,15 @@ def _check(running: Running, site: Site) -> None:
         _expect(answer.status == 200, name, f"{path} has status {answer.status}")
         _expect(content == body(size), name, f"{path} has another body than the upstream sent")
     _expect(connection.sock is socket, name, "it closed a connection that was to be kept")
-    echo = f"{site.prefixes()[0]}echo" if site.paths else "/echo"
-    first, second = (parse_echo(_ask(connection, echo, host)[1].decode()) for _ in range(2))
+
+
+def _check_upstream(
+    name: str, connection: http.client.HTTPConnection, path: str, host: str
+) -> None:
+    first, second = (parse_echo(_ask(connection, path, host)[1].decode()) for _ in range(2))
     _expect(first.get("host") == host, name, f"the upstream was asked for {first.get('host')}")
     reused = first.get("connection") == second.get("connection")
     _expect(reused, name, "two requests took two connections to the upstream")
-    if site.realistic:
-        _check_realistic(running, connection, echo, host)
-    connection.close()
-    _check_close(running, f"{prefix}100", host)
-    if site.hosts:
-        _check_unknown(running)
 
 
 def _check_realistic(
@@ -103,14 +119,12 @@ def _has_json_line(log: Path) -> bool:
 
 
 def _check_close(running: Running, path: str, host: str) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
-    answer, _ = _ask(connection, path, host, {"Connection": "close"})
+    with contextlib.closing(_connection(running)) as connection:
+        answer, _ = _ask(connection, path, host, {"Connection": "close"})
     _expect(answer.will_close, running.name, "it keeps a connection that the client wants closed")
-    connection.close()
 
 
 def _check_unknown(running: Running) -> None:
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
-    answer, _ = _ask(connection, "/", "unknown.example")
+    with contextlib.closing(_connection(running)) as connection:
+        answer, _ = _ask(connection, "/", "unknown.example")
     _expect(answer.status != 200, running.name, "it answers for a host that it does not have")
-    connection.close()

@@ -146,6 +146,12 @@ of all processes of the proxy, exact; its split into user and system is counted 
 about 0.3 µs a request. Ratios travel between machines, times do not."""
 
 
+def is_missing(report: Report, claim: str) -> bool:
+    """Whether a claim was tried, and has no figure of Martlet's."""
+    figures = [row.figure for row in report.rows if row.claim == claim]
+    return claim in report.notes and all(figure is None for figure in figures)
+
+
 def markdown(report: Report, titles: dict[str, str]) -> str:
     """The file `docs/performance.md`."""
     parts = [
@@ -153,6 +159,9 @@ def markdown(report: Report, titles: dict[str, str]) -> str:
         "\n## Summary\n",
         table(row for row in report.rows if row.to_reach is not None),
     ]
+    missing = [title for name, title in titles.items() if is_missing(report, name)]
+    if missing:
+        parts.append("\nNot measured: " + "; ".join(missing) + ".")
     parts.append("\n## Machine\n")
     parts += [f"- {name}: {text}" for name, text in report.machine.items()]
     parts.append(f"- command: `{report.command}`")
