@@ -24,6 +24,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Base/MartletBytes/SixteenBytes.swift",
+    "loads eight bytes at once, which the caller has seen to lie within the span"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Base/MartletBytes/ByteSearch.swift",
     "loads sixteen bytes at once; the load is bounds-checked, only its type is unsafe"
   ),

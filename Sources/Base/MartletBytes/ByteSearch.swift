@@ -27,22 +27,20 @@ public enum ByteSearch {
     return nil
   }
 
-  @inlinable @inline(__always)
-  static func sixteen(_ bytes: RawSpan, at offset: Int) -> Block {
-    // Safe: bounds-checked; every bit pattern is a valid SIMD16<UInt8>.
-    unsafe bytes.unsafeLoadUnaligned(fromByteOffset: offset, as: Block.self)
-  }
-
-  /// The block that ends the span: its last sixteen bytes, or all of them with zeros behind.
+  /// The bytes behind `start` that stand less than sixteen bytes before the end of the span, in one
+  /// block, which overlaps what stands before them or has zeros behind it.
   ///
   /// - Returns: The block and the offset of its first lane.
-  @inlinable @inline(__always)
+  @inlinable
   static func last(of bytes: Span<UInt8>) -> (block: Block, offset: Int) {
     let count = bytes.count
     if count >= 16 {
-      // Safe: only bytes are read from it, at offsets that are checked.
-      let raw = unsafe bytes.bytes
-      return (sixteen(raw, at: count &- 16), count &- 16)
+      // Safe: the sixteen bytes lie within the span, and every bit pattern is a valid block.
+      let block = unsafe bytes.bytes.unsafeLoadUnaligned(
+        fromUncheckedByteOffset: count &- 16,
+        as: Block.self
+      )
+      return (block, count &- 16)
     }
     var block = Block()
     for index in bytes.indices { block[index] = bytes[index] }
@@ -52,7 +50,8 @@ public enum ByteSearch {
   /// The offset of the first byte from `start` on, and before `end`, that `matches` marks.
   ///
   /// `matches` sees blocks of sixteen bytes and answers for all of them; its answers for bytes
-  /// outside of the range are ignored.
+  /// outside of the range are ignored. It has to compare blocks with blocks: a comparison with a
+  /// single byte is compiled to a loop.
   @inlinable @inline(__always)
   public static func firstIndex(
     in bytes: Span<UInt8>,
@@ -60,26 +59,26 @@ public enum ByteSearch {
     to end: Int,
     where matches: (Block) -> Lanes
   ) -> Int? {
+    precondition(start >= 0 && end <= bytes.count, "a search stays within its bytes")
     var offset = start
-    let count = bytes.count
-    // Safe: only bytes are read from it, at offsets that are checked.
     let raw = unsafe bytes.bytes
-    while offset < end {
-      guard offset &+ 16 <= count else {
-        // The last bytes of the span: a block that overlaps what was searched already.
-        let (block, blockOffset) = last(of: bytes)
-        let searched = UInt8(truncatingIfNeeded: offset &- blockOffset)
-        let lanes = matches(block) .& (numbers .>= Block(repeating: searched))
-        guard let lane = firstLane(lanes), blockOffset &+ lane < end else { return nil }
-        return blockOffset &+ lane
-      }
-      if let lane = firstLane(matches(sixteen(raw, at: offset))) {
+    let fullEnd = min(end, bytes.count &- 15)
+    while offset < fullEnd {
+      // Safe: sixteen bytes from here lie within the span, and every bit pattern is a valid block.
+      let block = unsafe raw.unsafeLoadUnaligned(fromUncheckedByteOffset: offset, as: Block.self)
+      if let lane = firstLane(matches(block)) {
         let found = offset &+ lane
         return found < end ? found : nil
       }
       offset &+= 16
     }
-    return nil
+    guard offset < end else { return nil }
+    // The last bytes of the span: a block that overlaps what was searched already.
+    let (block, blockOffset) = last(of: bytes)
+    let searched = UInt8(truncatingIfNeeded: offset &- blockOffset)
+    let lanes = matches(block) .& (numbers .>= Block(repeating: searched))
+    guard let lane = firstLane(lanes), blockOffset &+ lane < end else { return nil }
+    return blockOffset &+ lane
   }
 
   /// The offset of the first byte equal to `byte`, from `start` on and before `end`.
@@ -122,39 +121,6 @@ public enum ByteSearch {
   @inlinable
   public static func firstControl(in bytes: Span<UInt8>, from start: Int) -> Int? {
     firstControl(in: bytes, from: start, to: bytes.count)
-  }
-}
-
-/// Up to sixteen bytes in lower case, as two words that are compared and hashed at once.
-public struct FoldedBytes: Hashable, Sendable {
-  /// The first eight bytes, the first one lowest; zeros where there are none.
-  public var low: UInt64
-
-  /// The next eight bytes, the first one lowest; zeros where there are none.
-  public var high: UInt64
-
-  /// Reads `count` bytes, at most sixteen, of `bytes` from `offset` on, ASCII letters in lower case.
-  ///
-  /// The range must lie within `bytes`.
-  @inlinable @inline(__always)
-  public init(_ bytes: Span<UInt8>, at offset: Int, count: Int) {
-    precondition(offset >= 0 && count >= 0 && offset &+ count <= bytes.count, "within the bytes")
-    var block: ByteSearch.Block
-    if offset &+ 16 <= bytes.count {
-      // Safe: only bytes are read from it, at offsets that are checked.
-      block = ByteSearch.sixteen(unsafe bytes.bytes, at: offset)
-    } else {
-      block = ByteSearch.Block()
-      for index in 0..<min(count, 16) { block[index] = bytes[offset &+ index] }
-    }
-    let isUpper = (block &- 0x41) .< ByteSearch.Block(repeating: 26)
-    block.replace(with: block | 0x20, where: isUpper)
-    let isBehind = ByteSearch.numbers .>= UInt8(truncatingIfNeeded: min(count, 16))
-    block.replace(with: 0, where: isBehind)
-    // Safe: both are sixteen bytes, of which every bit pattern is valid.
-    let words = unsafe unsafeBitCast(block, to: SIMD2<UInt64>.self)
-    low = UInt64(littleEndian: words[0])
-    high = UInt64(littleEndian: words[1])
   }
 }
 

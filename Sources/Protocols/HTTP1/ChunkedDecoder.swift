@@ -265,7 +265,8 @@ public struct ChunkedDecoder: Sendable {
         from: 0,
         to: end &- start,
         isFirst: trailerCount == 1,
-        nameBytes: limits.fieldNameBytes
+        nameBytes: limits.fieldNameBytes,
+        table: .shared
       )
       guard !line.name.isRefusedInTrailers else { throw MessageError(.forbiddenTrailer) }
       if line.name.isForbiddenInTrailers { continue }

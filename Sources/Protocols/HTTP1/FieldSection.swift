@@ -3,35 +3,57 @@ import MartletBytes
 
 extension FieldLine {
   /// Reads the line that lies in `start..<end`, which holds no control byte but tabs.
+  ///
+  /// `end` is at most 65,533.
   @inline(__always)
   init(
     _ bytes: Span<UInt8>,
     from start: Int,
     to end: Int,
     isFirst: Bool,
-    nameBytes: Int
+    nameBytes: Int,
+    table: FieldNameTable
   ) throws(MessageError) {
-    guard let colon = ByteSearch.firstIndex(of: 0x3A, in: bytes, from: start, to: end) else {
-      let isFolded = start < end && HTTPGrammar.isWhitespace(bytes[start])
-      throw MessageError(
-        isFolded ? (isFirst ? .whitespaceBeforeFields : .foldedLine) : .missingColon
-      )
+    // Most names end within the first sixteen bytes; what stands behind the line is a CR and more.
+    let first = SixteenBytes(bytes, at: start)
+    let name: FieldName
+    let colon: Int
+    if let index = first.firstIndex(of: 0x3A), start &+ index < end {
+      name = table.name(first, count: index)
+      colon = start &+ index
+    } else {
+      colon = try Self.colon(in: bytes, from: start, to: end, isFirst: isFirst)
+      name = table.name(in: bytes, at: start, count: colon &- start)
     }
-    let name = FieldName(in: bytes, at: start, count: colon &- start)
     if name == .other {
       try Self.check(name: start..<colon, in: bytes, isFirst: isFirst, nameBytes: nameBytes)
     }
+    // Nearly always a space stands before the value, and nothing behind it.
     var valueStart = colon &+ 1
+    if valueStart < end, bytes[valueStart] == 0x20 { valueStart &+= 1 }
     while valueStart < end, HTTPGrammar.isWhitespace(bytes[valueStart]) { valueStart &+= 1 }
     var valueEnd = end
     while valueEnd > valueStart, HTTPGrammar.isWhitespace(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
     self.init(
       name: name,
-      nameRange: ByteRange(start..<colon),
-      valueRange: ByteRange(valueStart..<valueEnd),
-      lineEnd: UInt16(end &+ 2),
+      nameRange: ByteRange(from: start, to: colon),
+      valueRange: ByteRange(from: valueStart, to: valueEnd),
+      lineEnd: UInt16(truncatingIfNeeded: end &+ 2),
       isHopByHop: false
     )
+  }
+
+  /// The colon of a line whose name is long, or the error of one that has none.
+  @inline(never)
+  private static func colon(
+    in bytes: Span<UInt8>,
+    from start: Int,
+    to end: Int,
+    isFirst: Bool
+  ) throws(MessageError) -> Int {
+    if let colon = ByteSearch.firstIndex(of: 0x3A, in: bytes, from: start, to: end) { return colon }
+    let isFolded = start < end && HTTPGrammar.isWhitespace(bytes[start])
+    throw MessageError(isFolded ? (isFirst ? .whitespaceBeforeFields : .foldedLine) : .missingColon)
   }
 
   @inline(never)
@@ -83,20 +105,22 @@ struct FieldSection: Sendable {
     from start: Int,
     to end: Int,
     into fields: inout [FieldLine],
-    limits: HeadLimits
+    bounds: borrowing HeadBounds,
+    table: FieldNameTable
   ) throws(MessageError) {
-    guard fields.count < limits.fieldCount else { throw MessageError(.tooManyFields) }
+    guard fields.count < bounds.fieldCount else { throw MessageError(.tooManyFields) }
     var line = try FieldLine(
       bytes,
       from: start,
       to: end,
       isFirst: fields.isEmpty,
-      nameBytes: limits.fieldNameBytes
+      nameBytes: bounds.nameBytes,
+      table: table
     )
     // The names that mean something here are the first ones of the enum.
     if line.name.rawValue <= FieldName.te.rawValue, line.name != .other {
       line.isHopByHop = line.name.isHopByHop
-      try note(line, in: bytes, limits: limits)
+      try note(line, in: bytes, optionCount: bounds.optionCount)
     } else if line.name == .http2Settings {
       line.isHopByHop = true
     }
@@ -107,7 +131,7 @@ struct FieldSection: Sendable {
   private mutating func note(
     _ line: FieldLine,
     in bytes: Span<UInt8>,
-    limits: HeadLimits
+    optionCount limit: Int
   ) throws(MessageError) {
     let value = line.valueRange.range
     switch line.name {
@@ -127,7 +151,7 @@ struct FieldSection: Sendable {
       seen.insert(.transferEncoding)
       try Self.checkCodings(bytes, in: value)
     case .connection:
-      try noteOptions(bytes, in: value, limit: limits.connectionOptionCount)
+      try noteOptions(bytes, in: value, limit: limit)
     case .upgrade:
       noteUpgrade(bytes, in: value)
     case .expect:
@@ -232,6 +256,8 @@ struct FieldSection: Sendable {
     in range: Range<Int>,
     limit: Int
   ) throws(MessageError) {
+    if Self.isEqual(bytes, range, "keep-alive") { return options.formUnion(.keepAlive) }
+    if Self.isEqual(bytes, range, "close") { return options.formUnion(.close) }
     var elements = ListElements(range)
     while let element = elements.next(in: bytes) {
       optionCount += 1
@@ -280,14 +306,13 @@ struct FieldSection: Sendable {
     }
   }
 
-  /// Whether the bytes are `text`, whose letters are lower case, in any case.
+  /// Whether the bytes, which hold no control byte but tabs, are `text` in any case; it has sixteen
+  /// bytes at most.
+  @inline(__always)
   static func isEqual(_ bytes: Span<UInt8>, _ range: Range<Int>, _ text: StaticString) -> Bool {
-    guard range.count == text.utf8CodeUnitCount else { return false }
-    var index = range.lowerBound
-    for byte in text.description.utf8 {
-      guard lowercased(bytes[index]) == byte else { return false }
-      index += 1
-    }
-    return true
+    let count = text.utf8CodeUnitCount
+    guard range.count == count else { return false }
+    let left = SixteenBytes(bytes, at: range.lowerBound).folded(count)
+    return left == SixteenBytes(text).folded(count)
   }
 }

@@ -31,6 +31,12 @@ struct LineScanner: Sendable {
   ) throws(MessageError) -> Int? {
     let limit = min(lineStart &+ lineBytes.limit &+ 2, totalBytes.limit)
     let bound = min(bytes.count, limit)
+    if searched == lineStart, lineStart &+ 1 < bound, bytes[lineStart] == 0x0D,
+      bytes[lineStart &+ 1] == 0x0A
+    {
+      // The empty line, which every head ends with.
+      return lineStart
+    }
     if let hit = ByteSearch.firstControl(in: bytes, from: searched, to: bound) {
       guard bytes[hit] == 0x0D else { throw Self.control(bytes[hit]) }
       if hit &+ 1 < bound {

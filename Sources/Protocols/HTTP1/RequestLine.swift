@@ -10,25 +10,31 @@ enum RequestLine {
     _ bytes: Span<UInt8>,
     _ line: Range<Int>,
     into head: inout RequestHead,
-    limits: HeadLimits
+    methodBytes: Int,
+    targetBytes: Int
   ) throws(MessageError) {
     let start = line.lowerBound
     let end = line.upperBound
     if HTTPGrammar.isWhitespace(bytes[start]) { throw MessageError(.leadingWhitespace) }
-    guard let methodEnd = ByteSearch.firstIndex(of: 0x20, in: bytes, from: start, to: end) else {
-      throw MessageError(.malformedRequestLine)
+    // Methods are short; what is not found in the first bytes is looked for further on.
+    let first = SixteenBytes(bytes, at: start).firstIndex(of: 0x20)
+    var methodEnd = first.map { start &+ $0 } ?? end
+    if methodEnd >= end {
+      methodEnd = ByteSearch.firstIndex(of: 0x20, in: bytes, from: start, to: end) ?? end
+      guard methodEnd < end else { throw MessageError(.malformedRequestLine) }
     }
-    try readMethod(bytes, start..<methodEnd, into: &head, limits: limits)
+    guard methodEnd &- start <= methodBytes else { throw MessageError(.methodTooLong) }
+    try readMethod(bytes, start..<methodEnd, into: &head)
     let targetStart = methodEnd &+ 1
     guard targetStart < end, bytes[targetStart] != 0x20 else {
       throw MessageError(.malformedRequestLine)
     }
     let targetEnd = try readTarget(bytes, from: targetStart, to: end, into: &head)
-    guard targetEnd &- targetStart <= limits.targetBytes else {
+    guard targetEnd &- targetStart <= targetBytes else {
       throw MessageError(.targetTooLong)
     }
-    head.target = ByteRange(targetStart..<targetEnd)
-    head.startLine = ByteRange(line)
+    head.target = ByteRange(from: targetStart, to: targetEnd)
+    head.startLine = ByteRange(from: start, to: end)
     guard targetEnd < end else { throw MessageError(.malformedRequestLine) }
     head.version = try Self.version(bytes, in: targetEnd &+ 1..<end)
   }
@@ -36,12 +42,10 @@ enum RequestLine {
   private static func readMethod(
     _ bytes: Span<UInt8>,
     _ range: Range<Int>,
-    into head: inout RequestHead,
-    limits: HeadLimits
+    into head: inout RequestHead
   ) throws(MessageError) {
-    guard range.count <= limits.methodBytes else { throw MessageError(.methodTooLong) }
     let name = bytes.extracting(range)
-    head.methodRange = ByteRange(range)
+    head.methodRange = ByteRange(from: range.lowerBound, to: range.upperBound)
     head.method = Method(name)
     if head.method == .other, !HTTPGrammar.isToken(name) { throw MessageError(.malformedMethod) }
   }
@@ -136,12 +140,17 @@ enum RequestLine {
     in range: Range<Int>
   ) throws(MessageError) -> HTTPVersion {
     let start = range.lowerBound
-    if range.count == 8, bytes[start] == 0x48, bytes[start &+ 1] == 0x54,
-      bytes[start &+ 2] == 0x54, bytes[start &+ 3] == 0x50, bytes[start &+ 4] == 0x2F,
-      bytes[start &+ 5] &- 0x30 < 10, bytes[start &+ 6] == 0x2E, bytes[start &+ 7] &- 0x30 < 10
-    {
-      guard bytes[start &+ 5] == 0x31 else { throw MessageError(.unsupportedVersion) }
-      return bytes[start &+ 7] == 0x30 ? .http10 : .http11
+    if range.count == 8 {
+      let word = SixteenBytes(bytes, at: start).low
+      // `HTTP/1.1`, the first byte lowest.
+      if word == 0x312E_312F_5054_5448 { return .http11 }
+      // `HTTP/`, any byte, a dot and any byte.
+      let major = UInt8(truncatingIfNeeded: word &>> 40) &- 0x30
+      let minor = UInt8(truncatingIfNeeded: word &>> 56) &- 0x30
+      if word & 0x00FF_00FF_FFFF_FFFF == 0x002E_002F_5054_5448, major < 10, minor < 10 {
+        guard major == 1 else { throw MessageError(.unsupportedVersion) }
+        return minor == 0 ? .http10 : .http11
+      }
     }
     // A space within: the target or the version has one, or there are two between the parts.
     let hasSpace =

@@ -7,8 +7,8 @@ import MartletBytes
 ///
 /// - Source: RFC 9112, sections 2 to 6.
 public struct RequestParser: Sendable {
-  private let limits: HeadLimits
-  private let headBytes: Int
+  private let bounds: HeadBounds
+  private let table = FieldNameTable.shared
   private var scanner = LineScanner()
   private var section = FieldSection(ofResponse: false)
   private var emptyLines = 0
@@ -16,8 +16,7 @@ public struct RequestParser: Sendable {
 
   /// Creates a parser that stands before the first byte of a message.
   public init(limits: HeadLimits) {
-    self.limits = limits
-    headBytes = min(limits.headBytes, 65_535)
+    bounds = HeadBounds(limits)
   }
 
   /// Forgets what was read of an incomplete message.
@@ -49,8 +48,8 @@ public struct RequestParser: Sendable {
     }
     while let end = try scanner.lineEnd(
       in: bytes,
-      lineBytes: (limits.lineBytes, .fieldLineTooLong),
-      totalBytes: (headBytes, .headTooLarge)
+      lineBytes: (bounds.lineBytes, .fieldLineTooLong),
+      totalBytes: (bounds.headBytes, .headTooLarge)
     ) {
       let start = scanner.lineStart
       guard start < end else {
@@ -58,7 +57,7 @@ public struct RequestParser: Sendable {
         reset()
         return true
       }
-      try section.add(bytes, from: start, to: end, into: &head.fields, limits: limits)
+      try section.add(bytes, from: start, to: end, into: &head.fields, bounds: bounds, table: table)
       scanner.advance(behind: end)
     }
     return false
@@ -69,12 +68,10 @@ public struct RequestParser: Sendable {
     _ bytes: Span<UInt8>,
     into head: inout RequestHead
   ) throws(MessageError) -> Bool {
-    // Two spaces and the version stand besides the method and the target.
-    let lineBytes = limits.methodBytes + limits.targetBytes + 10
     while let end = try scanner.lineEnd(
       in: bytes,
-      lineBytes: (lineBytes, .targetTooLong),
-      totalBytes: (headBytes, .headTooLarge)
+      lineBytes: (bounds.requestLineBytes, .targetTooLong),
+      totalBytes: (bounds.headBytes, .headTooLarge)
     ) {
       let start = scanner.lineStart
       scanner.advance(behind: end)
@@ -83,7 +80,13 @@ public struct RequestParser: Sendable {
         guard emptyLines <= 2 else { throw MessageError(.leadingEmptyLines) }
         continue
       }
-      try RequestLine.read(bytes, start..<end, into: &head, limits: limits)
+      try RequestLine.read(
+        bytes,
+        start..<end,
+        into: &head,
+        methodBytes: bounds.methodBytes,
+        targetBytes: bounds.targetBytes
+      )
       isInFields = true
       return true
     }

@@ -8,16 +8,15 @@ import MartletBytes
 ///
 /// - Source: RFC 9112, sections 4 to 6.
 public struct ResponseParser: Sendable {
-  private let limits: HeadLimits
-  private let headBytes: Int
+  private let bounds: HeadBounds
+  private let table = FieldNameTable.shared
   private var scanner = LineScanner()
   private var section = FieldSection(ofResponse: true)
   private var isInFields = false
 
   /// Creates a parser that stands before the first byte of a message.
   public init(limits: HeadLimits) {
-    self.limits = limits
-    headBytes = min(limits.headBytes, 65_535)
+    bounds = HeadBounds(limits)
   }
 
   /// Forgets what was read of an incomplete message.
@@ -61,15 +60,22 @@ public struct ResponseParser: Sendable {
     if scanner.isFresh { head.reset() }
     while let end = try scanner.lineEnd(
       in: bytes,
-      lineBytes: (limits.lineBytes, .fieldLineTooLong),
-      totalBytes: (headBytes, .headTooLarge)
+      lineBytes: (bounds.lineBytes, .fieldLineTooLong),
+      totalBytes: (bounds.headBytes, .headTooLarge)
     ) {
       let start = scanner.lineStart
       if !isInFields {
         try Self.statusLine(bytes, start..<end, into: &head)
         isInFields = true
       } else if start < end {
-        try section.add(bytes, from: start, to: end, into: &head.fields, limits: limits)
+        try section.add(
+          bytes,
+          from: start,
+          to: end,
+          into: &head.fields,
+          bounds: bounds,
+          table: table
+        )
       } else {
         head.byteCount = end &+ 2
         try finish(&head, bytes, answering: method)

@@ -66,8 +66,10 @@ public struct Authority: Hashable, Sendable {
     return ByteSearch.firstIndex(in: bytes, from: range.lowerBound, to: range.upperBound) { block in
       let isLetter = ((block | 0x20) &- 0x61) .< Block(repeating: 26)
       // The bytes from `-` to `9`, of which only the slash is not of a name.
-      let isDigit = ((block &- 0x2D) .< Block(repeating: 13)) .& (block .!= 0x2F)
-      return .!(isLetter .| isDigit .| (block .== 0x5F) .| (block .== 0x7E))
+      let isDigit =
+        ((block &- 0x2D) .< Block(repeating: 13)) .& (block .!= Block(repeating: 0x2F))
+      let isOther = (block .== Block(repeating: 0x5F)) .| (block .== Block(repeating: 0x7E))
+      return .!(isLetter .| isDigit .| isOther)
     }
   }
 
@@ -75,14 +77,17 @@ public struct Authority: Hashable, Sendable {
     _ bytes: Span<UInt8>,
     in range: Range<Int>
   ) throws(MessageError) -> UInt16 {
-    var port = 0
-    for index in range {
+    var port: UInt32 = 0
+    var index = range.lowerBound
+    while index < range.upperBound {
       let digit = bytes[index] &- 0x30
+      // Five digits cannot overflow.
       guard digit < 10, range.count <= 5 else {
         let isUser = ByteSearch.firstIndex(of: 0x40, in: bytes, from: index, to: range.upperBound)
         throw MessageError(isUser == nil ? .malformedPort : .userinfo)
       }
-      port = port * 10 + Int(digit)
+      port = port &* 10 &+ UInt32(digit)
+      index &+= 1
     }
     guard let port = UInt16(exactly: port), port > 0 else { throw MessageError(.malformedPort) }
     return port

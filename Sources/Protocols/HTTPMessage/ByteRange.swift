@@ -24,6 +24,14 @@ public struct ByteRange: Hashable, Sendable {
     count = UInt16(range.upperBound &- range.lowerBound)
   }
 
+  /// The range between two offsets, in order and at most 65,535, which the caller has seen to; of
+  /// larger ones the low sixteen bits count.
+  @inlinable @inline(__always)
+  public init(from lowerBound: Int, to upperBound: Int) {
+    start = UInt16(truncatingIfNeeded: lowerBound)
+    count = UInt16(truncatingIfNeeded: upperBound &- lowerBound)
+  }
+
   /// The offset of the first byte.
   @inlinable @inline(__always)
   public var lowerBound: Int { Int(start) }

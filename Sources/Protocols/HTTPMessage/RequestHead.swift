@@ -79,10 +79,24 @@ public struct RequestHead: Hashable, Sendable {
 
   /// Makes the head empty and keeps the room for fields.
   public mutating func reset() {
-    var empty = RequestHead()
-    swap(&empty.fields, &fields)
-    empty.fields.removeAll(keepingCapacity: true)
-    self = empty
+    fields.removeAll(keepingCapacity: true)
+    method = .get
+    methodRange = ByteRange()
+    target = ByteRange()
+    form = .origin
+    authority = ByteRange()
+    host = ByteRange()
+    path = ByteRange()
+    query = ByteRange()
+    hasQuery = false
+    version = .http11
+    bodyLength = .none
+    options = []
+    expectsContinue = false
+    wantsUpgrade = false
+    acceptsTrailers = false
+    startLine = ByteRange()
+    byteCount = 0
   }
 
   /// The first line with a known name.

@@ -45,10 +45,14 @@ public struct ResponseHead: Hashable, Sendable {
 
   /// Makes the head empty and keeps the room for fields.
   public mutating func reset() {
-    var empty = ResponseHead()
-    swap(&empty.fields, &fields)
-    empty.fields.removeAll(keepingCapacity: true)
-    self = empty
+    fields.removeAll(keepingCapacity: true)
+    version = .http11
+    status = 0
+    reason = ByteRange()
+    bodyLength = .none
+    options = []
+    startLine = ByteRange()
+    byteCount = 0
   }
 
   /// The first line with a known name.

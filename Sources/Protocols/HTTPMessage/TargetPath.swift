@@ -72,7 +72,9 @@ public struct TargetPath: Hashable, Sendable {
   @inline(__always)
   private static func firstOfInterest(in bytes: Span<UInt8>, from start: Int, to end: Int) -> Int? {
     ByteSearch.firstIndex(in: bytes, from: start, to: end) { block in
-      isForeign(block) .| (block .== 0x3F) .| (block .== 0x25) .| (block .== 0x2E)
+      isForeign(block) .| (block .== ByteSearch.Block(repeating: 0x3F))
+        .| (block .== ByteSearch.Block(repeating: 0x25))
+        .| (block .== ByteSearch.Block(repeating: 0x2E))
     }
   }
 

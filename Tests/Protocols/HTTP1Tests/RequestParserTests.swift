@@ -147,6 +147,23 @@ struct RequestParserTests {
     #expect(try !parsed(start + "\r\n").head.expectsContinue)
   }
 
+  @Test("leaves nothing of a request in a head that is made empty")
+  func reset() throws {
+    var head = try parsed(
+      "PUT http://a/b?c HTTP/1.0\r\nHost: a\r\nContent-Length: 1\r\nTE: trailers\r\n"
+        + "Connection: close\r\n\r\n"
+    ).head
+    #expect(head != RequestHead())
+    head.reset()
+    #expect(head == RequestHead())
+    head = try parsed(
+      "GET / HTTP/1.1\r\nHost: a\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n"
+    ).head
+    head.expectsContinue = true
+    head.reset()
+    #expect(head == RequestHead())
+  }
+
   @Test("lets a request without Host pass in HTTP/1.0 alone")
   func hostless() throws {
     let head = try parsed("GET / HTTP/1.0\r\n\r\n").head

@@ -84,6 +84,16 @@ struct ResponseParserTests {
     #expect(try parsed(message).head.keepsAlive == keeps)
   }
 
+  @Test("leaves nothing of a response in a head that is made empty")
+  func reset() throws {
+    var head = try parsed(
+      "HTTP/1.0 404 Not Found\r\nConnection: close\r\nContent-Length: 1\r\n\r\n"
+    ).head
+    #expect(head != ResponseHead())
+    head.reset()
+    #expect(head == ResponseHead())
+  }
+
   @Test("gives its errors the status 502")
   func badGateway() {
     let error = MessageError(.bareLineFeed).fromUpstream
