@@ -12,41 +12,37 @@ from .site import Site
 
 #: What the other proxies are told as well: no limit is met in the middle of a measurement, and
 #: nothing is added to a request that they do not add.
-PROCESS = """process {{
-  loops 1
-  state_directory {folder}
-  admin unix:admin.sock
-}}
+PROCESS = """loops 1
+state_directory {folder}
+admin unix:admin.sock
 """
 
-SERVER = """  limits {
-    requests_per_connection 1000000000
-  }
-  timeouts {
-    idle 1h
-  }
-  via off
+SERVER = """    head_limit 16KB
+    request_limit 1000000000
+    idle_timeout 1h
+    via off
 """
 
 UPSTREAM = """upstream backend {{
-  member 127.0.0.1:{upstream}
-  pool {{
-    idle 1024
-    max_requests 1000000000
+    member 127.0.0.1:{upstream}
+    idle_connections 1024
     idle_time 1h
-  }}
+    max_requests 1000000000
 }}
 """
 
 #: The rules that the other proxies' realistic configurations have as well; X-Forwarded-For, -Proto
 #: and -Host come with `forwarded x_forwarded`.
-REALISTIC_ROUTE = """    request header set X-Real-IP {client.address}
-    request header set X-Request-ID {request.id}
-    request header remove Accept-Encoding
-    response header remove X-Powered-By
-    response header set X-Content-Type-Options nosniff
-    response header set Strict-Transport-Security max-age=31536000
+REALISTIC_ROUTE = """        request header set X-Real-IP {client.address}
+        request header set X-Request-ID {request.id}
+        request header remove Accept-Encoding
+        response header remove X-Powered-By
+        response header set X-Content-Type-Options nosniff
+        response header set Strict-Transport-Security max-age=31536000
 """
+
+#: A file of Martlet's configuration has at most a megabyte.
+SERVERS_A_FILE = 1_000
 
 
 class Form(enum.Enum):
@@ -75,32 +71,36 @@ class Martlet(Peer):
                 raise BenchmarkError("`martlet proxy` has no routes: measure with --martlet-as run")
             addresses = [f"127.0.0.1:{port}", "--to", f"127.0.0.1:{upstream}"]
             return [str(self.program), "proxy", "--listen", *addresses]
-        path = folder / "martlet.conf"
-        path.write_text(self.configuration(site, port, upstream, folder))
+        for name, text in self.files(site, port, upstream, folder).items():
+            (folder / name).write_text(text)
         words = ["run"] if self.form is Form.RUN else ["edge", "--standalone"]
-        return [str(self.program), *words, "--config", str(path)]
+        return [str(self.program), *words, "--config", str(folder / "martlet.conf")]
 
-    def configuration(self, site: Site, port: int, upstream: int, folder: Path) -> str:
-        """The configuration's text."""
-        parts = [PROCESS.format(folder=folder)]
-        for host in site.host_names() or [""]:
-            parts.append(self._server(host, site, port, folder))
-        parts.append(UPSTREAM.format(upstream=upstream))
-        return "\n".join(parts)
+    def files(self, site: Site, port: int, upstream: int, folder: Path) -> dict[str, str]:
+        """The configuration's files by name; many servers stand in files of their own."""
+        servers = [self._server(host, site, port, folder) for host in site.host_names() or [""]]
+        files = {}
+        if len(servers) > SERVERS_A_FILE:
+            for start in range(0, len(servers), SERVERS_A_FILE):
+                part = servers[start : start + SERVERS_A_FILE]
+                files[f"servers-{start // SERVERS_A_FILE}.conf"] = "\n".join(part)
+            servers = ["include servers-*.conf\n"]
+        parts = [PROCESS.format(folder=folder), *servers, UPSTREAM.format(upstream=upstream)]
+        files["martlet.conf"] = "\n".join(parts)
+        return files
 
     @staticmethod
     def _server(host: str, site: Site, port: int, folder: Path) -> str:
-        parts = [f"server {host} {{" if host else "server {"]
-        parts.append(f"  listen 127.0.0.1:{port} backlog 4096")
-        parts.append(SERVER.rstrip())
+        listen = f"listen 127.0.0.1:{port} backlog 4096"
+        parts = [f"server {host} {{" if host else "server {", f"    {listen}", SERVER.rstrip()]
         if site.realistic:
-            parts.append("  forwarded x_forwarded")
-            parts.append(f"  access_log json {folder}/access.log")
+            parts.append("    forwarded x_forwarded")
+            parts.append(f"    access_log {folder}/access.log json")
         else:
-            parts.append("  forwarded off\n  access_log off")
+            parts.append("    forwarded off")
         rules = REALISTIC_ROUTE if site.realistic else ""
         for prefix in site.prefixes() or ["/"]:
-            parts.append(f"  route {prefix}* {{\n{rules}    proxy backend\n  }}")
+            parts.append(f"    route {prefix} {{\n{rules}        proxy backend\n    }}")
         return "\n".join([*parts, "}", ""])
 
     def _ask(self, running: Running, *words: str) -> None:

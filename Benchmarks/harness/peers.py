@@ -51,7 +51,8 @@ HAPROXY_LOG = (
 #: What the upstream says of the request that it got: fields by name, separated by line ends.
 ECHO = (
     "connection=$connection\\nhost=$host\\nforwarded=$http_x_forwarded_for\\nreal=$http_x_real_ip"
-    "\\nproto=$http_x_forwarded_proto\\nasked=$http_x_forwarded_host\\nid=$http_x_request_id\\nencoding=$http_accept_encoding\\n"
+    "\\nproto=$http_x_forwarded_proto\\nasked=$http_x_forwarded_host"
+    "\\nid=$http_x_request_id\\nencoding=$http_accept_encoding\\n"
 )
 
 

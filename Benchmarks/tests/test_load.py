@@ -23,7 +23,8 @@ class WrkTests(unittest.TestCase):
     def test_units_of_time(self):
         for text, seconds in (("900.5ms", 0.9005), ("1.5m", 90.0)):
             with self.subTest(text):
-                self.assertAlmostEqual(load.parse_wrk(f"8 requests in {text}, 1MB").seconds, seconds)
+                result = load.parse_wrk(f"8 requests in {text}, 1MB")
+                self.assertAlmostEqual(result.seconds, seconds)
 
     def test_failures_of_every_kind_count(self):
         lines = "  Socket errors: connect 1, read 2, write 0, timeout 4\n"

@@ -15,6 +15,12 @@ from harness.site import BODIES, LARGE, PLAIN, REALISTIC, Site
 SITES = {"plain": PLAIN, "large": LARGE, "realistic": REALISTIC, "many hosts": Site(hosts=2_000)}
 
 
+def martlets(site):
+    """All files of Martlet's configuration in one text."""
+    files = Martlet(pathlib.Path("m")).files(site, 1, 2, pathlib.Path("/f"))
+    return "\n".join(files.values())
+
+
 class ConfigurationTests(unittest.TestCase):
     def check(self, peer, words):
         for title, site in SITES.items():
@@ -36,7 +42,7 @@ class ConfigurationTests(unittest.TestCase):
     def test_all_have_the_same_routes(self):
         folder = pathlib.Path("/nowhere")
         nginx = Nginx().configuration(REALISTIC, 1, 2, folder)
-        martlet = Martlet(folder / "martlet").configuration(REALISTIC, 1, 2, folder)
+        martlet = martlets(REALISTIC)
         self.assertEqual(nginx.count("proxy_pass"), 200)
         self.assertEqual(len(HAProxy.routes(REALISTIC).splitlines()), 200)
         self.assertEqual(martlet.count("proxy backend"), 200)
@@ -46,7 +52,7 @@ class ConfigurationTests(unittest.TestCase):
         texts = {
             "nginx": Nginx().configuration(REALISTIC, 1, 2, folder),
             "haproxy": HAProxy().configuration(REALISTIC, 1, 2, folder),
-            "martlet": Martlet(folder / "martlet").configuration(REALISTIC, 1, 2, folder),
+            "martlet": martlets(REALISTIC),
         }
         for field in ("X-Real-IP", "X-Request-ID", "Accept-Encoding", "X-Powered-By",
                       "X-Content-Type-Options", "Strict-Transport-Security"):
@@ -56,12 +62,18 @@ class ConfigurationTests(unittest.TestCase):
     def test_blocks_of_martlets_configuration_close(self):
         for title, site in SITES.items():
             with self.subTest(title):
-                text = Martlet(pathlib.Path("m")).configuration(site, 1, 2, pathlib.Path("/f"))
                 depth = 0
-                for line in text.splitlines():
+                for line in martlets(site).splitlines():
                     depth += line.endswith("{") - (line.strip() == "}")
                     self.assertGreaterEqual(depth, 0)
                 self.assertEqual(depth, 0)
+
+    def test_many_servers_stand_in_files_that_martlet_reads(self):
+        files = Martlet(pathlib.Path("m")).files(Site(hosts=10_000), 1, 2, pathlib.Path("/f"))
+        self.assertEqual(martlets(Site(hosts=10_000)).count("server host"), 10_000)
+        for name, text in files.items():
+            self.assertLess(len(text), 1 << 20, name)
+        self.assertIn("include servers-*.conf", files["martlet.conf"])
 
     def test_martlet_without_configuration_has_no_routes(self):
         martlet = Martlet(pathlib.Path("m"), Form.PROXY)

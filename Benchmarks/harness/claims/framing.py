@@ -157,7 +157,7 @@ def rows(cases: int, outcomes: dict[str, Outcome]) -> list[Row]:
         own = figures(ours)[key] if ours else None
         reached = own == 0 if own is not None else None
         result.append(Row("framing", what, own, unit, to_reach=0.0, reached=reached, rounds=1))
-        # What a peer does behind a message that it accepts is no fault: only the first row compares.
+        # What a peer does behind a message that it accepts is no fault: one row compares.
         if key != "kept":
             continue
         for name, outcome in outcomes.items():
@@ -199,9 +199,9 @@ CLAIMS = [
         "framing",
         "Messages that are refused",
         "Every message of `Corpora/smuggling` on a connection of its own, with a second request "
-        "behind it. Refused is one answer of 400 or more and the end of the connection. Peers stand "
-        "beside for comparison: RFC 9112 lets a server accept some of these, such as a bare line "
-        "feed.",
+        "behind it. Refused is one answer of 400 or more and the end of the connection. Peers "
+        "stand beside for comparison: RFC 9112 lets a server accept some of these, such as a bare "
+        "line feed.",
         measure_all,
     )
 ]

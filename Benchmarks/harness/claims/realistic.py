@@ -39,8 +39,8 @@ CLAIMS = [
         "realistic",
         "A realistic configuration",
         "wrk, one thread, 64 keep-alive connections, {seconds} s a round, 1,000-byte bodies, "
-        "browser headers. 20 hosts with 10 paths each (200 routes), asked in turn; X-Forwarded-For, "
-        "-Proto and -Host, X-Real-IP and X-Request-ID set, Accept-Encoding removed; two response "
+        "browser headers. 20 hosts with 10 paths each (200 routes), asked in turn; X-Forwarded-"
+        "For, -Proto, -Host, X-Real-IP and X-Request-ID set, Accept-Encoding removed; two response "
         "fields set, one removed; a JSON access log to a file; metrics on. nginx writes its log in "
         "blocks of 64 KB; HAProxy, which has no log file, writes each line to standard output, "
         "which is the file: a system logger would do part of the work in a process of its own.",
