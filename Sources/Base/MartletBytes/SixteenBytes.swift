@@ -98,10 +98,16 @@ public struct SixteenBytes: Hashable, Sendable {
   /// byte 0x20 above it, and nothing else that a token may hold.
   @inlinable @inline(__always)
   public func folded(_ count: Int) -> SixteenBytes {
-    let bits = UInt64(truncatingIfNeeded: count &* 8)
     let fold: UInt64 = 0x2020_2020_2020_2020
+    return SixteenBytes(low: low | fold, high: high | fold).first(count)
+  }
+
+  /// The first `count` bytes, at most sixteen, and zeros behind.
+  @inlinable @inline(__always)
+  public func first(_ count: Int) -> SixteenBytes {
+    let bits = UInt64(truncatingIfNeeded: count &* 8)
     let lowMask = count >= 8 ? UInt64.max : (1 &<< bits) &- 1
     let highMask = count >= 16 ? UInt64.max : count <= 8 ? 0 : (1 &<< (bits &- 64)) &- 1
-    return SixteenBytes(low: (low | fold) & lowMask, high: (high | fold) & highMask)
+    return SixteenBytes(low: low & lowMask, high: high & highMask)
   }
 }

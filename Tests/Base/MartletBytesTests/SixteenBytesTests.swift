@@ -45,6 +45,19 @@ struct SixteenBytesTests {
     #expect(bytes(of: folded) == lower.prefix(count) + [UInt8](repeating: 0, count: 16 - count))
   }
 
+  @Test("are in lower case, and only letters are changed", arguments: UInt8.min...UInt8.max)
+  func lowers(byte: UInt8) {
+    for count in [1, 8, 9, 16, 20] {
+      let all = [UInt8](repeating: byte, count: count)
+      let wanted = [UInt8](repeating: lowercased(byte), count: count)
+      let used = min(count, 16)
+      let folded = FoldedBytes(all.span, at: 0, count: used)
+      let words = SixteenBytes(wanted.span, at: 0).first(used)
+      #expect(folded.low == words.low)
+      #expect(folded.high == words.high)
+    }
+  }
+
   @Test("are those of a literal")
   func literals() {
     let text = Array("0123456789abcdefgh".utf8)
