@@ -176,9 +176,6 @@ module(
   alsoTestedWith: ["TestProgram"]
 )
 
-// What tests start
-program("TestProgram", ["MartletSystem", "MartletLoop", "MartletProcess"])
-
 // Protocols
 module("HTTPMessage", .protocols, ["MartletBytes"])
 module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["TestCorpora"])
@@ -199,6 +196,21 @@ module(
 
 // Control
 module("Handover", .control, ["MartletSystem", "MartletLoop"])
+module(
+  "Supervision",
+  .control,
+  ["MartletSystem", "MartletLoop", "MartletNet", "MartletProcess", "Handover"],
+  alsoTestedWith: ["TestProgram"]
+)
+
+// What tests start
+program(
+  "TestProgram",
+  [
+    "CLinux", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess", "Handover",
+    "Supervision",
+  ]
+)
 
 // Product
 executable(

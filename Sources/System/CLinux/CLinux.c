@@ -109,7 +109,7 @@ int64_t martlet_start_thread(void (*body)(void *), void *context, size_t stack_b
 
 int64_t martlet_spawn(
     const char *path, char *const arguments[], char *const environment[],
-    const int32_t *descriptors, size_t descriptor_count) {
+    const int32_t *descriptors, size_t descriptor_count, int discards_output) {
   if (descriptor_count > martlet_descriptors_at_once) return -EINVAL;
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -127,6 +127,9 @@ int64_t martlet_spawn(
     }
     moved[moved_count] = copy;
     posix_spawn_file_actions_adddup2(&actions, copy, (int)(3 + moved_count));
+  }
+  if (discards_output) {
+    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
   }
   posix_spawn_file_actions_addclosefrom_np(&actions, (int)(3 + descriptor_count));
   sigset_t none, all;
@@ -147,9 +150,6 @@ int64_t martlet_spawn(
 }
 
 int64_t martlet_execute(const char *path, char *const arguments[], char *const environment[]) {
-  sigset_t none;
-  sigemptyset(&none);
-  pthread_sigmask(SIG_SETMASK, &none, NULL);
   execve(path, arguments, environment);
   return -errno;
 }

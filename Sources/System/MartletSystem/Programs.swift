@@ -9,6 +9,9 @@ public struct Program: Hashable, Sendable {
   /// The environment, each entry as `NAME=value`.
   public var environment: [String]
 
+  /// Whether what it writes to its standard output is lost.
+  public var discardsOutput = false
+
   /// Creates a program that is called by its path and inherits this process' environment.
   public init(_ path: String, arguments: [String] = []) {
     self.init(path, arguments: [path] + arguments, environment: Self.ownEnvironment)
@@ -58,7 +61,14 @@ public struct Program: Hashable, Sendable {
     let result = unsafe withVector(arguments) { arguments in
       unsafe withVector(environment) { environment in
         unsafe descriptors.withUnsafeBufferPointer { numbers in
-          unsafe martlet_spawn(path, arguments, environment, numbers.baseAddress, numbers.count)
+          unsafe martlet_spawn(
+            path,
+            arguments,
+            environment,
+            numbers.baseAddress,
+            numbers.count,
+            discardsOutput ? 1 : 0
+          )
         }
       }
     }
@@ -68,8 +78,10 @@ public struct Program: Hashable, Sendable {
   /// Replaces what this process runs by the program; see ``Descriptor/setCloseOnExecute(_:)`` for
   /// what it inherits.
   ///
-  /// - Throws: ``SystemError`` when the file cannot be executed; this process then goes on, with no
-  ///   signal blocked. System call: `execve(2)`.
+  /// Blocked signals stay blocked, so none that comes meanwhile is lost or ends the process.
+  ///
+  /// - Throws: ``SystemError`` when the file cannot be executed; this process then goes on.
+  ///   System call: `execve(2)`.
   public func execute() throws(SystemError) -> Never {
     // Safe: the vectors outlive the call, which only reads them.
     let result = unsafe withVector(arguments) { arguments in

@@ -1,6 +1,8 @@
+import CLinux
 import MartletLoop
 import MartletProcess
 import MartletSystem
+import Supervision
 
 /// A program that tests start: what it does is its first argument.
 @main
@@ -10,6 +12,12 @@ struct TestProgram {
     case "signals": try tellSignals()
     case "execute": try executeAnother()
     case "rights": try giveUpRights()
+    case "--version": tell("test program")
+    case "supervise": try supervise(state: CommandLine.arguments[2], file: CommandLine.arguments[3])
+    case "edge": try FakeEdge.serve()
+    case "ask": ask(state: CommandLine.arguments[2], command: CommandLine.arguments[3])
+    case "load": try FakeClient.load(port: CommandLine.arguments[2])
+    case "call": try FakeClient.call(port: CommandLine.arguments[2], CommandLine.arguments[3])
     default: tell("unknown")
     }
   }
@@ -58,6 +66,41 @@ struct TestProgram {
       tell("\(Processes.ownUser) reads")
     } catch {
       tell("\(Processes.ownUser) \(error)")
+    }
+  }
+
+  /// Ends the process with a code.
+  static func end(_ code: Int32) -> Never { exit(code) }
+
+  /// Runs a supervisor whose configuration is a ``FakeConfiguration`` in a file.
+  private static func supervise(state: String, file: String) throws {
+    let path = CommandLine.arguments[0]
+    do throws(CommandFailure) {
+      try Supervisor.run(
+        SupervisorOptions(
+          stateDirectory: state,
+          edge: Program("/proc/self/exe", arguments: ["edge"]),
+          successor: Program(path, arguments: ["supervise", state, file]),
+          readyLimit: .seconds(20),
+          version: "1.2.3",
+          load: { () throws(CommandFailure) in try FakeConfiguration(file: file).assignment() },
+          say: { tell($0) },
+          started: { tell("listens on \($0.joined(separator: ", "))") }
+        )
+      )
+    } catch {
+      tell(error.message)
+      end(error.status.rawValue)
+    }
+  }
+
+  /// Asks a supervisor, and ends with the code of its answer.
+  private static func ask(state: String, command: String) {
+    do throws(CommandFailure) {
+      tell(try ControlClient(StateDirectory(state)).ask(command))
+    } catch {
+      tell(error.message)
+      end(error.status.rawValue)
     }
   }
 }

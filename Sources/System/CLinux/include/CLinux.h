@@ -385,11 +385,11 @@ static inline int64_t martlet_next_signal(int fd) {
 static inline void martlet_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int64_t martlet_pidfd(int pid) { MARTLET_RESULT((int)syscall(SYS_pidfd_open, pid, 0)); }
 // Starts a program: descriptors[i] becomes number 3 + i of the child, all others are closed. The
-// child's signal mask is empty and its handlers are the defaults.
+// child's signal mask is empty and its handlers are the defaults. Its standard output may be discarded.
 int64_t martlet_spawn(
     const char *path, char *const arguments[], char *const environment[],
-    const int32_t *descriptors, size_t descriptor_count);
-// Replaces this process. Descriptors as for martlet_spawn. Returns only on failure.
+    const int32_t *descriptors, size_t descriptor_count, int discards_output);
+// Replaces this process; blocked signals stay blocked. Returns only on failure.
 int64_t martlet_execute(const char *path, char *const arguments[], char *const environment[]);
 static inline int64_t martlet_kill(int pid, int signal) { MARTLET_RESULT(kill(pid, signal)); }
 // The wait status of a child that ended, -EAGAIN while it runs.

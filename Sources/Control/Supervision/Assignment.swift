@@ -1,0 +1,100 @@
+public import MartletSystem
+
+/// What a configuration asks of the supervisor, and what it hands on to the edge.
+public struct Assignment: Sendable {
+  /// The configuration in the form that the edge reads.
+  public var source: [UInt8]
+  /// Where the edge is to listen.
+  public var listeners: [ListenerDemand]
+  /// The paths of the log files.
+  public var logs: [String]
+  /// How long requests may go on when the edge is to end.
+  public var drainLimit: Duration
+  /// What is legal but surely not meant.
+  public var warnings: [String]
+
+  /// Creates an assignment.
+  public init(
+    source: [UInt8],
+    listeners: [ListenerDemand],
+    logs: [String] = [],
+    drainLimit: Duration = .seconds(30),
+    warnings: [String] = []
+  ) {
+    self.source = source
+    self.listeners = listeners
+    self.logs = logs
+    self.drainLimit = drainLimit
+    self.warnings = warnings
+  }
+}
+
+/// One address to listen on.
+public struct ListenerDemand: Hashable, Sendable {
+  /// Where it is.
+  public enum Place: Hashable, Sendable {
+    /// A port on every address of the machine, IPv4 and IPv6.
+    case anywhere(port: UInt16)
+    /// One address.
+    case at(SocketAddress)
+  }
+
+  /// The address as the configuration writes it; the edge knows the socket by it.
+  public var key: String
+  /// Where it is.
+  public var place: Place
+  /// How many connections may wait to be accepted.
+  public var backlog: Int32
+
+  /// Creates a demand.
+  public init(key: String, place: Place, backlog: Int32 = 4096) {
+    self.key = key
+    self.place = place
+    self.backlog = backlog
+  }
+}
+
+/// How a supervisor is run.
+public struct SupervisorOptions: Sendable {
+  /// Where the control socket and the lock are.
+  public var stateDirectory: String
+  /// The edge: it finds its end of the handover channel at descriptor 3.
+  public var edge: Program
+  /// The program that an upgrade executes in the supervisor's place, with its arguments.
+  public var successor: Program
+  /// Arguments with which the successor must end with code 0 before it is executed.
+  public var probes: [[String]]
+  /// How long an edge may take until it serves.
+  public var readyLimit: Duration
+  /// The version to show.
+  public var version: String
+  /// Reads and checks the configuration.
+  public var load: @Sendable () throws(CommandFailure) -> Assignment
+  /// Takes a line for people: what happened.
+  public var say: @Sendable (String) -> Void
+  /// Called once the first edge serves, with the addresses.
+  public var started: @Sendable ([String]) -> Void
+
+  /// Creates the options of a supervisor.
+  public init(
+    stateDirectory: String,
+    edge: Program,
+    successor: Program,
+    probes: [[String]] = [["--version"]],
+    readyLimit: Duration = .seconds(30),
+    version: String = "",
+    load: @escaping @Sendable () throws(CommandFailure) -> Assignment,
+    say: @escaping @Sendable (String) -> Void,
+    started: @escaping @Sendable ([String]) -> Void = { _ in }
+  ) {
+    self.stateDirectory = stateDirectory
+    self.edge = edge
+    self.successor = successor
+    self.probes = probes
+    self.readyLimit = readyLimit
+    self.version = version
+    self.load = load
+    self.say = say
+    self.started = started
+  }
+}

@@ -1,0 +1,159 @@
+import MartletSystem
+
+/// What a supervisor leaves to the binary that it executes in its own place.
+///
+/// The descriptors stay open; which is which stands in a file without a name, whose number is in the
+/// environment. Each line is a word, its numbers, and at the end a text that may hold spaces.
+struct InheritedState {
+  /// The variable that holds the number of the file.
+  static let variable = "MARTLET_UPGRADE"
+  private static let version = "martlet-upgrade 1"
+  private static let limit = 32 << 20
+
+  var lock: OpenFile
+  var control: OpenFile
+  /// The number of the connection on which the upgrade was asked for.
+  var reply: Int32?
+  var edge: (process: Int32, channel: OpenFile)
+  var generation: UInt64
+  var drainLimit: Duration
+  var listeners: [OpenListener]
+  var logs: [OpenLog]
+  var source: [UInt8]
+
+  /// All descriptors.
+  var files: [OpenFile] {
+    [lock, control, edge.channel] + listeners.flatMap(\.files) + logs.map(\.file)
+  }
+
+  /// The text for the next binary; nil if a name holds a line feed.
+  var encoded: [UInt8]? {
+    let names = listeners.map(\.key) + listeners.compactMap(\.unixPath) + logs.map(\.path)
+    guard !names.contains(where: { $0.utf8.contains(0x0A) }) else { return nil }
+    var lines = [
+      Self.version, "lock \(lock.number)", "control \(control.number)",
+      "edge \(edge.process) \(edge.channel.number)", "generation \(generation)",
+      "limit \(drainLimit.components.seconds)",
+    ]
+    if let reply { lines.append("reply \(reply)") }
+    for listener in listeners {
+      lines += listener.files.map { "listener \($0.number) \(listener.key)" }
+      if let path = listener.unixPath { lines.append("path \(path)") }
+    }
+    lines += logs.map { "log \($0.file.number) \($0.path)" }
+    lines.append("source \(source.count)\n")
+    return Array(lines.joined(separator: "\n").utf8) + source
+  }
+
+  /// What the binary before this one left; nil when this process was started anew.
+  ///
+  /// - Throws: ``CommandFailure`` when it cannot be read: a process without its state must not run.
+  static func take() throws(CommandFailure) -> InheritedState? {
+    guard let text = Program.ownVariable(variable) else { return nil }
+    let broken = CommandFailure(
+      .failure,
+      "the variable \(variable) does not name the state of an upgrade: unset it"
+    )
+    guard let number = Int32(text), number > 2 else { throw broken }
+    let state: InheritedState?
+    do throws(SystemError) {
+      // The number may be anybody's: it is looked at before it is taken over.
+      let target = try Files.target(of: "/proc/self/fd/\(number)")
+      let bytes =
+        target.contains("martlet-upgrade")
+        ? try Descriptor(adopting: number).readAll(limit: limit) : []
+      state = InheritedState(bytes)
+      for file in state?.files ?? [] { try file.descriptor.setCloseOnExecute(true) }
+    } catch {
+      throw broken
+    }
+    guard let state else { throw broken }
+    return state
+  }
+
+  private init?(_ bytes: [UInt8]) {
+    var fields: [String: Substring] = [:]
+    var listeners: [OpenListener] = []
+    var logs: [OpenLog] = []
+    var rest = bytes[...]
+    var lineCount = 0
+    var source: [UInt8]?
+    while source == nil {
+      guard let end = rest.firstIndex(of: 0x0A) else { return nil }
+      let line = String(decoding: rest[..<end], as: UTF8.self)
+      rest = rest[(end + 1)...]
+      lineCount += 1
+      if lineCount == 1 {
+        guard line == Self.version else { return nil }
+        continue
+      }
+      let parts = line.split(separator: " ", maxSplits: 1)
+      guard parts.count == 2 else { return nil }
+      switch parts[0] {
+      case "listener", "log":
+        let pair = parts[1].split(separator: " ", maxSplits: 1)
+        guard pair.count == 2, let file = Self.file(pair[0]) else { return nil }
+        let name = String(pair[1])
+        if parts[0] == "log" {
+          logs.append(OpenLog(path: name, file: file))
+        } else if listeners.last?.key == name {
+          listeners[listeners.count - 1].files.append(file)
+        } else {
+          listeners.append(OpenListener(key: name, files: [file], unixPath: nil))
+        }
+      case "path":
+        guard !listeners.isEmpty else { return nil }
+        listeners[listeners.count - 1].unixPath = String(parts[1])
+      case "source":
+        guard Int(parts[1]) == rest.count else { return nil }
+        source = Array(rest)
+      default: fields[String(parts[0])] = parts[1]
+      }
+    }
+    let edge = fields["edge"]?.split(separator: " ") ?? []
+    guard let source, let lock = fields["lock"].flatMap(Self.file),
+      let control = fields["control"].flatMap(Self.file), edge.count == 2,
+      let process = Int32(edge[0]), let channel = Self.file(edge[1]),
+      let generation = fields["generation"].flatMap({ UInt64($0) }),
+      let seconds = fields["limit"].flatMap({ Int64($0) })
+    else { return nil }
+    self.init(
+      lock: lock,
+      control: control,
+      reply: fields["reply"].flatMap { Int32($0) },
+      edge: (process, channel),
+      generation: generation,
+      drainLimit: .seconds(seconds),
+      listeners: listeners,
+      logs: logs,
+      source: source
+    )
+  }
+
+  init(
+    lock: OpenFile,
+    control: OpenFile,
+    reply: Int32?,
+    edge: (process: Int32, channel: OpenFile),
+    generation: UInt64,
+    drainLimit: Duration,
+    listeners: [OpenListener],
+    logs: [OpenLog],
+    source: [UInt8]
+  ) {
+    self.lock = lock
+    self.control = control
+    self.reply = reply
+    self.edge = edge
+    self.generation = generation
+    self.drainLimit = drainLimit
+    self.listeners = listeners
+    self.logs = logs
+    self.source = source
+  }
+
+  private static func file(_ text: Substring) -> OpenFile? {
+    guard let number = Int32(text), number > 2 else { return nil }
+    return OpenFile(adopting: number)
+  }
+}

@@ -1,0 +1,168 @@
+import MartletSystem
+
+/// Listening sockets of one address of the configuration.
+struct OpenListener {
+  /// The address as the configuration writes it.
+  var key: String
+  /// The sockets, most often one.
+  var files: [OpenFile]
+  /// The path to remove when it is closed for good.
+  var unixPath: String?
+
+  /// Opens what is demanded; what is open already under the same key is taken over.
+  ///
+  /// - Throws: ``CommandFailure`` with the address, the reason and the mend; nothing is open then
+  ///   that was not before.
+  static func open(
+    _ demands: [ListenerDemand],
+    reusing open: [OpenListener]
+  ) throws(CommandFailure) -> [OpenListener] {
+    var listeners: [OpenListener] = []
+    for demand in demands {
+      if let same = open.first(where: { $0.key == demand.key }) {
+        listeners.append(same)
+      } else {
+        listeners.append(try OpenListener(demand))
+      }
+    }
+    return listeners
+  }
+
+  private init(_ demand: ListenerDemand) throws(CommandFailure) {
+    key = demand.key
+    switch demand.place {
+    case .at(let address):
+      files = [try Self.listen(address, demand)]
+      if case .unix(let path) = address, !path.hasPrefix("@") { unixPath = path }
+    case .anywhere(let port):
+      do throws(SystemError) {
+        // One socket for both families.
+        let file = try Self.bound(.ipv6(0, 0, port: port, scope: 0), isDual: true, demand.backlog)
+        files = [file]
+      } catch {
+        // Without IPv6 in the kernel, IPv4 is everything.
+        guard error.code == 97 || error.code == 99 else {
+          throw Self.failure(.ipv6(0, 0, port: port, scope: 0), demand.key, error)
+        }
+        files = [try Self.listen(.ipv4(0, port: port), demand)]
+      }
+    }
+  }
+
+  init(key: String, files: [OpenFile], unixPath: String?) {
+    self.key = key
+    self.files = files
+    self.unixPath = unixPath
+  }
+
+  private static func listen(
+    _ address: SocketAddress,
+    _ demand: ListenerDemand
+  ) throws(CommandFailure) -> OpenFile {
+    do throws(SystemError) {
+      return try bound(address, isDual: false, demand.backlog)
+    } catch {
+      guard error.code == 98, case .unix(let path) = address, isAbandoned(address) else {
+        throw failure(address, demand.key, error)
+      }
+      // The socket of a process that is gone.
+      do throws(SystemError) {
+        try Files.remove(path)
+        return try bound(address, isDual: false, demand.backlog)
+      } catch {
+        throw failure(address, demand.key, error)
+      }
+    }
+  }
+
+  private static func bound(
+    _ address: SocketAddress,
+    isDual: Bool,
+    _ backlog: Int32
+  ) throws(SystemError) -> OpenFile {
+    let file = OpenFile(try Descriptor.stream(for: address))
+    if address.port != nil {
+      try file.descriptor.set(.reuseAddress, to: 1)
+      // Accepted sockets inherit it.
+      try file.descriptor.set(.noDelay, to: 1)
+      if case .ipv6 = address { try file.descriptor.set(.ipv6Only, to: isDual ? 0 : 1) }
+    }
+    try file.descriptor.bind(to: address)
+    try file.descriptor.listen(backlog: backlog)
+    return file
+  }
+
+  /// Whether nobody listens at a Unix socket any more.
+  private static func isAbandoned(_ address: SocketAddress) -> Bool {
+    do throws(SystemError) {
+      _ = try Descriptor.stream(for: address).connect(to: address)
+      return false
+    } catch {
+      return error.code == 111
+    }
+  }
+
+  private static func failure(
+    _ address: SocketAddress,
+    _ key: String,
+    _ error: SystemError
+  ) -> CommandFailure {
+    let place = "cannot listen on \(key): "
+    switch error.code {
+    case 98:
+      let holder = PortHolder.find(address)
+        .map { "by \($0.name) (process \($0.process)): end it" }
+      return CommandFailure(
+        .cannotListen,
+        place + "the address is in use " + (holder ?? "by another process: end that")
+          + ", or listen on another port"
+      )
+    case 1, 13:
+      let mend =
+        if let port = address.port, port < 1024 {
+          "ports below 1024 need root or the capability CAP_NET_BIND_SERVICE: start as root, or "
+            + "listen on another port"
+        } else {
+          "this user may not: \(error)"
+        }
+      return CommandFailure(.noRight, place + mend)
+    case 99:
+      return CommandFailure(
+        .cannotListen,
+        place + "this machine does not have the address: `ip address` lists those it has"
+      )
+    default: return CommandFailure(.cannotListen, place + "\(error)")
+    }
+  }
+}
+
+/// An open log file.
+struct OpenLog {
+  var path: String
+  var file: OpenFile
+
+  /// Opens log files; those that are open already are taken over unless they are to be opened anew.
+  ///
+  /// - Throws: ``CommandFailure`` with the file and the reason.
+  static func open(
+    _ paths: [String],
+    reusing open: [OpenLog] = []
+  ) throws(CommandFailure) -> [OpenLog] {
+    var logs: [OpenLog] = []
+    for path in paths {
+      if let same = open.first(where: { $0.path == path }) {
+        logs.append(same)
+        continue
+      }
+      do throws(SystemError) {
+        logs.append(OpenLog(path: path, file: OpenFile(try Descriptor.open(path, .append))))
+      } catch {
+        throw CommandFailure(
+          error.isAboutRights ? .noRight : .failure,
+          "cannot open the log file \(path): \(error)"
+        )
+      }
+    }
+    return logs
+  }
+}

@@ -1,0 +1,128 @@
+import Handover
+import MartletLoop
+import MartletProcess
+import MartletSystem
+
+/// What became of an offer to an edge.
+enum OfferOutcome {
+  /// It serves the generation.
+  case ready
+  /// It does not; it goes on with what it had.
+  case refused(String)
+  /// It ended before it answered.
+  case ended(ProcessEnd)
+  /// It did not answer in time.
+  case silent
+}
+
+/// A value that one coroutine waits for and another gives.
+final class Answer<Value> {
+  private let signal: Signal
+  private var value: Value?
+
+  init?(on loop: EventLoop) {
+    guard let signal = Signal(on: loop) else { return nil }
+    self.signal = signal
+  }
+
+  func give(_ value: Value) {
+    guard self.value == nil else { return }
+    self.value = value
+    signal.set()
+  }
+
+  func wait(by deadline: Deadline) async -> Value? {
+    if value == nil {
+      do throws(WaitError) { try await signal.wait(by: deadline) } catch { return nil }
+    }
+    return value
+  }
+}
+
+/// An edge process and what the supervisor knows of it.
+final class SupervisedEdge {
+  /// What it is at.
+  enum State: String {
+    case starting, serving, draining
+  }
+
+  let child: ChildProcess
+  let channel: HandoverChannel
+  let startedAt: Int64
+  var state = State.starting
+  /// The generation it serves; 0 before the first.
+  var generation: UInt64 = 0
+  /// Who waits for the answer to an offer, and for which generation.
+  var offer: (number: UInt64, answer: Answer<OfferOutcome>)?
+  var reports: [Answer<(json: String, text: String)>] = []
+
+  private init(_ child: ChildProcess, _ channel: HandoverChannel) {
+    self.child = child
+    self.channel = channel
+    startedAt = SystemClock.monotonicNanoseconds()
+  }
+
+  /// Starts a process.
+  ///
+  /// - Throws: ``SystemError``.
+  static func start(_ program: Program, on loop: EventLoop) throws(SystemError) -> SupervisedEdge {
+    let (own, its) = try OpenFile.socketPair()
+    let child = try ChildProcess.start(program, descriptors: [its.number], on: loop)
+    return SupervisedEdge(child, try HandoverChannel(adopting: own, on: loop))
+  }
+
+  /// Takes over a process that was started before this one executed its present binary.
+  ///
+  /// - Throws: ``SystemError``.
+  static func adopt(
+    _ process: Int32,
+    channel: OpenFile,
+    on loop: EventLoop
+  ) throws(SystemError) -> SupervisedEdge {
+    let edge = SupervisedEdge(
+      try ChildProcess(adopting: process, on: loop),
+      try HandoverChannel(adopting: channel, on: loop)
+    )
+    edge.state = .serving
+    return edge
+  }
+
+  /// Takes in a message.
+  func receive(_ message: HandoverMessage) {
+    switch message {
+    case .ready(let number):
+      generation = number
+      if state == .starting { state = .serving }
+      settle(number, .ready)
+    case .refused(let number, let reason): settle(number, .refused(reason))
+    case .report(let json, let text):
+      for waiting in reports { waiting.give((json, text)) }
+      reports = []
+    case .drained, .generation, .logs, .drain, .stop, .ask: break
+    }
+  }
+
+  private func settle(_ number: UInt64, _ outcome: OfferOutcome) {
+    guard let offer, offer.number == number else { return }
+    offer.answer.give(outcome)
+    self.offer = nil
+  }
+
+  /// Answers whoever still waits for this process, which has ended.
+  func settleAll(_ end: ProcessEnd) {
+    offer?.answer.give(.ended(end))
+    offer = nil
+    for waiting in reports { waiting.give(("null", "")) }
+    reports = []
+  }
+
+  /// Posts a message whose loss the end of the process will show.
+  func tell(_ message: HandoverMessage) {
+    do throws(HandoverError) {
+      try channel.post(message)
+    } catch {
+      // It does not read: it cannot be asked to do anything any more.
+      child.send(.kill)
+    }
+  }
+}
