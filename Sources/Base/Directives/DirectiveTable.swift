@@ -61,6 +61,12 @@ public struct DirectiveTable<Settings: Sendable>: Sendable {
     let place = name == "file" ? "outside of a block" : "in `\(name)`"
     if title.hasPrefix("//") || title.hasPrefix(";") || title.hasPrefix("/*") {
       reading.error("a comment begins with `#`", at: statement.name.range)
+    } else if let synonym = reading.synonyms["\(name)/\(title)"] ?? reading.synonyms[title] {
+      reading.error(
+        "there is no directive `\(title)` \(place)",
+        mend: "\(synonym) does it here",
+        at: statement.name.range
+      )
     } else if let homes = reading.homes[title] {
       let list = homes.map { $0 == "file" ? "outside of every block" : "in `\($0)`" }
       reading.error(

@@ -8,11 +8,16 @@
 /// at the first error, every statement keeps its place, and every count has a bound.
 ///
 /// ```swift
-/// let table = DirectiveTable<Pool>("pool", makeDefault: Pool.init, [
-///   .duration("idle_time", \.idleTime, within: .seconds(1) ... .seconds(3600),
-///     "How long a connection may wait for its next request.", example: "idle_time 60s")
-/// ])
-/// let source = SourceText(name: "pool.conf", "idle_time 5s")
-/// var reading = Reading(sources: [source])
-/// let pool = table.read(reading.statements(of: 0), &reading)
+/// let table = DirectiveTable<Pool>(
+///   "pool",
+///   "Connections that wait for their next request.",
+///   makeDefault: { Pool() },
+///   [
+///     .value("idle_time", \.idleTime, .duration(within: .seconds(1) ... .seconds(3600)),
+///       "How long a connection may wait for its next request.", example: "idle_time 60s")
+///   ]
+/// )
+/// var reading = Reading(SourceBundle(name: "pool.conf", text: "idle_time 5s"))
+/// var pool = Pool()
+/// table.read(reading.statements(), into: &pool, &reading)
 /// ```

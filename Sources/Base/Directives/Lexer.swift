@@ -95,18 +95,15 @@ struct Lexer {
 
   /// The first byte that is no UTF-8.
   private func firstInvalid() -> Int {
-    var low = 0
-    var high = bytes.count
-    // A cut inside a character makes the front invalid too, which moves the place by three at most.
-    while high - low > 4 {
-      let middle = (low + high) / 2
-      if String(validating: bytes[low..<middle], as: UTF8.self) != nil {
-        low = middle
-      } else {
-        high = middle
+    var index = 0
+    while index < bytes.count {
+      let length = (1...4).first { length in
+        String(validating: bytes[index...].prefix(length), as: UTF8.self) != nil
       }
+      guard let length else { return index }
+      index += length
     }
-    return low
+    return index
   }
 
   private mutating func checkWordLength(from start: Int) {
@@ -181,10 +178,15 @@ extension Lexer {
         to: textEnd
       )
       textEnd -= 1
-      guard textEnd > start else { return }
     }
-    word.append(string(from: textStart, to: textEnd))
-    finish(&word, from: start)
+    if textEnd > start {
+      word.append(string(from: textStart, to: textEnd))
+      finish(&word, from: start)
+    }
+    if textEnd < offset {
+      // What follows is another directive.
+      tokens.append(Token(kind: .lineEnd, range: range(from: textEnd, to: offset)))
+    }
   }
 
   private mutating func finish(_ word: inout Word, from start: Int) {

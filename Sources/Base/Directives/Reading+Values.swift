@@ -57,7 +57,7 @@ extension Reading {
   public func mend(_ statement: Statement, replacing word: Word, with text: String) -> String {
     let words = ([statement.name] + statement.arguments).map { other in
       other.range == word.range ? Self.written(text, like: word) : raw(other.range)
-    }
+    }.filter { !$0.isEmpty }
     let whole = words.joined(separator: " ") + (statement.block == nil ? "" : " { … }")
     guard whole.count <= mendCharacters, !whole.contains("\n") else {
       return "write `\(Self.written(text, like: word))`"

@@ -13,6 +13,9 @@ public struct Reading: Sendable {
   /// The blocks that have a directive, by the directive's name, to tell where a misplaced one goes.
   public var homes: [String: [String]] = [:]
 
+  /// What words of other products are called here, by the word, or by `BLOCK/WORD`.
+  public var synonyms: [String: String] = [:]
+
   private let bundle: SourceBundle
   // A text that includes itself is stopped by depth; this stops what would double at each level.
   private static let sourceCount = 2 * SourceBundle.maxFileCount

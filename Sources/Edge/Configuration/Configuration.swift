@@ -1,6 +1,6 @@
 /// What an operator can say about the edge, as plain values.
 ///
-/// ``EdgeConfiguration`` is the whole; `ConfigurationLoader` reads it from text and says what is
+/// ``EdgeConfiguration`` is the whole; ``ConfigurationLoader`` reads it from text and says what is
 /// wrong with it. The one difficulty is that a value must be checked where its place in the text is
 /// still known: the settings themselves carry no places, so that two of them compare by meaning.
 ///

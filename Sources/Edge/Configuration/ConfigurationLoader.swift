@@ -23,6 +23,7 @@ public enum ConfigurationLoader {
   public static func load(_ bundle: SourceBundle) -> Loaded {
     var reading = Reading(bundle)
     reading.homes = homes
+    reading.synonyms = synonyms
     var draft = FileDraft()
     let statements = reading.statements()
     fileDirectives.read(statements, into: &draft, &reading)
@@ -48,6 +49,18 @@ public enum ConfigurationLoader {
 
   /// The blocks and directives of the language, for the manual and for completion.
   public static let references: [BlockReference] = fileDirectives.references
+
+  // What people write who come from other products.
+  private static let synonyms = [
+    "add_header": "`response header add`", "backend": "`upstream`", "bind": "`listen`",
+    "client_max_body_size": "`body_limit`", "frontend": "`server`", "handle": "`route`",
+    "keepalive_timeout": "`idle_timeout`", "location": "`route`",
+    "proxy_connect_timeout": "`connect_timeout`", "proxy_pass": "`proxy`",
+    "proxy_read_timeout": "`read_timeout`", "proxy_set_header": "`request header set`",
+    "redir": "`redirect`", "return": "`respond` or `redirect`", "reverse_proxy": "`proxy`",
+    "server_name": "the name behind `server`", "upstream/server": "`member`",
+    "worker_connections": "`max_connections`", "worker_processes": "`loops`",
+  ]
 
   /// The blocks that have a directive, by its name.
   private static let homes: [String: [String]] = {

@@ -44,4 +44,6 @@ struct UpstreamDraft: Sendable {
   var range = SourceRange(source: 0, start: 0, end: 0)
   /// One for each member.
   var memberRanges: [SourceRange] = []
+  /// Whether a member is written, be it right or wrong.
+  var namesMember = false
 }

@@ -13,7 +13,8 @@ extension Reading {
     }
     addUpstreams(of: &draft)
     checkReferences(draft)
-    for upstream in draft.upstreams where upstream.settings.members.isEmpty {
+    for upstream in draft.upstreams
+    where upstream.settings.members.isEmpty && !upstream.namesMember {
       error(
         "the upstream `\(upstream.settings.name)` has no member",
         mend: "write `member 127.0.0.1:9001` into its block",

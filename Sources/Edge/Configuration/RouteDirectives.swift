@@ -268,63 +268,63 @@ private let overrides: [Directive<RouteDraft>] = [
     "body_limit",
     \.settings.overrides.bodyLimit,
     .bodyLimit,
-    "As the server's.",
+    "What `body_limit` of the server says, for this route alone.",
     example: "body_limit 1GB"
   ),
   override(
     "body_timeout",
     \.settings.overrides.bodyTimeout,
     times,
-    "As the server's.",
+    "What `body_timeout` of the server says, for this route alone.",
     example: "body_timeout 5m"
   ),
   override(
     "send_timeout",
     \.settings.overrides.sendTimeout,
     times,
-    "As the server's.",
+    "What `send_timeout` of the server says, for this route alone.",
     example: "send_timeout 5m"
   ),
   override(
     "connect_timeout",
     \.settings.overrides.connectTimeout,
     .given(.duration(within: connectTimes)),
-    "As the upstream's.",
+    "What `connect_timeout` of the upstream says, for this route alone.",
     example: "connect_timeout 500ms"
   ),
   override(
     "first_byte_timeout",
     \.settings.overrides.firstByteTimeout,
     times,
-    "As the upstream's.",
+    "What `first_byte_timeout` of the upstream says, for this route alone.",
     example: "first_byte_timeout 5m"
   ),
   override(
     "read_timeout",
     \.settings.overrides.readTimeout,
     times,
-    "As the upstream's.",
+    "What `read_timeout` of the upstream says, for this route alone.",
     example: "read_timeout 5m"
   ),
   override(
     "write_timeout",
     \.settings.overrides.writeTimeout,
     times,
-    "As the upstream's.",
+    "What `write_timeout` of the upstream says, for this route alone.",
     example: "write_timeout 5m"
   ),
   override(
     "total_timeout",
     \.settings.overrides.totalTimeout,
     times,
-    "As the upstream's.",
+    "What `total_timeout` of the upstream says, for this route alone.",
     example: "total_timeout 10s"
   ),
   override(
     "tries",
     \.settings.overrides.tryCount,
     .given(.count(within: 1...100)),
-    "As the upstream's.",
+    "What `tries` of the upstream says, for this route alone.",
     example: "tries 1"
   ),
   errorPage(\.settings.overrides.errorPages),

@@ -125,6 +125,7 @@ private let member = Directive<UpstreamDraft>(
   example: "member app-1.internal:9001 weight 2",
   read: { statement, draft, reading in
     let example = "member 127.0.0.1:9001 weight 2"
+    draft.namesMember = true
     guard let word = statement.arguments.first else {
       return reading.lacksValue(statement, example: example)
     }

@@ -1,0 +1,133 @@
+import Configuration
+import Directives
+import Foundation
+import Testing
+
+/// A file of the repository.
+func repositoryFile(_ path: String) throws -> String {
+  var root = URL(fileURLWithPath: #filePath)
+  for _ in 0..<4 { root.deleteLastPathComponent() }
+  return try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)
+}
+
+/// A directive's line inside of what it needs around it.
+func whole(_ line: String, in block: String) -> String {
+  switch block {
+  case "file": line
+  case "server": "server {\n\(line)\n}"
+  case "route":
+    ["proxy", "respond", "redirect"].contains { line.hasPrefix($0) }
+      ? "server { route / {\n\(line)\n} }" : "server { route / {\n\(line)\nrespond 200\n} }"
+  case "upstream": "upstream api {\nmember :9000\n\(line)\n}"
+  default: ""
+  }
+}
+
+@Suite("Examples")
+struct ExampleTests {
+  static let names = [
+    "hello.conf", "reverse-proxy.conf", "virtual-hosts.conf", "headers.conf",
+    "static-answers.conf", "production.conf",
+  ]
+
+  @Test("are read without a word, and stand in the usual form", arguments: names)
+  func files(name: String) throws {
+    let text = try repositoryFile("Examples/\(name)")
+    let loaded = ConfigurationLoader.load(name: name, text: text)
+    #expect(loaded.rendered() == "")
+    #expect(loaded.configuration != nil)
+    #expect(SourceText(name: name, text).formatted().text == text)
+  }
+
+  @Test("of the first start are the ones in the program")
+  func hello() throws {
+    #expect(try repositoryFile("Examples/hello.conf") == EdgeConfiguration.helloText)
+    let configuration = try #require(
+      ConfigurationLoader.load(name: "hello.conf", text: EdgeConfiguration.helloText).configuration
+    )
+    let members = try #require(configuration.upstream(named: "demo")).members.map(\.address)
+    #expect(members.count == 3)
+    #expect(members.allSatisfy(configuration.listeningAddresses.contains))
+  }
+
+  @Test("of directives can stand in a file", arguments: ConfigurationReference.blocks.map(\.name))
+  func directives(block: String) throws {
+    let reference = try #require(ConfigurationReference.blocks.first { $0.name == block })
+    for directive in reference.directives {
+      let text = whole(directive.example, in: block)
+      let errors = ConfigurationLoader.load(name: directive.name, text: text).diagnostics
+        .filter {
+          $0.severity == .error && !$0.problem.hasPrefix("the configuration has no server")
+        }
+      #expect(errors == [], "\(directive.example)")
+    }
+  }
+
+  @Test("of blocks other than a server's need one")
+  func noServer() {
+    let loaded = ConfigurationLoader.load(name: "a", text: "user a")
+    #expect(loaded.diagnostics.map(\.problem) == ["the configuration has no server"])
+  }
+}
+
+@Suite("The manual")
+struct ManualTests {
+  /// The blocks of code of a page with what stands behind their marks.
+  private func blocks(of page: String) throws -> [(mark: String, text: String)] {
+    var blocks: [(mark: String, text: String)] = []
+    var isOpen = false
+    for line in try repositoryFile(page).split(separator: "\n", omittingEmptySubsequences: false) {
+      if line.hasPrefix("```") {
+        isOpen.toggle()
+        if isOpen { blocks.append((String(line.dropFirst(3)), "")) }
+      } else if isOpen {
+        blocks[blocks.count - 1].text += "\(line)\n"
+      }
+    }
+    return blocks
+  }
+
+  @Test("has no block that is not so")
+  func guide() throws {
+    var shown: String?
+    let blocks = try blocks(of: "docs/manual/configuration.md")
+    #expect(blocks.count > 10)
+    for block in blocks {
+      let words = block.mark.split(separator: " ")
+      switch words.first {
+      case "conf":
+        let place = words.dropFirst().first.map(String.init) ?? "whole"
+        let text = place == "whole" || place == "wrong" ? block.text : whole(block.text, in: place)
+        let loaded = ConfigurationLoader.load(name: "edge.conf", text: text)
+        shown = loaded.rendered()
+        guard place != "wrong" else { continue }
+        let problems = loaded.diagnostics.filter { place == "whole" || $0.severity == .error }
+        #expect(problems == [], "\(block.text)")
+      case "console": #expect(shown.map { block.text.hasSuffix($0) } == true, "\(shown ?? "")")
+      default: continue
+      }
+    }
+  }
+
+  @Test("begins with a configuration that is right")
+  func readme() throws {
+    let block = try #require(try blocks(of: "README.md").first { $0.text.hasPrefix("server ") })
+    #expect(ConfigurationLoader.load(name: "shop.conf", text: block.text).rendered() == "")
+  }
+
+  @Test("has the directives as the program knows them")
+  func reference() throws {
+    let page = try repositoryFile("docs/reference/directives.md")
+    #expect(page == ConfigurationReference.markdown)
+  }
+
+  @Test("names what a directive of several blocks is in each")
+  func text() throws {
+    let text = try #require(ConfigurationReference.text(named: "connect_timeout"))
+    #expect(text.contains("Stands in `route`."))
+    #expect(text.contains("Stands in `upstream`."))
+    #expect(ConfigurationReference.text(named: "nothing") == nil)
+    #expect(ConfigurationReference.nearest(to: "conect_timeout") == "connect_timeout")
+    #expect(ConfigurationReference.text(named: "include")?.contains("sites/*.conf") == true)
+  }
+}
