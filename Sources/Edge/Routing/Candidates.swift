@@ -16,6 +16,9 @@ struct Candidates {
   private var more: [Cursor] = []
   private var count = 0
 
+  @usableFromInline
+  init() {}
+
   private subscript(_ position: Int) -> Cursor {
     get { position < Self.fewCount ? few[position] : more[position &- Self.fewCount] }
     set {

@@ -54,20 +54,35 @@ public enum PathEscapes {
     return offset
   }
 
-  /// Calls `body` with the compared form of `path`: the path itself where it has that form.
+  /// Calls `body` with the compared form of `path`, which differs from `escape` on.
   ///
-  /// - Complexity: O(*n*), with no allocation for up to 256 bytes or when nothing changes.
+  /// - Complexity: O(*n*), with no allocation for up to 256 bytes.
   @inline(__always)
-  static func withNormalized<Result>(
+  static func withNormalized(
     _ path: Span<UInt8>,
-    _ body: (Span<UInt8>) -> Result
-  ) -> Result {
-    guard let escape = firstDifference(in: path) else { return body(path) }
-    return withScratch(path.count, fill: { normalize(path, from: escape, into: &$0) }, body: body)
+    from escape: Int,
+    _ body: (Span<UInt8>) -> Void
+  ) {
+    withScratch(
+      path.count,
+      fill: { normalize(path, from: escape, into: &$0) },
+      body: body
+    )
+  }
+
+  /// Whether there is any escape in `path`.
+  @inline(__always)
+  static func areIn(_ path: Span<UInt8>) -> Bool {
+    let percent = UInt8(ascii: "%")
+    guard path.count < 16 else {
+      return ByteSearch.firstIndex(of: percent, in: path, from: 0) != nil
+    }
+    for index in path.indices where path[index] == percent { return true }
+    return false
   }
 
   /// The first escape that is not as it is compared.
-  private static func firstDifference(in path: Span<UInt8>) -> Int? {
+  static func firstDifference(in path: Span<UInt8>) -> Int? {
     var offset = 0
     while let escape = ByteSearch.firstIndex(of: UInt8(ascii: "%"), in: path, from: offset) {
       if let value = escapedByte(path, at: escape) {

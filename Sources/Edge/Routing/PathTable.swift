@@ -50,25 +50,28 @@ public struct PathTable: Sendable {
   ///   or no escape that is compared otherwise than it is written.
   @inlinable
   public func firstMatch(_ path: Span<UInt8>, where isMet: (Int) -> Bool) -> Int? {
-    var candidates = candidates(for: path)
+    var candidates = Candidates()
+    collect(path, into: &candidates)
     while let index = next(of: &candidates) {
       if isMet(index) { return index }
     }
     return nil
   }
 
+  /// Collects the patterns that take `path`, in whatever form it is written.
   @usableFromInline
-  func candidates(for path: Span<UInt8>) -> Candidates {
-    PathEscapes.withNormalized(path) { takers(of: $0) }
+  func collect(_ path: Span<UInt8>, into candidates: inout Candidates) {
+    guard PathEscapes.areIn(path), let escape = PathEscapes.firstDifference(in: path) else {
+      return collectNormalized(path, into: &candidates)
+    }
+    PathEscapes.withNormalized(path, from: escape) { collectNormalized($0, into: &candidates) }
   }
 
-  private func takers(of path: Span<UInt8>) -> Candidates {
-    var candidates = Candidates()
+  private func collectNormalized(_ path: Span<UInt8>, into candidates: inout Candidates) {
     tries.visit(path, from: 0, root: root) { candidates.add($0) }
     if !segments.isEmpty, path.count > 0, path[0] == UInt8(ascii: "/") {
       segments.visit(path, tries: tries, into: &candidates)
     }
-    return candidates
   }
 
   @usableFromInline
