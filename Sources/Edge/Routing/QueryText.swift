@@ -28,8 +28,10 @@ public enum QueryText {
     _ text: Span<UInt8>,
     _ body: (Span<UInt8>) -> Result
   ) -> Result {
+    let percent = ByteSearch.Block(repeating: UInt8(ascii: "%"))
+    let plus = ByteSearch.Block(repeating: UInt8(ascii: "+"))
     let escape = ByteSearch.firstIndex(in: text, from: 0, to: text.count) { block in
-      (block .== UInt8(ascii: "%")) .| (block .== UInt8(ascii: "+"))
+      (block .== percent) .| (block .== plus)
     }
     guard escape != nil else { return body(text) }
     return withScratch(text.count) { buffer in

@@ -5,38 +5,35 @@ public import Configuration
 /// A route is unconditional when it asks for nothing but its path. Whether several routes together
 /// hide another one is not looked for.
 ///
-/// - Complexity: O(*n* · *m*) in the routes and those of them that are unconditional and have a star
-///   in the middle.
+/// - Complexity: O(*n* · *m*) in the routes and those of them that take one certain path of it.
 public func shadowed(
   _ routes: [(pattern: PathPattern, isUnconditional: Bool)]
 ) -> [(index: Int, by: Int)] {
-  // A prefix takes all paths of a pattern when it takes what they all begin with; every pattern takes
-  // all of one path when it takes that. Only what is left is compared one by one.
   let unconditional = routes.indices.filter { routes[$0].isUnconditional }
-  let prefixes = unconditional.filter {
-    if case .prefix = routes[$0].pattern.form { true } else { false }
-  }
   let table = PathTable(unconditional.map { routes[$0].pattern })
-  let prefixTable = PathTable(prefixes.map { routes[$0].pattern })
-  let automata = unconditional.compactMap { index in
-    SegmentAutomaton(routes[index].pattern).map { (index: index, automaton: $0) }
-  }
+  let automata = routes.map { SegmentAutomaton($0.pattern) }
   return routes.enumerated().compactMap { index, route in
     let lead = route.pattern.lead
-    if case .exact = route.pattern.form {
-      let first = table.firstMatch(lead.span) { _ in true }
-      return first.map { unconditional[$0] }.flatMap { $0 < index ? (index, $0) : nil }
+    let symbols = PathSymbol.symbols(of: route.pattern)
+    // What takes all paths takes this one: few do, and only they are compared.
+    let first = table.firstMatch(PathSymbol.path(of: symbols).span) { number in
+      let other = unconditional[number]
+      guard other < index else { return true }
+      switch routes[other].pattern.form {
+      case .exact: return route.pattern.isExact
+      case .prefix(let prefix): return lead.starts(with: prefix.utf8)
+      case .segments: return automata[other]?.takesAll(symbols) ?? false
+      }
     }
-    let prefix = prefixTable.firstMatch(lead.span) { _ in true }.map { prefixes[$0] }
-    let bound = min(index, prefix ?? index)
-    let paths = PathSymbol.symbols(of: route.pattern)
-    let other = automata.first { $0.index >= bound || $0.automaton.takesAll(paths) }
-    let first = other.map { min($0.index, bound) } ?? bound
-    return first < index ? (index, first) : nil
+    return first.map { unconditional[$0] }.flatMap { $0 < index ? (index, $0) : nil }
   }
 }
 
 extension PathPattern {
+  fileprivate var isExact: Bool {
+    if case .exact = form { true } else { false }
+  }
+
   /// What every path begins with that the pattern takes; of an exact pattern the path.
   fileprivate var lead: [UInt8] {
     switch form {
@@ -80,6 +77,19 @@ private enum PathSymbol {
         }
       }
       return front + (prefix.map { [.beginning(Array($0.utf8)), .any] } ?? [])
+    }
+  }
+
+  /// One path of all of them, of which nothing is known wherever that can be.
+  static func path(of symbols: [PathSymbol]) -> [UInt8] {
+    // No pattern and no path has this byte.
+    let unknown: UInt8 = 1
+    return symbols.flatMap { symbol -> [UInt8] in
+      switch symbol {
+      case .segment(let bytes, let isOpen): [UInt8(ascii: "/")] + bytes + (isOpen ? [unknown] : [])
+      case .beginning(let bytes): [UInt8(ascii: "/")] + bytes + [unknown]
+      case .any: [UInt8(ascii: "/"), unknown]
+      }
     }
   }
 

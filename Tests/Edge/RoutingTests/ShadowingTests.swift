@@ -91,4 +91,14 @@ struct ShadowingTests {
     #expect(found.map(\.index) == Array(4000..<8000))
     #expect(found.map(\.by) == Array(0..<4000))
   }
+
+  @Test("are found among many with stars in the same places")
+  func manyStars() throws {
+    let patterns = try (0..<500).flatMap { index in
+      [try PathPattern("/users/*/\(index)"), try PathPattern("/a/**/\(index)/*/")]
+    }
+    let found = shadowed((patterns + patterns).map { (pattern: $0, isUnconditional: true) })
+    #expect(found.map(\.index) == Array(1000..<2000))
+    #expect(found.map(\.by) == Array(0..<1000))
+  }
 }
