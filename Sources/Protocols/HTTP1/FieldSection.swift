@@ -28,16 +28,18 @@ extension FieldLine {
     if name == .other {
       try Self.check(name: start..<colon, in: bytes, isFirst: isFirst, nameBytes: nameBytes)
     }
-    // Nearly always a space stands before the value, and nothing behind it.
-    var valueStart = colon &+ 1
-    if valueStart < end, bytes[valueStart] == 0x20 { valueStart &+= 1 }
-    while valueStart < end, HTTPGrammar.isWhitespace(bytes[valueStart]) { valueStart &+= 1 }
-    var valueEnd = end
-    while valueEnd > valueStart, HTTPGrammar.isWhitespace(bytes[valueEnd &- 1]) { valueEnd &-= 1 }
+    // Nearly always one space stands before the value, and nothing behind it.
+    var value = colon &+ 1..<end
+    if colon &+ 2 < end, bytes[colon &+ 1] == 0x20, bytes[colon &+ 2] > 0x20, bytes[end &- 1] > 0x20
+    {
+      value = colon &+ 2..<end
+    } else {
+      value = HTTPGrammar.trimmed(value, in: bytes)
+    }
     self.init(
       name: name,
       nameRange: ByteRange(from: start, to: colon),
-      valueRange: ByteRange(from: valueStart, to: valueEnd),
+      valueRange: ByteRange(from: value.lowerBound, to: value.upperBound),
       lineEnd: UInt16(truncatingIfNeeded: end &+ 2),
       isHopByHop: false
     )
@@ -68,10 +70,22 @@ extension FieldLine {
       throw MessageError(isFirst ? .whitespaceBeforeFields : .foldedLine)
     }
     guard name.count <= nameBytes else { throw MessageError(.fieldNameTooLong) }
-    if HTTPGrammar.isToken(bytes.extracting(name)) { return }
+    if HTTPGrammar.isToken(bytes.extracting(name)) {
+      guard !isFramingForGateways(bytes, name) else { throw MessageError(.malformedFieldName) }
+      return
+    }
     let last = bytes[name.upperBound - 1]
     throw MessageError(HTTPGrammar.isWhitespace(last) ? .spaceBeforeColon : .malformedFieldName)
   }
+}
+
+/// Whether a gateway that names variables after fields would take the name for one that frames:
+/// CGI knows no difference between `Content_Length` and `Content-Length`.
+private func isFramingForGateways(_ bytes: Span<UInt8>, _ name: Range<Int>) -> Bool {
+  if FieldSection.isEqual(bytes, name, "content_length") { return true }
+  let start = name.lowerBound
+  return name.count == 17 && lowercased(bytes[start + 16]) == 0x67
+    && FieldSection.isEqual(bytes, start..<start + 16, "transfer_encodin")
 }
 
 /// What the fields of a head say about framing, host and connection, gathered line by line.

@@ -104,7 +104,8 @@ public struct MessageError: Error, Hashable, Sendable {
     case emptyFieldName = "empty_field_name"
     /// Whitespace between the name and the colon. RFC 9112, section 5.1.
     case spaceBeforeColon = "space_before_colon"
-    /// A name that is not a token. RFC 9110, section 5.1.
+    /// A name that is not a token, or `Content_Length` or `Transfer_Encoding`, which gateways take
+    /// for the fields with a hyphen. RFC 9110, section 5.1.
     case malformedFieldName = "malformed_field_name"
     /// A line that continues the one before. RFC 9112, section 5.2.
     case foldedLine = "folded_line"
