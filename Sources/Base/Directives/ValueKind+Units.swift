@@ -37,7 +37,8 @@ extension ValueKind where Value == Int {
         try check(overflows ? .max : bytes, within: bounds, text, sizeText)
         return bytes
       },
-      write: { sizeText($0) }
+      write: { sizeText($0) },
+      json: { value, _ in .text(sizeText(value)) }
     )
   }
 }
@@ -67,7 +68,8 @@ extension ValueKind where Value == Duration {
         try check(duration, within: bounds, text, durationText)
         return duration
       },
-      write: { durationText($0) }
+      write: { durationText($0) },
+      json: { value, _ in .text(durationText(value)) }
     )
   }
 }

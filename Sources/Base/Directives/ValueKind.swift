@@ -75,7 +75,8 @@ extension ValueKind where Value: Equatable {
           mend: nearestName(to: text, among: words) ?? words.first
         )
       },
-      write: { value in choices.first { $0.value == value }?.word ?? "" }
+      write: { value in choices.first { $0.value == value }?.word ?? "" },
+      json: { value, _ in .text(choices.first { $0.value == value }?.word ?? "") }
     )
   }
 }
@@ -94,7 +95,8 @@ extension ValueKind where Value: RawRepresentable, Value.RawValue == String, Val
           mend: nearestName(to: text, among: words) ?? words.first
         )
       },
-      write: { $0.rawValue }
+      write: { $0.rawValue },
+      json: { value, _ in .text(value.rawValue) }
     )
   }
 }

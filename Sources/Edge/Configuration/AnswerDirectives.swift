@@ -11,9 +11,9 @@ let handlers: [Directive<RouteDraft>] = [
       guard reading.isOnlyHandler(statement, &draft) else { return }
       reading.readProxy(statement, &draft)
     },
-    show: { draft, _ in
+    show: { draft, mask in
       guard case .proxy(let name)? = draft.handler else { return nil }
-      return .text(name)
+      return .text(mask.shown(name))
     }
   ),
   Directive(
@@ -33,7 +33,7 @@ let handlers: [Directive<RouteDraft>] = [
       return .object([
         JSONValue.Member("status", .number(answer.status)),
         JSONValue.Member("body", .text(mask.shown(answer.body.description))),
-        JSONValue.Member("type", .text(answer.contentType)),
+        JSONValue.Member("type", .text(mask.shown(answer.contentType))),
       ])
     }
   ),
@@ -222,7 +222,7 @@ func errorPage<Settings: Sendable>(
           .object([
             JSONValue.Member("status", .number(page.status)),
             JSONValue.Member("body", .text(mask.shown(page.body.description))),
-            JSONValue.Member("type", .text(page.contentType)),
+            JSONValue.Member("type", .text(mask.shown(page.contentType))),
           ])
         }
       )

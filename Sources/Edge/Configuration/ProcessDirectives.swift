@@ -134,7 +134,7 @@ private let serverBlock = Directive<FileDraft>.block(
       draft.servers.map { server in
         let names = JSONValue.Member(
           "names",
-          .list(server.settings.names.map { .text($0.description) })
+          .list(server.settings.names.map { .text(mask.shown($0.description)) })
         )
         guard case .object(let members) = serverDirectives.shown(server, mask) else { return .null }
         return .object([names] + members)
@@ -176,7 +176,7 @@ private let upstreamBlock = Directive<FileDraft>.block(
   show: { draft, mask in
     .list(
       draft.upstreams.map { upstream in
-        let name = JSONValue.Member("name", .text(upstream.settings.name))
+        let name = JSONValue.Member("name", .text(mask.shown(upstream.settings.name)))
         guard case .object(let members) = upstreamDirectives.shown(upstream, mask) else {
           return .null
         }

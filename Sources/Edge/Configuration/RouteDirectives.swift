@@ -72,7 +72,7 @@ private func condition(
       .list(
         draft[keyPath: path].map { condition in
           .object([
-            JSONValue.Member("name", .text(condition.name)),
+            JSONValue.Member("name", .text(mask.shown(condition.name))),
             JSONValue.Member(
               "values",
               .list(condition.values.map { .text(mask.shown($0.description)) })
@@ -173,7 +173,7 @@ private func headerRules(
         draft[keyPath: path].map { rule in
           var members = [
             JSONValue.Member("action", .text(rule.action.rawValue)),
-            JSONValue.Member("name", .text(rule.name)),
+            JSONValue.Member("name", .text(mask.shown(rule.name))),
           ]
           if rule.action != .remove {
             members.append(JSONValue.Member("value", .text(mask.shown(rule.value.description))))

@@ -53,7 +53,7 @@ private let listen = Directive<ServerDraft>(
     .list(
       draft.settings.listeners.map { listener in
         .object([
-          JSONValue.Member("address", .text(listener.address.description)),
+          JSONValue.Member("address", .text(mask.shown(listener.address.description))),
           JSONValue.Member("backlog", .number(listener.backlogCount)),
           JSONValue.Member("reuse_port", .flag(listener.reusesPort)),
           JSONValue.Member("fallback", .flag(listener.isFallback)),

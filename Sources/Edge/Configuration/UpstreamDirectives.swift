@@ -148,7 +148,7 @@ private let member = Directive<UpstreamDraft>(
     .list(
       draft.settings.members.map { member in
         .object([
-          JSONValue.Member("address", .text(member.address.description)),
+          JSONValue.Member("address", .text(mask.shown(member.address.description))),
           JSONValue.Member("weight", .number(member.weight)),
           JSONValue.Member("backup", .flag(member.isBackup)),
           JSONValue.Member(

@@ -1,0 +1,78 @@
+import Configuration
+import Directives
+import Testing
+
+@Suite("The effective configuration")
+struct EffectiveTests {
+  private func effective(_ text: String, _ environment: [String: String] = [:]) throws -> JSONValue
+  {
+    let bundle = SourceBundle.collected(
+      name: "a.conf",
+      text: text,
+      BundleTests.access([:], environment)
+    )
+    let loaded = ConfigurationLoader.load(bundle)
+    #expect(loaded.rendered() == "")
+    return try #require(loaded.effective)
+  }
+
+  private func first(_ name: String, in value: JSONValue?) throws -> JSONValue {
+    guard case .list(let values)? = value?[name] else { return .null }
+    return try #require(values.first)
+  }
+
+  @Test("has every setting with the value in force")
+  func complete() throws {
+    let text = "server { listen :80\n route / { proxy :1 } }"
+    let whole = try effective(text)
+    let server = try first("server", in: whole)
+    let upstream = try first("upstream", in: whole)
+    for block in ConfigurationReference.blocks where block.name != "route" {
+      let shown = block.name == "file" ? whole : block.name == "server" ? server : upstream
+      for directive in block.directives {
+        #expect(shown[directive.name] != nil, "\(block.name)/\(directive.name)")
+      }
+    }
+    #expect(whole["drain_limit"] == .text("30s"))
+    #expect(server["body_limit"] == .text("1MB"))
+    #expect(server["access_log"] == .null)
+    #expect(upstream["name"] == .text("127.0.0.1:1"))
+    #expect(try first("member", in: upstream)["weight"] == .number(1))
+  }
+
+  @Test("shows of a route what it has of its own")
+  func routes() throws {
+    let text = "server { listen :80\n route = /a { proxy :1\n tries 1 } }"
+    let route = try first("route", in: first("server", in: effective(text)))
+    #expect(route["path"] == .text("/a"))
+    #expect(route["tries"] == .number(1))
+    #expect(route["read_timeout"] == nil)
+    #expect(route["respond"] == nil)
+  }
+
+  @Test("hides every text, name and address that came from elsewhere")
+  func hidden() throws {
+    let text = """
+      server {env NAME} {
+        listen {env ADDRESS}:80
+        via {env NAME}
+        idle_timeout {env TIME}
+        error_page 404 {env NAME} type text/{env NAME}
+        route /{env NAME}/* {
+          header {env NAME} {env NAME}
+          query {env NAME}
+          proxy {env ADDRESS}:81
+          strip_prefix /{env NAME}
+          rewrite /{env NAME}
+          request header add {env NAME} {env NAME}
+        }
+        route / { redirect 302 /{env NAME} }
+      }
+      """
+    let shown = try effective(text, ["NAME": "hunter2", "ADDRESS": "192.0.2.77", "TIME": "8s"])
+    #expect(!shown.formatted().contains("hunter2"))
+    #expect(!shown.formatted().contains("192.0.2.77"))
+    #expect(try first("server", in: shown)["idle_timeout"] == .text("8s"))
+    #expect(shown["drain_limit"] == .text("30s"))
+  }
+}
