@@ -234,7 +234,8 @@ extension Reading {
   }
 
   private func refusal(of name: String, _ statement: Statement) -> ValueError? {
-    let lower = name.lowercased()
+    // Gateways take `Content_Length` for the field with a hyphen.
+    let lower = String(name.lowercased().map { $0 == "_" ? "-" : $0 })
     if ownFields.contains(lower) {
       return ValueError("`\(name)` says how the message is sent on, no rule may change it")
     }

@@ -61,6 +61,18 @@ struct ErrorTests {
     )
   }
 
+  @Test(
+    "refuse rules for the fields that frame a message, however they are written",
+    arguments: ["Content-Length", "content_length", "TRANSFER-ENCODING", "Transfer_Encoding", "te"]
+  )
+  func framing(field: String) {
+    for line in ["request header set \(field) a", "response header remove \(field)"] {
+      let loaded = ConfigurationLoader.load(name: "a", text: whole(line, in: "route"))
+      let problem = "`\(field)` says how the message is sent on, no rule may change it"
+      #expect(loaded.diagnostics.map(\.problem) == [problem])
+    }
+  }
+
   @Test("have colours where they are wanted")
   func colours() {
     let loaded = ConfigurationLoader.load(name: "a.conf", text: "usr a")
