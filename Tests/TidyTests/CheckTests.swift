@@ -23,6 +23,8 @@ struct CheckTests {
       (.optionalTry, "let a = try b()", []),
       (.task, "Task { await a() }\nTask.detached {}\nTask(priority: .low) {}", [1, 2, 3]),
       (.task, "if Task.isCancelled { return }\nlet a = MyTask(1)", []),
+      (.captureList, "loop.spawn { [self] in\nloop.perform { [a] in b() }", [1, 2]),
+      (.captureList, "loop.spawn { await a() }\nlet a = b.map { [$0] }", []),
       (.print, "print(1)", [1]),
       (.print, "blueprint(1)\nwriter.print(1)", []),
     ]

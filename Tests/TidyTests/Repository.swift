@@ -62,7 +62,8 @@ struct Repository: Sendable {
         // Built, or some tool's own.
         walk.skipDescendants()
       }
-      guard exists, !isFolder.boolValue else { continue }
+      // In a work tree of its own, `.git` is a file that names the folder of the true one.
+      guard exists, !isFolder.boolValue, name != ".git" else { continue }
       let data = try Data(contentsOf: URL(fileURLWithPath: folder + "/" + path))
       files.append(File(path: path, bytes: Array(data)))
     }

@@ -53,6 +53,12 @@ private let restrictions: [Rule: Restriction] = [
     what: "an unstructured task",
     mend: "await the work where it is, or list the file with what ends the task"
   ),
+  .captureList: Restriction(
+    phrases: [".spawn { [", ".perform { [", ".run { [", "run(until: { ["],
+    folders: products + ["Tests/"],
+    what: "a coroutine with a capture list, which Swift 6.3 runs off its loop",
+    mend: "name what it uses in the body: `self.count`"
+  ),
   .print: Restriction(
     phrases: ["print(", "debugPrint(", "dump("],
     folders: products.filter { $0 != "Snippets/" },

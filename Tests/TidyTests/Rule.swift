@@ -15,6 +15,7 @@ enum Rule: String, CaseIterable, Sendable {
   case forcedTry
   case optionalTry
   case task
+  case captureList
   case print
   case typeName
   case testableImport
@@ -39,7 +40,7 @@ enum Rule: String, CaseIterable, Sendable {
     case .functionLength: functionLengthFindings(in: repository)
     case .safeComment: safeCommentFindings(in: repository)
     case .unsafe, .uncheckedSendable, .nonisolatedUnsafe, .fatalError, .forcedTry, .optionalTry,
-      .task, .print, .testableImport, .sleep:
+      .task, .captureList, .print, .testableImport, .sleep:
       restrictedFindings(of: self, in: repository)
     case .typeName: typeNameFindings(in: repository)
     case .unfinished: unfinishedFindings(in: repository)

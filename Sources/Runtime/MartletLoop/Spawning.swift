@@ -2,6 +2,10 @@
 //
 // Invariant: a body given to `spawn` is made on the loop's thread (checked) and runs on the loop's
 // executor and nowhere else, so what it captures never meets another thread.
+//
+// A trap of Swift 6.3: a closure *with a capture list* (`{ [self] in … }`) does not keep its caller's
+// executor, but moves to the global one before its first line, and the compiler accepts the race. The
+// tidy tests refuse capture lists here.
 
 // @unchecked: see the invariant above.
 /// A body on its way from one coroutine of a loop to another.

@@ -40,10 +40,10 @@ actor TestWorker {
     }
 
     func start(milliseconds: Int) {
-      loop.spawn { [self] in
-        try? await loop.sleep(for: .milliseconds(milliseconds))
-        woke.append(milliseconds)
-        if woke.count == count { done.set() }
+      loop.spawn {
+        try? await self.loop.sleep(for: .milliseconds(milliseconds))
+        self.woke.append(milliseconds)
+        if self.woke.count == self.count { self.done.set() }
       }
     }
   }

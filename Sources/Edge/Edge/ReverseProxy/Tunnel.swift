@@ -32,8 +32,8 @@ final class Tunnel {
     }
     exchange.bytesReceived &+= UInt64(early.count)
     exchange.bytesSent &+= UInt64(back.count)
-    client.loop.spawn { [self] in
-      await pass(from: client.stream, to: upstream.stream, \.bytesReceived)
+    client.loop.spawn {
+      await self.pass(from: self.client.stream, to: self.upstream.stream, \.bytesReceived)
       isDone = true
       signal.set()
     }

@@ -37,14 +37,16 @@ final class NameResolution {
       for member in upstream.members {
         guard case .name(let name, let port) = member.location else { continue }
         waiting += 1
-        loop.spawn { [self] in
-          await resolve(name, port, for: member, in: upstream)
+        loop.spawn {
+          await self.resolve(name, port, for: member, in: upstream)
           waiting -= 1
           signal.set()
           while turn == self.turn {
-            do { try await loop.sleep(for: upstream.resolveInterval) } catch { await loop.yield() }
+            do { try await self.loop.sleep(for: upstream.resolveInterval) } catch {
+              await self.loop.yield()
+            }
             guard turn == self.turn else { return }
-            await resolve(name, port, for: member, in: upstream)
+            await self.resolve(name, port, for: member, in: upstream)
           }
         }
       }
