@@ -45,7 +45,9 @@ extension HandoverMessage {
       try body.append(keys: offer.listeners)
       try body.append(keys: offer.logs)
     case .logs(let keys): try body.append(keys: keys)
-    case .drain(let limit): body.append(big: limit.wholeMilliseconds)
+    case .drain(let limit, let closesIdle):
+      body.append(big: limit.wholeMilliseconds)
+      body.append(closesIdle ? 1 : 0)
     case .stop, .ask, .drained: break
     case .ready(let generation): body.append(big: generation)
     case .refused(let generation, let reason):
@@ -127,7 +129,7 @@ public struct HandoverDecoder: Sendable {
         )
       )
     case .logs: .logs(try reader.keys())
-    case .drain: .drain(limit: try reader.duration())
+    case .drain: .drain(limit: try reader.duration(), closesIdle: try reader.flag())
     case .stop: .stop
     case .ask: .ask
     case .ready: .ready(generation: try reader.number(UInt64.self))
@@ -179,6 +181,12 @@ private struct BodyReader {
       keys.append(key)
     }
     return keys
+  }
+
+  mutating func flag() throws(HandoverError) -> Bool {
+    let byte = try number(UInt8.self)
+    guard byte < 2 else { throw .malformed }
+    return byte == 1
   }
 
   mutating func duration() throws(HandoverError) -> Duration {

@@ -4,8 +4,11 @@ public enum HandoverMessage: Hashable, Sendable {
   case generation(GenerationOffer)
   /// To the edge: these logs were opened anew, each with one descriptor.
   case logs([String])
-  /// To the edge: accept no more, and end when nothing is under way, or at the limit.
-  case drain(limit: Duration)
+  /// To the edge: accept no more, and end when no connection is left, or at the limit.
+  ///
+  /// With `closesIdle` connections on which no request is under way are closed at once; else their
+  /// clients may send one more.
+  case drain(limit: Duration, closesIdle: Bool)
   /// To the edge: end now.
   case stop
   /// To the edge: send a report.

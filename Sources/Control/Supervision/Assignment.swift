@@ -6,8 +6,8 @@ public struct Assignment: Sendable {
   public var source: [UInt8]
   /// Where the edge is to listen.
   public var listeners: [ListenerDemand]
-  /// The paths of the log files.
-  public var logs: [String]
+  /// The log files.
+  public var logs: [LogDemand]
   /// How long requests may go on when the edge is to end.
   public var drainLimit: Duration
   /// What is legal but surely not meant.
@@ -17,7 +17,7 @@ public struct Assignment: Sendable {
   public init(
     source: [UInt8],
     listeners: [ListenerDemand],
-    logs: [String] = [],
+    logs: [LogDemand] = [],
     drainLimit: Duration = .seconds(30),
     warnings: [String] = []
   ) {
@@ -51,6 +51,20 @@ public struct ListenerDemand: Hashable, Sendable {
     self.key = key
     self.place = place
     self.backlog = backlog
+  }
+}
+
+/// One log file.
+public struct LogDemand: Hashable, Sendable {
+  /// The name by which the edge knows the log.
+  public var key: String
+  /// The file.
+  public var path: String
+
+  /// Creates a demand.
+  public init(key: String, path: String) {
+    self.key = key
+    self.path = path
   }
 }
 

@@ -26,10 +26,13 @@ struct InheritedState {
     [lock, control, edge.channel] + listeners.flatMap(\.files) + logs.map(\.file)
   }
 
-  /// The text for the next binary; nil if a name holds a line feed.
+  /// The text for the next binary; nil if a name holds a tab or a line feed.
   var encoded: [UInt8]? {
-    let names = listeners.map(\.key) + listeners.compactMap(\.unixPath) + logs.map(\.path)
-    guard !names.contains(where: { $0.utf8.contains(0x0A) }) else { return nil }
+    let names =
+      listeners.map(\.key) + listeners.compactMap(\.unixPath) + logs.flatMap { [$0.key, $0.path] }
+    guard !names.contains(where: { $0.utf8.contains(where: { $0 == 0x0A || $0 == 0x09 }) }) else {
+      return nil
+    }
     var lines = [
       Self.version, "lock \(lock.number)", "control \(control.number)",
       "edge \(edge.process) \(edge.channel.number)", "generation \(generation)",
@@ -40,7 +43,7 @@ struct InheritedState {
       lines += listener.files.map { "listener \($0.number) \(listener.key)" }
       if let path = listener.unixPath { lines.append("path \(path)") }
     }
-    lines += logs.map { "log \($0.file.number) \($0.path)" }
+    lines += logs.map { "log \($0.file.number) \($0.key)\t\($0.path)" }
     lines.append("source \(source.count)\n")
     return Array(lines.joined(separator: "\n").utf8) + source
   }
@@ -95,7 +98,9 @@ struct InheritedState {
         guard pair.count == 2, let file = Self.file(pair[0]) else { return nil }
         let name = String(pair[1])
         if parts[0] == "log" {
-          logs.append(OpenLog(path: name, file: file))
+          let names = name.split(separator: "\t", omittingEmptySubsequences: false)
+          guard names.count == 2 else { return nil }
+          logs.append(OpenLog(key: String(names[0]), path: String(names[1]), file: file))
         } else if listeners.last?.key == name {
           listeners[listeners.count - 1].files.append(file)
         } else {

@@ -1,4 +1,4 @@
-import MartletSystem
+public import MartletSystem
 
 /// Listening sockets of one address of the configuration.
 struct OpenListener {
@@ -28,7 +28,7 @@ struct OpenListener {
     return listeners
   }
 
-  private init(_ demand: ListenerDemand) throws(CommandFailure) {
+  init(_ demand: ListenerDemand) throws(CommandFailure) {
     key = demand.key
     switch demand.place {
     case .at(let address):
@@ -138,6 +138,7 @@ struct OpenListener {
 
 /// An open log file.
 struct OpenLog {
+  var key: String
   var path: String
   var file: OpenFile
 
@@ -145,17 +146,19 @@ struct OpenLog {
   ///
   /// - Throws: ``CommandFailure`` with the file and the reason.
   static func open(
-    _ paths: [String],
+    _ demands: [LogDemand],
     reusing open: [OpenLog] = []
   ) throws(CommandFailure) -> [OpenLog] {
     var logs: [OpenLog] = []
-    for path in paths {
-      if let same = open.first(where: { $0.path == path }) {
+    for demand in demands {
+      let path = demand.path
+      if let same = open.first(where: { $0.key == demand.key && $0.path == path }) {
         logs.append(same)
         continue
       }
       do throws(SystemError) {
-        logs.append(OpenLog(path: path, file: OpenFile(try Descriptor.open(path, .append))))
+        let file = OpenFile(try Descriptor.open(path, .append))
+        logs.append(OpenLog(key: demand.key, path: path, file: file))
       } catch {
         throw CommandFailure(
           error.isAboutRights ? .noRight : .failure,
@@ -164,5 +167,25 @@ struct OpenLog {
       }
     }
     return logs
+  }
+}
+
+extension Assignment {
+  /// Opens the listening sockets, for a process that serves without a supervisor.
+  ///
+  /// - Returns: The sockets with the keys of their listeners.
+  /// - Throws: ``CommandFailure`` with the address, the reason and the mend.
+  public func openSockets() throws(CommandFailure) -> [(key: String, file: OpenFile)] {
+    try OpenListener.open(listeners, reusing: []).flatMap { listener in
+      listener.files.map { (listener.key, $0) }
+    }
+  }
+
+  /// Opens the log files, for a process that serves without a supervisor.
+  ///
+  /// - Returns: The files with their keys.
+  /// - Throws: ``CommandFailure`` with the file and the reason.
+  public func openLogs() throws(CommandFailure) -> [(key: String, file: OpenFile)] {
+    try OpenLog.open(logs).map { ($0.key, $0.file) }
   }
 }

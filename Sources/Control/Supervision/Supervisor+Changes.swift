@@ -69,7 +69,7 @@ extension Supervisor {
     let files = inForce.logs.map(\.file)
     for edge in edges {
       do throws(HandoverError) {
-        try edge.channel.post(.logs(inForce.logs.map(\.path)), files: files)
+        try edge.channel.post(.logs(inForce.logs.map(\.key)), files: files)
       } catch {
         options.say("edge process \(edge.child.number) keeps its old log files (\(error))")
       }
@@ -102,7 +102,7 @@ extension Supervisor {
       source: inForce.assignment.source
     )
     guard let text = state.encoded else {
-      throw CommandFailure(.failure, "a name holds a line feed: it cannot be handed on")
+      throw CommandFailure(.failure, "a name holds a tab or a line feed: it cannot be handed on")
     }
     options.say("executing \(options.successor.path)")
     do throws(SystemError) {
@@ -224,7 +224,7 @@ extension Supervisor {
       if let old, old.child.end == nil {
         let limit = before.assignment.drainLimit
         old.state = .draining
-        old.tell(.drain(limit: limit))
+        old.tell(.drain(limit: limit, closesIdle: false))
         let supervisor = self
         loop.spawn { await supervisor.kill([old], after: limit + .seconds(2)) }
       }

@@ -105,7 +105,7 @@ public final class Supervisor {
       assignment: Assignment(
         source: inherited.source,
         listeners: [],
-        logs: inherited.logs.map(\.path),
+        logs: inherited.logs.map { LogDemand(key: $0.key, path: $0.path) },
         drainLimit: inherited.drainLimit
       ),
       listeners: inherited.listeners,
@@ -178,7 +178,7 @@ public final class Supervisor {
       let limit = inForce.assignment.drainLimit
       for edge in edges {
         edge.state = .draining
-        edge.tell(.drain(limit: limit))
+        edge.tell(.drain(limit: limit, closesIdle: true))
       }
       let supervisor = self
       loop.spawn { await supervisor.kill(supervisor.edges, after: limit + .seconds(2)) }
@@ -243,7 +243,7 @@ public final class Supervisor {
         number: offered.number,
         source: offered.assignment.source,
         listeners: sockets.map(\.key),
-        logs: offered.logs.map(\.path)
+        logs: offered.logs.map(\.key)
       )
     )
     do throws(HandoverError) {

@@ -11,7 +11,8 @@ private let messages: [HandoverMessage] = [
     )
   ),
   .generation(GenerationOffer(number: 0, source: [], listeners: [], logs: [])),
-  .logs(["a", ""]), .drain(limit: .milliseconds(1500)), .stop, .ask, .ready(generation: 7),
+  .logs(["a", ""]), .drain(limit: .milliseconds(1500), closesIdle: true),
+  .drain(limit: .zero, closesIdle: false), .stop, .ask, .ready(generation: 7),
   .refused(generation: .max, reason: "no such user"), .drained,
   .report(json: "{}", text: "fine\n"),
 ]
@@ -58,7 +59,8 @@ private let malformed: [([UInt8], HandoverError)] = [
   (head(kind: 2, length: 2) + [0xFF, 0xFF], .tooManyDescriptors),
   (head(kind: 2, descriptors: 1, length: 6) + [0, 1, 0xFF, 0xFF, 0xFF, 0xFF], .malformed),
   (head(kind: 2, descriptors: 1, length: 7) + [0, 1, 0, 0, 0, 1, 0xFF], .malformed),
-  (head(kind: 3, length: 8) + [UInt8](repeating: 0xFF, count: 8), .malformed),
+  (head(kind: 3, length: 9) + [UInt8](repeating: 0xFF, count: 8) + [0], .malformed),
+  (head(kind: 3, length: 9) + [UInt8](repeating: 0, count: 8) + [2], .malformed),
 ]
 
 @Suite("Handover messages")
@@ -126,10 +128,10 @@ struct HandoverCodecTests {
 
   @Test("of a limit that is not a time are cut to a year at most, and to nothing at least")
   func durations() throws {
-    #expect(
-      try decode([HandoverMessage.drain(limit: .seconds(-1)).encoded()]) == [.drain(limit: .zero)]
-    )
-    let long = HandoverMessage.drain(limit: .seconds(1_000_000_000))
-    #expect(try decode([long.encoded()]) == [.drain(limit: .seconds(31_536_000))])
+    let none = HandoverMessage.drain(limit: .seconds(-1), closesIdle: false)
+    #expect(try decode([none.encoded()]) == [.drain(limit: .zero, closesIdle: false)])
+    let long = HandoverMessage.drain(limit: .seconds(1_000_000_000), closesIdle: true)
+    let year = HandoverMessage.drain(limit: .seconds(31_536_000), closesIdle: true)
+    #expect(try decode([long.encoded()]) == [year])
   }
 }

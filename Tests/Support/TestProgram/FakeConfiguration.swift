@@ -47,7 +47,7 @@ struct FakeConfiguration {
     return Assignment(
       source: bytes,
       listeners: ports + paths,
-      logs: values("log"),
+      logs: values("log").map { LogDemand(key: $0, path: $0) },
       drainLimit: .seconds(Int64(values("limit").first ?? "20") ?? 20)
     )
   }

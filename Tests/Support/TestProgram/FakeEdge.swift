@@ -42,7 +42,7 @@ final class FakeEdge {
       switch delivery.message {
       case .generation(let offer): try take(offer, delivery.files)
       case .logs: log(to: delivery.files)
-      case .drain(let limit):
+      case .drain(let limit, _):
         await drain(limit)
         return
       case .stop: return
