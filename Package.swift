@@ -203,6 +203,8 @@ module(
   alsoTestedWith: ["TestProgram"]
 )
 
+module("Admin", .control, ["MartletSystem", "MartletLoop", "MartletNet"])
+
 // What tests start
 program(
   "TestProgram",
@@ -217,8 +219,8 @@ executable(
   "martlet",
   .product,
   [
-    "ArgumentParser", "CLinux", "MartletSystem", "MartletLoop", "MartletNet", "Directives",
-    "Configuration", "Edge",
+    "ArgumentParser", "CLinux", "MartletSystem", "MartletLoop", "MartletProcess", "Directives",
+    "Configuration", "Edge", "Handover", "Supervision", "Admin",
   ]
 )
 

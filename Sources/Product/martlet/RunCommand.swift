@@ -1,18 +1,30 @@
 import ArgumentParser
+import CLinux
 import Configuration
 import Directives
+import MartletSystem
+import Supervision
 
 /// `martlet run`.
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "run",
-    abstract: "Start Martlet and keep it running."
+    abstract: "Start Martlet and keep it running.",
+    discussion: "Without --config, three demonstration servers are balanced on port 8080."
   )
 
-  @Option(name: .long, help: ArgumentHelp("The configuration.", valueName: "file"))
+  @Option(
+    name: .long,
+    help: ArgumentHelp("The configuration.", valueName: "file"),
+    completion: .file(extensions: ["conf"])
+  )
   var config: String?
 
-  func run() throws { throw Failure(.failure, "`martlet run` does not serve requests yet") }
+  @OptionGroup var state: StateOptions
+
+  func run() throws {
+    try Launch(source: config.map { .file($0) } ?? .hello, state: state).run()
+  }
 }
 
 /// `martlet proxy`.
@@ -22,8 +34,11 @@ struct ProxyCommand: ParsableCommand {
     abstract: "Balance servers without any configuration."
   )
 
-  @Option(name: .long, help: ArgumentHelp("Where clients connect.", valueName: "address"))
-  var listen: String
+  @Option(
+    name: .long,
+    help: ArgumentHelp("Where clients connect; may be repeated.", valueName: "address")
+  )
+  var listen: [String]
 
   @Option(
     name: .long,
@@ -31,8 +46,118 @@ struct ProxyCommand: ParsableCommand {
   )
   var to: String
 
+  @OptionGroup var state: StateOptions
+
+  func validate() throws {
+    guard !listen.isEmpty else { throw ValidationError("Name an address: --listen 127.0.0.1:8080") }
+  }
+
   func run() throws {
-    let members = try to.split(separator: ",").map { try Address(String($0)) }
-    try StandaloneEdge(configuration: .proxy(listen: [Address(listen)], to: members)).run()
+    let members = try to.split(separator: ",").map { try Self.address(String($0), of: "--to") }
+    let addresses = try listen.map { try Self.address($0, of: "--listen") }
+    let lines =
+      ["server {"] + addresses.map { "    listen \($0)" }
+      + ["    route / { proxy \(members.map(\.description).joined(separator: " ")) }", "}", ""]
+    let text = lines.joined(separator: "\n")
+    try Launch(source: .text(name: "martlet proxy", text), state: state).run()
+  }
+
+  private static func address(_ text: String, of option: String) throws -> Address {
+    do throws(ValueError) {
+      return try Address(text)
+    } catch {
+      let mend = error.mend.map { ": write \(option) \($0)" } ?? ""
+      throw ValidationError("\(option): \(error.problem)\(mend)")
+    }
+  }
+}
+
+/// Starts a supervisor on a configuration.
+struct Launch {
+  var source: ConfigurationSource
+  var state: StateOptions
+
+  /// Runs until it is told to stop.
+  ///
+  /// - Throws: ``CommandFailure``.
+  func run() throws(CommandFailure) {
+    _ = martlet_raise_descriptor_limit()
+    // The configuration may name the state directory, so it is read before the supervisor reads it.
+    let first = try CheckedConfiguration(source, style: Console.style)
+    let directory =
+      state.stateDirectory ?? first.configuration.process.stateDirectory
+      ?? StateDirectory.usual.path
+    let source = source
+    let arguments = CommandLine.arguments
+    let path = Self.ownPath
+    var edge = Program(
+      "/proc/self/exe",
+      arguments: ["martlet", "edge", "--state-directory", directory],
+      environment: Program.ownEnvironment
+    )
+    edge.set("MARTLET_UPGRADE", to: nil)
+    var successor = Program(path, arguments: Array(arguments.dropFirst()))
+    successor.set("MARTLET_UPGRADE", to: nil)
+    var probes = [["--version"]]
+    if case .file(let file) = source { probes.append(["check", "--config", file]) }
+    let banner = banner(directory, usual: directory == StateDirectory.usual.path)
+    try Supervisor.run(
+      SupervisorOptions(
+        stateDirectory: directory,
+        edge: edge,
+        successor: successor,
+        probes: probes,
+        version: Version.text,
+        load: { () throws(CommandFailure) in
+          try CheckedConfiguration(source).assignment(stateDirectory: directory)
+        },
+        say: { Console.complain("martlet: \($0)") },
+        started: { keys in
+          let addresses = keys.filter {
+            !$0.hasPrefix(EdgeService.adminPrefix) && !$0.hasPrefix("unix:")
+          }
+          Console.say(banner(addresses.isEmpty ? keys : addresses))
+        }
+      )
+    )
+  }
+
+  /// Where the file of this program is, also after it was replaced by another.
+  private static var ownPath: String {
+    do throws(SystemError) {
+      let path = try Files.target(of: "/proc/self/exe")
+      let mark = " (deleted)"
+      return path.hasSuffix(mark) ? String(path.dropLast(mark.count)) : path
+    } catch {
+      return CommandLine.arguments.first ?? "martlet"
+    }
+  }
+
+  /// What is printed once requests are served.
+  private func banner(
+    _ directory: String,
+    usual: Bool
+  ) -> @Sendable (_ addresses: [String]) -> String {
+    let program = CommandLine.arguments.first ?? "martlet"
+    let suffix = usual ? "" : " --state-directory \(directory)"
+    let isHello = source == .hello
+    return { addresses in
+      let places = addresses.map { address in
+        address.hasPrefix(":") ? "http://localhost\(address)" : "http://\(address)"
+      }
+      let first = places.first ?? "http://localhost"
+      var lines = ["Martlet \(Version.text) listens on \(places.joined(separator: ", "))", ""]
+      lines.append(
+        isHello
+          ? "Three demonstration members answer in turn. Try next, in another terminal:"
+          : "Try next, in another terminal:"
+      )
+      lines += [
+        "  curl -i \(first)/",
+        "  \(program) status\(suffix)",
+        isHello ? "  \(program) reference route" : "  \(program) reload\(suffix)",
+      ]
+      return lines.joined(separator: "\n")
+    }
   }
 }

@@ -1,7 +1,7 @@
 /// The program: its commands, their options and what they print.
 ///
 /// Its one difficulty is that people and scripts both read it: every command ends with a code of
-/// ``ExitStatus``, and a message names the place and the mend.
+/// `ExitStatus`, and a message names the place and the mend.
 ///
 /// ```
 /// martlet run --config shop.conf
@@ -10,6 +10,7 @@
 import ArgumentParser
 import CLinux
 import MartletSystem
+import Supervision
 
 /// The command `martlet`, which does nothing itself.
 @main
@@ -20,9 +21,17 @@ struct Martlet: ParsableCommand {
     discussion: """
       Begin with `martlet run`, which starts three demonstration servers behind one address, or \
       with `martlet proxy --listen 127.0.0.1:8080 --to 127.0.0.1:9001`.
+
+      A command ends with code 0 when it did what it was asked to, 1 when it could not, 2 for wrong \
+      arguments, 3 for a configuration with errors, 4 when an address cannot be listened on, 5 for \
+      a missing right, 6 when an instance runs already, 7 when none runs.
       """,
     version: "martlet \(Version.text)",
-    subcommands: [RunCommand.self, ProxyCommand.self]
+    subcommands: [
+      RunCommand.self, ProxyCommand.self, CheckCommand.self, FormatCommand.self,
+      ReferenceCommand.self, StatusCommand.self, ReloadCommand.self, ReopenCommand.self,
+      UpgradeCommand.self, StopCommand.self, CompletionCommand.self, EdgeCommand.self,
+    ]
   )
 
   /// Runs the command that the arguments name, and ends the process with its code.
@@ -33,8 +42,8 @@ struct Martlet: ParsableCommand {
       var command = try parseAsRoot()
       try command.run()
       status = .success
-    } catch let failure as Failure {
-      Console.complain("martlet: \(failure.message)")
+    } catch let failure as CommandFailure {
+      if !failure.message.isEmpty { Console.complain(failure.message) }
       status = failure.status
     } catch {
       status = explain(error)

@@ -98,6 +98,20 @@ public enum Files {
   }
 }
 
+extension Files {
+  /// Puts `bytes` in place of a file's content, all of them or none, and keeps its rights.
+  ///
+  /// - Throws: ``SystemError`` when its folder cannot be written. System call: `rename(2)`.
+  public static func replace(_ path: String, by bytes: [UInt8]) throws(SystemError) {
+    let status = try status(of: path)
+    let new = "\(path).new-\(Processes.own)"
+    let file = try Descriptor.open(new, .replace)
+    try file.writeAll(bytes)
+    try setRights(of: new, to: status.rights)
+    try check(unsafe martlet_rename(new, path), .rename)
+  }
+}
+
 extension Descriptor {
   /// Reads to the end, at most `limit` bytes.
   ///

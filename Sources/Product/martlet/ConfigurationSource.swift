@@ -1,0 +1,174 @@
+import Configuration
+import Directives
+import MartletSystem
+import Supervision
+
+/// Where a configuration comes from.
+enum ConfigurationSource: Hashable, Sendable {
+  /// A file, and the files that it includes.
+  case file(String)
+  /// A text that the program makes itself.
+  case text(name: String, String)
+
+  /// The demonstration: three members inside of the process.
+  static let hello = ConfigurationSource.text(
+    name: "the embedded configuration",
+    EdgeConfiguration.helloText
+  )
+
+  /// Collects what is read, from the files and the environment.
+  func bundle() -> SourceBundle {
+    switch self {
+    case .file(let path): .collected(main: path, .system)
+    case .text(let name, let text): .collected(name: name, text: text, .system)
+    }
+  }
+}
+
+/// A configuration without errors, and what it was read from.
+struct CheckedConfiguration: Sendable {
+  var bundle: SourceBundle
+  var configuration: EdgeConfiguration
+  /// The warnings, for people; empty when there is none.
+  var warnings: String
+
+  /// Reads and checks a configuration.
+  ///
+  /// - Throws: ``CommandFailure`` with all errors, each with its place and its mend.
+  init(
+    _ source: ConfigurationSource,
+    style: RenderingStyle = .plain
+  ) throws(CommandFailure) {
+    try self.init(source.bundle(), style: style)
+  }
+
+  /// Checks what a bundle holds.
+  ///
+  /// - Throws: ``CommandFailure`` with all errors, each with its place and its mend.
+  init(_ bundle: SourceBundle, style: RenderingStyle = .plain) throws(CommandFailure) {
+    let loaded = ConfigurationLoader.load(bundle)
+    let text = loaded.rendered(style)
+    guard let configuration = loaded.configuration else {
+      throw CommandFailure(.configuration, text)
+    }
+    self.bundle = bundle
+    self.configuration = configuration
+    warnings = text
+  }
+
+  /// What the supervisor is to do for it.
+  ///
+  /// - Throws: ``CommandFailure`` when the name of an address does not resolve.
+  func assignment(stateDirectory: String) throws(CommandFailure) -> Assignment {
+    var listeners: [ListenerDemand] = []
+    let backlogs = Dictionary(
+      configuration.servers.flatMap(\.listeners).map { ($0.address, $0.backlogCount) },
+      uniquingKeysWith: { max($0, $1) }
+    )
+    for address in configuration.listeningAddresses {
+      listeners.append(
+        ListenerDemand(
+          key: address.description,
+          place: try Self.place(of: address, stateDirectory),
+          backlog: Int32(backlogs[address] ?? 511)
+        )
+      )
+    }
+    if let admin = configuration.process.adminListener {
+      let place = try Self.place(of: admin, stateDirectory)
+      listeners.append(
+        ListenerDemand(key: EdgeService.adminPrefix + admin.description, place: place, backlog: 64)
+      )
+    }
+    var logs: [LogDemand] = []
+    for case .file(let path)? in configuration.servers.map(\.accessLog?.destination) {
+      let demand = LogDemand(key: path, path: path)
+      if !logs.contains(demand) { logs.append(demand) }
+    }
+    if case .file(let path) = configuration.process.errorLog.destination {
+      logs.append(LogDemand(key: EdgeService.errorLogKey, path: path))
+    }
+    return Assignment(
+      source: bundle.encoded(),
+      listeners: listeners,
+      logs: logs,
+      drainLimit: configuration.process.drainLimit,
+      warnings: warnings.isEmpty ? [] : [warnings]
+    )
+  }
+
+  private static func place(
+    of address: Address,
+    _ stateDirectory: String
+  ) throws(CommandFailure) -> ListenerDemand.Place {
+    switch address {
+    case .any(let port): return .anywhere(port: port)
+    case .ip(.ipv4(let host), let port): return .at(.ipv4(host, port: port))
+    case .ip(.ipv6(let high, let low), let port):
+      return .at(.ipv6(high, low, port: port, scope: 0))
+    case .unix: return .at(.unix(address.unixPath(in: stateDirectory) ?? ""))
+    case .name(let name, let port):
+      let reason: String
+      do throws(ResolutionError) {
+        let found = try SocketAddress.resolve(name, port: port)
+        if let first = found.first { return .at(first) }
+        reason = "the name has no address"
+      } catch {
+        reason = error.description
+      }
+      throw CommandFailure(
+        .cannotListen,
+        "cannot listen on \(address): \(reason); write the address itself"
+      )
+    }
+  }
+}
+
+extension SourceAccess {
+  /// The files and the environment of this machine.
+  static let system = SourceAccess(
+    read: { path, limit in
+      do throws(SystemError) {
+        return .bytes(try Files.read(path, limit: limit))
+      } catch {
+        return .missing(
+          error.code == 27
+            ? "it is larger than \(limit) bytes" : SystemError.message(of: error.code)
+        )
+      }
+    },
+    list: { pattern in
+      let slash = pattern.lastIndex(of: "/")
+      let folder = slash.map { String(pattern[...$0]) } ?? ""
+      let last = slash.map { pattern[pattern.index(after: $0)...] } ?? pattern[...]
+      return Files.names(in: folder.isEmpty ? "." : folder)
+        .filter { !$0.hasPrefix(".") && matches(Array($0.utf8)[...], Array(last.utf8)[...]) }
+        .map { folder + $0 }
+    },
+    environment: { Program.ownVariable($0) }
+  )
+
+  /// Whether a name has the form of a pattern: `*` is any bytes, `?` is one.
+  private static func matches(_ name: ArraySlice<UInt8>, _ pattern: ArraySlice<UInt8>) -> Bool {
+    var name = name
+    var pattern = pattern
+    // Where to go on when what follows the last star does not fit.
+    var retry: (name: ArraySlice<UInt8>, pattern: ArraySlice<UInt8>)?
+    while !name.isEmpty || !pattern.isEmpty {
+      if pattern.first == UInt8(ascii: "*") {
+        pattern = pattern.dropFirst()
+        retry = (name, pattern)
+      } else if let byte = name.first, pattern.first == byte || pattern.first == UInt8(ascii: "?") {
+        name = name.dropFirst()
+        pattern = pattern.dropFirst()
+      } else if let last = retry, !last.name.isEmpty {
+        name = last.name.dropFirst()
+        pattern = last.pattern
+        retry = (name, pattern)
+      } else {
+        return false
+      }
+    }
+    return true
+  }
+}

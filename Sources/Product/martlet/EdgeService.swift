@@ -1,0 +1,214 @@
+import Admin
+import CLinux
+import Configuration
+import Directives
+import Edge
+import Handover
+import MartletLoop
+import MartletProcess
+import MartletSystem
+import Supervision
+
+/// The edge's side of the handover: what the supervisor asks for is done with an `EdgeServer`.
+final class EdgeService {
+  /// What stands in front of the address in the key of the admin listener.
+  static let adminPrefix = "admin "
+  /// Under this name the edge has the file of its error log.
+  static let errorLogKey = "error log"
+
+  private let loop: EventLoop
+  private let stateDirectory: String
+  private let finished: Signal
+  private var server: EdgeServer?
+  private var generation: Generation?
+  private var admin: (key: String, server: AdminServer)?
+  private var isDraining = false
+
+  init(on loop: EventLoop, stateDirectory: String) throws(CommandFailure) {
+    guard let finished = Signal(on: loop) else {
+      throw CommandFailure(.failure, "no timer is left")
+    }
+    self.loop = loop
+    self.stateDirectory = stateDirectory
+    self.finished = finished
+  }
+
+  /// Serves what the supervisor at the other end of `channel` offers, until it says stop.
+  func run(_ channel: HandoverChannel, _ signals: SignalQueue) async {
+    let service = self
+    loop.spawn { await service.listen(to: channel) }
+    loop.spawn { await service.listen(to: signals) }
+    do throws(WaitError) { try await finished.wait() } catch {}
+  }
+
+  /// Serves what was started, without a supervisor, until a signal says stop.
+  func run(_ signals: SignalQueue) async {
+    do throws(WaitError) { _ = try await signals.next() } catch {}
+    await drain(nil, closesIdle: true)
+  }
+
+  /// Opens what a configuration needs and puts it in force.
+  ///
+  /// - Throws: ``CommandFailure``.
+  func start(
+    _ checked: CheckedConfiguration,
+    _ directory: String
+  ) async throws(CommandFailure) {
+    let assignment = try checked.assignment(stateDirectory: directory)
+    let sockets = try assignment.openSockets()
+    let logs = try assignment.openLogs()
+    let offer = GenerationOffer(
+      number: 1,
+      source: assignment.source,
+      listeners: sockets.map(\.key),
+      logs: logs.map(\.key)
+    )
+    try await take(offer, sockets.map(\.file) + logs.map(\.file))
+    Console.say("listening on \(sockets.map(\.key).joined(separator: ", "))")
+  }
+
+  private func listen(to signals: SignalQueue) async {
+    do throws(WaitError) {
+      while true {
+        // SIGINT is for the supervisor.
+        if try await signals.next() == .terminate { await drain(nil, closesIdle: true) }
+      }
+    } catch {
+      finished.set()
+    }
+  }
+
+  private func listen(to channel: HandoverChannel) async {
+    let service = self
+    do throws(HandoverError) {
+      while let delivery = try await channel.receive() {
+        switch delivery.message {
+        case .generation(let offer):
+          try channel.post(await answer(to: offer, delivery.files))
+        case .logs(let keys): await reopen(keys, delivery.files)
+        case .drain(let limit, let closesIdle):
+          loop.spawn { await service.drain(limit, closesIdle: closesIdle) }
+        case .stop: finished.set()
+        case .ask: try channel.post(report())
+        case .ready, .refused, .drained, .report: break
+        }
+      }
+    } catch {
+      Console.complain("martlet: the edge does not understand its supervisor: \(error)")
+    }
+    // Without a supervisor nobody would start this process again: what is under way may end.
+    await drain(nil, closesIdle: true)
+  }
+
+  private func answer(to offer: GenerationOffer, _ files: [OpenFile]) async -> HandoverMessage {
+    do throws(CommandFailure) {
+      try await take(offer, files)
+      return .ready(generation: offer.number)
+    } catch {
+      return .refused(generation: offer.number, reason: error.message)
+    }
+  }
+
+  /// Puts a generation in force.
+  ///
+  /// - Throws: ``CommandFailure``; what was served before still is.
+  func take(_ offer: GenerationOffer, _ files: [OpenFile]) async throws(CommandFailure) {
+    guard let bundle = SourceBundle(encoded: offer.source) else {
+      throw CommandFailure(.failure, "the configuration was handed over in another form")
+    }
+    let configuration = try CheckedConfiguration(bundle).configuration
+    if server == nil { try dropRights(configuration.process) }
+    do {
+      let sockets = try Self.named(offer.listeners, files)
+      let logs = try Self.named(offer.logs, files.dropFirst(offer.listeners.count))
+      let next = try Generation(
+        configuration,
+        number: offer.number,
+        stateDirectory: stateDirectory,
+        continuing: generation
+      )
+      let server =
+        try server
+        ?? EdgeServer(
+          loopCount: configuration.process.loopCount ?? Int(martlet_available_processors()),
+          generation: next
+        )
+      self.server = server
+      try await server.publish(next, sockets: sockets, logs: logs)
+      generation = next
+      try openAdmin(zip(offer.listeners, files).first { $0.0.hasPrefix(Self.adminPrefix) }, server)
+    } catch {
+      throw CommandFailure(.failure, "\(error)")
+    }
+  }
+
+  private static func named(
+    _ keys: [String],
+    _ files: some Sequence<OpenFile>
+  ) throws(SystemError) -> NamedDescriptors {
+    let named = NamedDescriptors()
+    for (key, file) in zip(keys, files) {
+      named.insert(try file.descriptor.duplicate(), for: key)
+    }
+    return named
+  }
+
+  private func dropRights(_ settings: ProcessSettings) throws(CommandFailure) {
+    do throws(SystemError) {
+      if let user = settings.user {
+        let rights = try UserRights(user: user, group: settings.group)
+        if rights.user != Processes.ownUser { try rights.assume() }
+      }
+      try UserRights.forbidNewRights()
+    } catch {
+      let reason = error.code == 2 ? "there is no such user or group" : "\(error)"
+      throw CommandFailure(.noRight, "cannot run as user \(settings.user ?? ""): \(reason)")
+    }
+  }
+
+  private func openAdmin(
+    _ socket: (key: String, file: OpenFile)?,
+    _ server: EdgeServer
+  ) throws(SystemError) {
+    guard socket?.key != admin?.key else { return }
+    admin?.server.close()
+    admin = nil
+    guard let socket else { return }
+    let responder = try AdminServer(socket.file, on: loop) { path in
+      switch path {
+      case "/metrics": AdminPage(.metrics, server.metrics())
+      case "/status": AdminPage(.json, server.status())
+      default: nil
+      }
+    }
+    admin = (socket.key, responder)
+  }
+
+  private func reopen(_ keys: [String], _ files: [OpenFile]) async {
+    guard let server, let generation else { return }
+    do {
+      try await server.publish(
+        generation,
+        sockets: NamedDescriptors(),
+        logs: try Self.named(keys, files)
+      )
+    } catch {
+      Console.complain("martlet: the log files could not be exchanged: \(error)")
+    }
+  }
+
+  private func drain(_ limit: Duration?, closesIdle: Bool) async {
+    guard !isDraining else { return }
+    isDraining = true
+    let limit = limit ?? generation?.configuration.process.drainLimit ?? .zero
+    await server?.drain(limit: limit, closesIdle: closesIdle)
+    finished.set()
+  }
+
+  private func report() -> HandoverMessage {
+    guard let server else { return .report(json: "null", text: "") }
+    let json = String(decoding: server.status(), as: UTF8.self)
+    let text = PlainJSON(json)?.lines.joined(separator: "\n") ?? json
+    return .report(json: String(json.prefix { $0 != "\n" }), text: text)
+  }
+}
