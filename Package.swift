@@ -221,7 +221,8 @@ executable(
   [
     "ArgumentParser", "CLinux", "MartletSystem", "MartletLoop", "MartletProcess", "Directives",
     "Configuration", "Edge", "Handover", "Supervision", "Admin",
-  ]
+  ],
+  testedWith: ["MartletSystem"]
 )
 
 let package = Package(

@@ -66,7 +66,7 @@ public final class EdgeServer: Sendable {
   /// Stops accepting, and waits until all exchanges have ended, or the limit.
   ///
   /// Connections that wait for a request are told to go with their next answer, or with
-  /// `closesIdle` are closed at once.
+  /// `closesIdle` are closed at once. What was logged is written when this returns.
   public func drain(limit: Duration, closesIdle: Bool) async {
     await withDiscardingTaskGroup { group in
       for local in workers {
@@ -75,6 +75,7 @@ public final class EdgeServer: Sendable {
         }
       }
     }
+    board.log.finish()
   }
 
   /// The figures in Prometheus form.

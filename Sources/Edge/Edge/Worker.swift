@@ -165,6 +165,7 @@ final class Worker {
       for case let connection? in connections where connection.isIdle { connection.stream.cancel() }
     }
     for upstream in upstreams { upstream.closeIdle() }
+    defer { for log in logs { log.flush() } }
     guard connectionCount > 0, let signal = Signal(on: loop) else { return }
     emptied = signal
     let deadline = loop.deadline(after: Timeout(limit))
@@ -173,6 +174,5 @@ final class Worker {
     }
     emptied = nil
     for case let connection? in connections { connection.stream.cancel() }
-    for log in logs { log.flush() }
   }
 }

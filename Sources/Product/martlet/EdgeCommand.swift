@@ -36,6 +36,7 @@ struct EdgeCommand: ParsableCommand {
     let directory = state.directory.path
     if standalone {
       let source = config.map { ConfigurationSource.file($0) } ?? .hello
+      try state.directory.prepare()
       try serve(try CheckedConfiguration(source, style: Console.style), directory)
     } else {
       guard try Self.hasSupervisor() else {

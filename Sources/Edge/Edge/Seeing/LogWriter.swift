@@ -52,6 +52,9 @@ final class LogWriter: Sendable {
     state.withLock { $0.lanes.removeAll { $0.lane === lane } }
   }
 
+  /// Writes what is there, on the calling thread, before the process ends.
+  func finish() { writeAll() }
+
   /// Says that a lane has something to take.
   func wake() { signal.set() }
 
