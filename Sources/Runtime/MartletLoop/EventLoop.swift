@@ -87,7 +87,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     unsafe events = .allocate(capacity: Self.eventCount)
     self.queue = queue.release()
     wakeDescriptor = wake.release()
-    unsafe parker.executor.loop = self
+    unsafe parker.executor.loop = .passUnretained(self)
     unsafe home.executor.loop = self
     _ = martlet_epoll_add(
       self.queue,

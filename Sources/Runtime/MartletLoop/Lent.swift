@@ -11,19 +11,23 @@ public struct Lent: ~Copyable {
   @usableFromInline let memory: UnsafeMutableRawPointer
   /// How many bytes the buffer can hold.
   public let capacity: Int
-  /// How many bytes it holds.
-  public private(set) var count: Int
-  // Safe: a loop outlives every buffer it has lent.
-  @usableFromInline unowned(unsafe) let loop: EventLoop
+  @usableFromInline var heldCount: Int
+  // Safe: a loop outlives every buffer it has lent. Not counted, for buffers come and go.
+  private let loop: Unmanaged<EventLoop>
 
   init(memory: UnsafeMutableRawPointer, capacity: Int, loop: EventLoop) {
     unsafe self.memory = memory
     self.capacity = capacity
-    self.count = 0
-    unsafe self.loop = loop
+    heldCount = 0
+    unsafe self.loop = .passUnretained(loop)
   }
 
-  deinit { unsafe loop.giveBack(memory, capacity: capacity) }
+  deinit {
+    unsafe loop._withUnsafeGuaranteedRef { unsafe $0.giveBack(memory, capacity: capacity) }
+  }
+
+  /// How many bytes it holds.
+  @inlinable public var count: Int { heldCount }
 
   /// The bytes held.
   @inlinable public var bytes: Span<UInt8> {
@@ -55,12 +59,14 @@ public struct Lent: ~Copyable {
   }
 
   /// Says that `added` bytes of the free part were written.
+  @inlinable
   public mutating func didFill(_ added: Int) {
     precondition(added >= 0 && added <= freeCount, "more bytes than fit")
-    count &+= added
+    heldCount &+= added
   }
 
   /// Appends `span`; the caller has seen to it that it fits.
+  @inlinable @inline(__always)
   public mutating func append(_ span: Span<UInt8>) {
     precondition(span.count <= freeCount, "more bytes than fit")
     // Safe: the destination has room for them, and a span never overlaps free memory.
@@ -68,22 +74,24 @@ public struct Lent: ~Copyable {
       guard let start = source.baseAddress else { return }
       unsafe (memory + count).copyMemory(from: start, byteCount: source.count)
     }
-    count &+= span.count
+    heldCount &+= span.count
   }
 
   /// Appends the ASCII or UTF-8 text of a literal.
+  @inlinable @inline(__always)
   public mutating func append(_ text: StaticString) {
     precondition(text.utf8CodeUnitCount <= freeCount, "more bytes than fit")
     // Safe: a literal lives for ever, and the destination has room for it.
     unsafe (memory + count).copyMemory(from: text.utf8Start, byteCount: text.utf8CodeUnitCount)
-    count &+= text.utf8CodeUnitCount
+    heldCount &+= text.utf8CodeUnitCount
   }
 
   /// Appends a single byte.
+  @inlinable @inline(__always)
   public mutating func append(_ byte: UInt8) {
     precondition(freeCount > 0, "more bytes than fit")
     unsafe memory.storeBytes(of: byte, toByteOffset: count, as: UInt8.self)
-    count &+= 1
+    heldCount &+= 1
   }
 
   /// Appends a number in decimal digits, at most 20 bytes.
@@ -106,7 +114,7 @@ public struct Lent: ~Copyable {
       )
       rest /= 10
     } while rest > 0
-    count &+= digits
+    heldCount &+= digits
   }
 
   /// Forgets the first `used` bytes and moves the others to the front.
@@ -115,13 +123,14 @@ public struct Lent: ~Copyable {
     let kept = count - used
     // Safe: both ranges lie in the buffer; memmove allows overlap.
     if kept > 0, used > 0 { unsafe memory.copyMemory(from: memory + used, byteCount: kept) }
-    count = kept
+    heldCount = kept
   }
 
   /// Keeps only the first `kept` bytes.
+  @inlinable
   public mutating func truncate(to kept: Int) {
     precondition(kept >= 0 && kept <= count, "more bytes than there are")
-    count = kept
+    heldCount = kept
   }
 
   /// Moves the bytes of `range` to `offset`, to the left, over what stands there.

@@ -17,15 +17,17 @@ import MartletSystem
 
 // @unchecked: used by the loop's thread alone; `enqueue` is called by a coroutine of that loop.
 /// An executor that keeps a job instead of running it.
+@safe
 final class ParkingExecutor: SerialExecutor, @unchecked Sendable {
   // Safe: the loop owns the parker and outlives it.
-  unowned(unsafe) var loop: EventLoop?
+  var loop: Unmanaged<EventLoop>?
 
   func enqueue(_ job: consuming ExecutorJob) {
     guard let loop = unsafe loop else { preconditionFailure("a parker without its loop") }
     let job = UnownedJob(job)
     // Safe: a job is one pointer; it is turned back exactly once, by `EventLoop.take`.
-    loop.slots[loop.parkingSlot].waiter = unsafe unsafeBitCast(job, to: UInt.self)
+    let waiter = unsafe unsafeBitCast(job, to: UInt.self)
+    unsafe loop._withUnsafeGuaranteedRef { $0.slots[$0.parkingSlot].waiter = waiter }
   }
 
   func asUnownedSerialExecutor() -> UnownedSerialExecutor {

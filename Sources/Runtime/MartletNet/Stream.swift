@@ -26,8 +26,7 @@ public enum StreamError: Error, Hashable, Sendable {
 public final class Stream {
   /// The kernel's number for the socket.
   public let descriptor: Int32
-  // Safe: a loop outlives its streams.
-  @usableFromInline unowned(unsafe) let loop: EventLoop
+  @usableFromInline let loop: EventLoop
 
   /// Takes over a connected socket.
   ///
@@ -41,12 +40,12 @@ public final class Stream {
   ) throws(SystemError) {
     try loop.watch(descriptor.number, assumesReady: assumesReady)
     self.descriptor = descriptor.release()
-    unsafe self.loop = loop
+    self.loop = loop
   }
 
   deinit {
-    unsafe loop.forget(descriptor)
-    unsafe loop.kernel.close(descriptor)
+    loop.forget(descriptor)
+    loop.kernel.close(descriptor)
   }
 
   /// Connects to `address`.
@@ -75,7 +74,7 @@ public final class Stream {
 
   private func finishConnecting(by deadline: Deadline) async throws(StreamError) {
     do throws(WaitError) {
-      try await unsafe loop.writable(descriptor, by: deadline)
+      try await loop.writable(descriptor, by: deadline)
     } catch {
       throw StreamError(error)
     }
@@ -92,16 +91,16 @@ public final class Stream {
   /// Whether the other side is known to have closed, or bytes wait that nobody asked for.
   ///
   /// A pooled connection of which this is true is of no use.
-  @inlinable public var hasEvent: Bool { unsafe loop.isReadable(descriptor) }
+  @inlinable public var hasEvent: Bool { loop.isReadable(descriptor) }
 
   /// Whether the other side is known to have closed.
-  @inlinable public var isClosed: Bool { unsafe loop.isClosed(descriptor) }
+  @inlinable public var isClosed: Bool { loop.isClosed(descriptor) }
 
   /// Asks the kernel itself whether the other side has closed or sent something.
-  public func hasEventNow() -> Bool { unsafe loop.kernel.hasInput(descriptor) }
+  public func hasEventNow() -> Bool { loop.kernel.hasInput(descriptor) }
 
   /// Ends the present or the next wait of this stream with ``StreamError/cancelled``.
-  public func cancel() { unsafe loop.cancelWaits(of: descriptor) }
+  public func cancel() { loop.cancelWaits(of: descriptor) }
 
   // MARK: Reading
 
@@ -111,7 +110,7 @@ public final class Stream {
   @inlinable
   public func readable(by deadline: Deadline) async throws(StreamError) {
     do throws(WaitError) {
-      try await unsafe loop.readable(descriptor, by: deadline)
+      try await loop.readable(descriptor, by: deadline)
     } catch {
       throw StreamError(error)
     }
@@ -123,8 +122,8 @@ public final class Stream {
   @inlinable
   public func read(_ size: BufferSize, by deadline: Deadline) async throws(StreamError) -> Lent {
     while true {
-      if unsafe !loop.isReadable(descriptor) { try await readable(by: deadline) }
-      var buffer = unsafe loop.lend(size)
+      if !loop.isReadable(descriptor) { try await readable(by: deadline) }
+      var buffer = loop.lend(size)
       if try receive(into: &buffer) != nil { return buffer }
     }
   }
@@ -136,7 +135,7 @@ public final class Stream {
   @inlinable
   public func more(_ buffer: inout Lent, by deadline: Deadline) async throws(StreamError) -> Int {
     while true {
-      if unsafe !loop.isReadable(descriptor) { try await readable(by: deadline) }
+      if !loop.isReadable(descriptor) { try await readable(by: deadline) }
       if let count = try receive(into: &buffer) { return count }
     }
   }
@@ -150,11 +149,11 @@ public final class Stream {
     let result = unsafe loop.kernel.receive(descriptor, into: buffer.freeStorage)
     if result >= 0 {
       // A short read emptied the socket: the next read waits for an event, unless it is closed.
-      if result < free { unsafe loop.clearReadable(descriptor) }
+      if result < free { loop.clearReadable(descriptor) }
       buffer.didFill(result)
       return result
     }
-    unsafe loop.clearReadiness(descriptor)
+    loop.clearReadiness(descriptor)
     let error = SystemError(.recv, Int32(-result))
     if error.wouldBlock { return nil }
     throw .failed(error)
@@ -260,7 +259,7 @@ public final class Stream {
   ) async throws(StreamError) -> Int {
     var sent = 0
     while sent < count {
-      let result = unsafe loop.kernel.sendFile(
+      let result = loop.kernel.sendFile(
         descriptor,
         from: file.number,
         at: offset + Int64(sent),
@@ -290,7 +289,7 @@ public final class Stream {
   @usableFromInline
   func writable(by deadline: Deadline) async throws(StreamError) {
     do throws(WaitError) {
-      try await unsafe loop.writable(descriptor, by: deadline)
+      try await loop.writable(descriptor, by: deadline)
     } catch {
       throw StreamError(error)
     }

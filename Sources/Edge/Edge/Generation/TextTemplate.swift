@@ -44,25 +44,24 @@ struct TextTemplate: Sendable {
     _ head: Span<UInt8>,
     _ answer: Span<UInt8>
   ) throws(ExchangeError) {
-    let request = exchange.request
     switch variable {
     case .clientAddress: try out.put(connection.clientAddress(of: exchange, head).hostText)
     case .clientPort: try out.put(decimal: UInt64(connection.peer.port ?? 0))
     case .requestID: try out.put(exchange.requestID(from: &connection.worker.random))
-    case .requestMethod: try out.put(head.extracting(request.methodRange.range))
-    case .requestTarget: try out.put(head.extracting(request.target.range))
-    case .requestPath: try out.put(head.extracting(request.path.range))
-    case .requestQuery: try out.put(head.extracting(request.query.range))
-    case .requestHost: try out.put(lowercasing: head.extracting(request.host.range))
+    case .requestMethod: try out.put(head.extracting(exchange.request.methodRange.range))
+    case .requestTarget: try out.put(head.extracting(exchange.request.target.range))
+    case .requestPath: try out.put(head.extracting(exchange.request.path.range))
+    case .requestQuery: try out.put(head.extracting(exchange.request.query.range))
+    case .requestHost: try out.put(lowercasing: head.extracting(exchange.request.host.range))
     case .requestScheme: try out.put("http")
     case .requestHeader(let name):
       let bytes = Array(name.utf8)
-      if let line = request.field(named: bytes.span, in: head) {
+      if let line = exchange.request.field(named: bytes.span, in: head) {
         try out.put(head.extracting(line.valueRange.range))
       }
     case .queryParameter(let name):
       let bytes = Array(name.utf8)
-      var parameters = QueryParameters(request.query.range)
+      var parameters = QueryParameters(exchange.request.query.range)
       while let parameter = parameters.next(in: head) {
         guard isEqual(head.extracting(parameter.name), bytes.span) else { continue }
         try out.put(head.extracting(parameter.value))

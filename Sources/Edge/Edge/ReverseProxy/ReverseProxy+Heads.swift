@@ -11,20 +11,19 @@ extension ReverseProxy {
     into out: inout Lent
   ) throws(ExchangeError) {
     let bytes = head.bytes
-    let request = exchange.request
-    try out.put(bytes.extracting(request.methodRange.range))
+    try out.put(bytes.extracting(exchange.request.methodRange.range))
     try out.put(" ")
     try putTarget(bytes, into: &out)
     try out.put(" HTTP/1.1\r\nHost: ")
     try putHost(bytes, into: &out)
     try out.put("\r\n")
-    try putFields(request.fields, bytes, without: route.request.dropped, into: &out)
-    if request.bodyLength == .chunked { try out.put("Transfer-Encoding: chunked\r\n") }
-    if request.wantsUpgrade, let line = request.first(.upgrade) {
+    try putFields(exchange.request.fields, bytes, without: route.request.dropped, into: &out)
+    if exchange.request.bodyLength == .chunked { try out.put("Transfer-Encoding: chunked\r\n") }
+    if exchange.request.wantsUpgrade, let line = exchange.request.first(.upgrade) {
       try out.put("Connection: Upgrade\r\nUpgrade: ")
       try out.put(bytes.extracting(line.valueRange.range))
       try out.put("\r\n")
-    } else if request.acceptsTrailers {
+    } else if exchange.request.acceptsTrailers {
       try out.put("Connection: TE\r\nTE: trailers\r\n")
     }
     try client.putForwarded(exchange, bytes, into: &out)
@@ -38,16 +37,15 @@ extension ReverseProxy {
   }
 
   private func putTarget(_ bytes: Span<UInt8>, into out: inout Lent) throws(ExchangeError) {
-    let request = exchange.request
     if let rewrite = route.rewrite {
       try rewrite.write(to: &out, exchange, client, bytes, answer: Span())
       return
     }
-    guard request.form != .asterisk else {
+    guard exchange.request.form != .asterisk else {
       try out.put("*")
       return
     }
-    var path = request.path.range
+    var path = exchange.request.path.range
     let prefix = route.stripPrefix
     if !prefix.isEmpty, path.count >= prefix.count,
       isEqual(bytes.extracting(path.lowerBound..<path.lowerBound + prefix.count), prefix.span)
@@ -56,9 +54,9 @@ extension ReverseProxy {
     }
     if path.isEmpty || bytes[path.lowerBound] != 0x2F { try out.put("/") }
     try out.put(bytes.extracting(path))
-    if request.hasQuery {
+    if exchange.request.hasQuery {
       try out.put("?")
-      try out.put(bytes.extracting(request.query.range))
+      try out.put(bytes.extracting(exchange.request.query.range))
     }
   }
 
@@ -83,16 +81,15 @@ extension ReverseProxy {
     into out: inout Lent
   ) throws(ExchangeError) {
     let bytes = answer.bytes
-    let response = exchange.response
     try out.put("HTTP/1.1")
     // Status and reason, behind the member's own version.
-    let line = response.startLine.range
+    let line = exchange.response.startLine.range
     try out.put(bytes.extracting(line.lowerBound + 8..<line.upperBound))
     // A phrase may be missing, the space before it may not. RFC 9112, section 4.
     if line.count == 12 { try out.put(" ") }
     try out.put("\r\n")
-    try putFields(response.fields, bytes, without: route.response.dropped, into: &out)
-    if response.status == 101, let line = response.first(.upgrade) {
+    try putFields(exchange.response.fields, bytes, without: route.response.dropped, into: &out)
+    if exchange.response.status == 101, let line = exchange.response.first(.upgrade) {
       try out.put("Connection: Upgrade\r\nUpgrade: ")
       try out.put(bytes.extracting(line.valueRange.range))
       try out.put("\r\n")

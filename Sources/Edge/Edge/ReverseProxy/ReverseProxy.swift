@@ -114,7 +114,8 @@ struct ReverseProxy {
       loop.spawn { await started.run() }
     }
     do throws(ExchangeError) {
-      try await relay(from: connection, of: pool, upload: upload, head, by: total)
+      let source = AnswerSource(connection: connection, pool: pool, upload: upload)
+      try await relay(from: source, head, by: total)
     } catch {
       if let upload {
         await upload.end()
@@ -177,21 +178,19 @@ struct ReverseProxy {
   }
 
   /// By how much a head grows on its way: Via, X-Forwarded-*, rules of the usual size.
-  private static let headGrowth = 2048
+  static let headGrowth = 2048
 
   // MARK: The answer
 
   /// Reads the final answer's head, passing on interim ones, and then relays the answer.
   private func relay(
-    from connection: UpstreamConnection,
-    of pool: MemberPool,
-    upload: Upload?,
+    from source: borrowing AnswerSource,
     _ head: borrowing Lent,
     by total: Deadline
   ) async throws(ExchangeError) {
     var parser = ResponseParser(limits: Self.responseLimits)
     let method = exchange.request.method
-    var answer = try await firstBytes(connection, upload, total)
+    var answer = try await firstBytes(source.connection, source.upload, total)
     while true {
       let isComplete: Bool
       do throws(MessageError) {
@@ -208,14 +207,14 @@ struct ReverseProxy {
         try await passInterim(answer)
         answer.removeFirst(exchange.response.byteCount)
         parser.reset()
-        if answer.isEmpty { answer = try await firstBytes(connection, upload, total) }
+        if answer.isEmpty { answer = try await firstBytes(source.connection, source.upload, total) }
         continue
       }
       if answer.freeCount == 0 { answer = loop.enlarged(answer) }
       let limit = loop.deadline(after: route.timeouts.read).earlier(total)
       let count: Int
       do throws(StreamError) {
-        count = try await connection.stream.more(&answer, by: limit)
+        count = try await source.connection.stream.more(&answer, by: limit)
       } catch {
         throw ExchangeError(reading: error, hasBegun: true)
       }
@@ -224,17 +223,16 @@ struct ReverseProxy {
     exchange.answeredAt = loop.now
     exchange.status = exchange.response.status
     let counters = client.worker.counters
-    counters.add(to: pool.metrics.responses[Int(exchange.status) / 100 - 1])
+    counters.add(to: source.pool.metrics.responses[Int(exchange.status) / 100 - 1])
     counters.record(
       nanoseconds: UInt64(max(0, exchange.answeredAt - exchange.sentAt)),
       in: upstream.plan.wait
     )
     if exchange.status == 101 {
-      try await upgrade(connection, answer, head)
+      try await upgrade(source.connection, answer, head)
       return
     }
-    let relay = ResponseRelay(proxy: self, connection: connection, pool: pool, upload: upload)
-    try await relay.run(answer, head, by: total)
+    try await relayAnswer(answer, from: source, head, by: total)
   }
 
   /// Waits for the first bytes of an answer.

@@ -38,27 +38,26 @@ extension Worker {
     to log: AccessLog
   ) {
     let bytes = head.bytes
-    let request = exchange.request
     var record = AccessRecord(time: clock.timestamp(of: exchange.startedAt))
     record.requestID = exchange.requestID(from: &random)
     let client = connection.clientAddress(of: exchange, bytes)
     if let words = client.hostWords { record.clientWords = (words.0, words.1) }
-    if request.version == .http10 { record.version = "HTTP/1.0" }
+    if exchange.request.version == .http10 { record.version = "HTTP/1.0" }
     record.status = exchange.status
-    record.bytesReceived = exchange.bytesReceived &- UInt64(request.byteCount)
+    record.bytesReceived = exchange.bytesReceived &- UInt64(exchange.request.byteCount)
     record.bytesSent = exchange.bytesSent - min(exchange.bytesSent, UInt64(exchange.headBytesSent))
     record.tryCount = exchange.tryCount
     record.reusedConnection = exchange.isReused
     record.end = reason
     record.nanoseconds = steps(of: exchange, total)
     var text = AccessText()
-    text.method = bytes.extracting(request.methodRange.range)
-    text.target = bytes.extracting(request.target.range)
-    text.host = bytes.extracting(request.authority.range)
-    if let line = request.first(.referer) {
+    text.method = bytes.extracting(exchange.request.methodRange.range)
+    text.target = bytes.extracting(exchange.request.target.range)
+    text.host = bytes.extracting(exchange.request.authority.range)
+    if let line = exchange.request.first(.referer) {
       text.referer = bytes.extracting(line.valueRange.range)
     }
-    if let line = request.first(.userAgent) {
+    if let line = exchange.request.first(.userAgent) {
       text.userAgent = bytes.extracting(line.valueRange.range)
     }
     let member = exchange.memberName

@@ -28,7 +28,7 @@ final class Upstream {
   func choose(excluding tried: MemberSet) -> MemberPool? {
     var excluded = tried
     for pool in pools where pool.member.isFull || !pool.isResolved { excluded.insert(pool.index) }
-    if plan.balance == .leastConnections {
+    if plan.needsActiveCounts {
       // All loops together: a loop alone does not know what the others have sent to a member.
       for pool in pools {
         activeCounts[pool.index] = UInt32(truncatingIfNeeded: pool.member.activeCount)

@@ -17,6 +17,8 @@ final class UpstreamPlan: Sendable {
   let wait: Histogram
   let retries: Counter
   let balance: Balance
+  /// Whether the choice asks how many exchanges each member has.
+  let needsActiveCounts: Bool
   let pooling: Pooling
   let host: UpstreamHost
   let resolveInterval: Duration
@@ -48,6 +50,7 @@ final class UpstreamPlan: Sendable {
     wait = layout.histogram(EdgeMetrics.upstreamWait, [settings.name])
     retries = layout.counter(EdgeMetrics.retries, [settings.name])
     balance = settings.balance
+    needsActiveCounts = settings.balance == .leastConnections
     pooling = Pooling(
       idleCount: settings.pool.idleCount,
       idleTime: Timeout(settings.pool.idleTime),

@@ -4,53 +4,51 @@ import MartletLoop
 import MartletNet
 import MartletTelemetry
 
-/// Passes a member's final answer on to the client, as fast as the client takes it.
-struct ResponseRelay {
-  let proxy: ReverseProxy
+/// Where an answer comes from, and what goes on beside it.
+struct AnswerSource {
   let connection: UpstreamConnection
   let pool: MemberPool
   let upload: Upload?
+}
 
-  private var client: HTTP1Connection { proxy.client }
-  private var exchange: Exchange { proxy.exchange }
-  private var loop: EventLoop { proxy.loop }
-
+/// The final answer on its way to the client, as fast as the client takes it.
+extension ReverseProxy {
   /// Relays the answer whose head and first part are in `answer`.
-  func run(
+  func relayAnswer(
     _ answer: consuming Lent,
+    from source: borrowing AnswerSource,
     _ head: borrowing Lent,
     by total: Deadline
   ) async throws(ExchangeError) {
     var answer = answer
-    let response = exchange.response
-    if upload != nil { exchange.closesClient = exchange.closesClient || !exchange.body.hasEnded }
+    if source.upload != nil { exchange.closesClient = exchange.closesClient || !exchange.body.hasEnded }
     var out = loop.lend(
-      response.byteCount > BufferSize.head.bytes - Self.headGrowth ? .body : .head
+      exchange.response.byteCount > BufferSize.head.bytes - Self.headGrowth ? .body : .head
     )
-    try proxy.composeResponseHead(answer, into: &out)
-    for rule in proxy.route.response.added {
+    try composeResponseHead(answer, into: &out)
+    for rule in route.response.added {
       try out.put(rule.name)
       try out.put(": ")
       try rule.value.write(to: &out, exchange, client, head.bytes, answer: answer.bytes)
       try out.put("\r\n")
     }
-    if response.first(.date) == nil {
+    if exchange.response.first(.date) == nil {
       try out.put("Date: ")
       try out.put(client.worker.clock.httpDate)
       try out.put("\r\n")
     }
-    switch response.bodyLength {
+    switch exchange.response.bodyLength {
     case .none:
       try client.putConnection(exchange, &out)
       try out.put("\r\n")
       exchange.headBytesSent = out.count
-      settle(isClean: answer.count == response.byteCount)
+      settle(source, isClean: answer.count == exchange.response.byteCount)
       try await client.send(out, exchange)
     case .fixed(let length):
       try client.putConnection(exchange, &out)
       try out.put("\r\n")
       exchange.headBytesSent = out.count
-      try await relayFixed(length, &answer, &out, by: total)
+      try await relayFixed(length, source, &answer, &out, by: total)
     case .chunked, .untilClose:
       let isChunked = exchange.request.version == .http11
       if isChunked {
@@ -62,26 +60,25 @@ struct ResponseRelay {
       try client.putConnection(exchange, &out)
       try out.put("\r\n")
       exchange.headBytesSent = out.count
-      try await relayOpen(&answer, &out, isChunked: isChunked, by: total)
+      try await relayOpen(source, &answer, &out, isChunked: isChunked, by: total)
     }
   }
 
-  private static let headGrowth = 2048
-
   /// Gives the connection back to its pool if it can carry another exchange.
-  private func settle(isClean: Bool) {
+  private func settle(_ source: borrowing AnswerSource, isClean: Bool) {
     // A client that left meanwhile has marked the connection as cancelled.
     guard isClean, exchange.response.keepsAlive, exchange.body.hasEnded,
-      upload?.isDone ?? true, !client.stream.isClosed
+      source.upload?.isDone ?? true, !client.stream.isClosed
     else { return }
     loop.linkClose(of: client.stream.descriptor, to: nil)
-    pool.giveBack(connection)
+    source.pool.giveBack(source.connection)
   }
 
   // MARK: A body of known length
 
   private func relayFixed(
     _ length: UInt64,
+    _ source: borrowing AnswerSource,
     _ answer: inout Lent,
     _ out: inout Lent,
     by total: Deadline
@@ -90,7 +87,7 @@ struct ResponseRelay {
     let there = Int(min(length, UInt64(answer.count - start)))
     let range = start..<start + there
     var remaining = length - UInt64(there)
-    if remaining == 0 { settle(isClean: answer.count == range.upperBound) }
+    if remaining == 0 { settle(source, isClean: answer.count == range.upperBound) }
     if there <= out.freeCount {
       out.append(answer.bytes.extracting(range))
       try await client.send(out, exchange)
@@ -102,19 +99,22 @@ struct ResponseRelay {
     out = loop.lend(.head)
     answer = loop.lend(.head)
     while remaining > 0 {
-      let block = try await read(by: total)
+      let block = try await read(source.connection, by: total)
       guard !block.isEmpty else {
         throw ExchangeError(.upstreamCut, detail: "\(remaining) missing")
       }
       let count = Int(min(remaining, UInt64(block.count)))
       remaining -= UInt64(count)
-      if remaining == 0 { settle(isClean: block.count == count) }
+      if remaining == 0 { settle(source, isClean: block.count == count) }
       try await client.send(block, 0..<count, exchange)
     }
   }
 
-  private func read(by total: Deadline) async throws(ExchangeError) -> Lent {
-    let limit = loop.deadline(after: proxy.route.timeouts.read).earlier(total)
+  private func read(
+    _ connection: UpstreamConnection,
+    by total: Deadline
+  ) async throws(ExchangeError) -> Lent {
+    let limit = loop.deadline(after: route.timeouts.read).earlier(total)
     do throws(StreamError) {
       return try await connection.stream.read(.body, by: limit)
     } catch {
@@ -125,6 +125,7 @@ struct ResponseRelay {
   // MARK: A body whose end is not known
 
   private func relayOpen(
+    _ source: borrowing AnswerSource,
     _ answer: inout Lent,
     _ out: inout Lent,
     isChunked: Bool,
@@ -139,17 +140,17 @@ struct ResponseRelay {
       } catch {
         throw ExchangeError(.upstreamMalformed, detail: error.detail)
       }
-      if body.hasEnded { settle(isClean: answer.count == part.end) }
+      if body.hasEnded { settle(source, isClean: answer.count == part.end) }
       try await pass(part, answer, &out, isChunked: isChunked, isLast: body.hasEnded, body.trailers)
       if body.hasEnded { return }
       answer.removeFirst(part.end)
       start = 0
       let isOver: Bool
       if answer.isEmpty {
-        answer = try await read(by: total)
+        answer = try await read(source.connection, by: total)
         isOver = answer.isEmpty
       } else {
-        isOver = try await more(&answer, by: total) == 0
+        isOver = try await more(source.connection, &answer, by: total) == 0
       }
       if isOver {
         guard body.endsWithConnection else { throw ExchangeError(.upstreamCut) }
@@ -192,9 +193,13 @@ struct ResponseRelay {
     out.truncate(to: 0)
   }
 
-  private func more(_ answer: inout Lent, by total: Deadline) async throws(ExchangeError) -> Int {
+  private func more(
+    _ connection: UpstreamConnection,
+    _ answer: inout Lent,
+    by total: Deadline
+  ) async throws(ExchangeError) -> Int {
     if answer.freeCount == 0 { answer = loop.enlarged(answer) }
-    let limit = loop.deadline(after: proxy.route.timeouts.read).earlier(total)
+    let limit = loop.deadline(after: route.timeouts.read).earlier(total)
     do throws(StreamError) {
       return try await connection.stream.more(&answer, by: limit)
     } catch {
