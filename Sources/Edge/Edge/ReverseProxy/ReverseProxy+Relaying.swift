@@ -21,7 +21,9 @@ extension ReverseProxy {
     by total: Deadline
   ) async throws(ExchangeError) {
     var answer = answer
-    if source.upload != nil { exchange.closesClient = exchange.closesClient || !exchange.body.hasEnded }
+    if source.upload != nil {
+      exchange.closesClient = exchange.closesClient || !exchange.body.hasEnded
+    }
     var out = loop.lend(
       exchange.response.byteCount > BufferSize.head.bytes - Self.headGrowth ? .body : .head
     )
