@@ -94,12 +94,24 @@ final class SupervisedEdge {
       generation = number
       if state == .starting { state = .serving }
       settle(number, .ready)
-    case .refused(let number, let reason): settle(number, .refused(reason))
+    case .refused(let number, let reason): settle(number, .refused(Self.printable(reason)))
     case .report(let json, let text):
-      for waiting in reports { waiting.give((json, text)) }
+      for waiting in reports { waiting.give((Self.printable(json), Self.printable(text))) }
       reports = []
     case .drained, .generation, .logs, .drain, .stop, .ask: break
     }
+  }
+
+  /// The edge reads what strangers send: nothing that it says may command a terminal.
+  private static func printable(_ text: String) -> String {
+    String(
+      String.UnicodeScalarView(
+        text.unicodeScalars.map { scalar in
+          scalar == "\n" || scalar.value >= 0x20 && !(0x7F...0x9F).contains(scalar.value)
+            ? scalar : "?"
+        }
+      )
+    )
   }
 
   private func settle(_ number: UInt64, _ outcome: OfferOutcome) {

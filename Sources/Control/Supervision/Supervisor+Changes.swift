@@ -74,7 +74,9 @@ extension Supervisor {
         options.say("edge process \(edge.child.number) keeps its old log files (\(error))")
       }
     }
-    return "\(files.count) log files were opened anew"
+    let text = "\(files.count) log file\(files.count == 1 ? "" : "s") opened anew"
+    options.say(text)
+    return text
   }
 
   // MARK: Upgrade

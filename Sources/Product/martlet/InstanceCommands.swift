@@ -9,10 +9,10 @@ struct StatusCommand: ParsableCommand {
   )
 
   @Flag(name: .long, help: "Print one JSON object.") var json = false
-  @OptionGroup var state: StateOptions
+  @OptionGroup var instance: InstanceOptions
 
   func run() throws {
-    Console.say(try ControlClient(state.directory).ask(json ? "status json" : "status"))
+    Console.say(try ControlClient(try instance.directory()).ask(json ? "status json" : "status"))
   }
 }
 
@@ -24,9 +24,9 @@ struct ReloadCommand: ParsableCommand {
     discussion: "SIGHUP does the same."
   )
 
-  @OptionGroup var state: StateOptions
+  @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(state.directory).ask("reload")) }
+  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("reload")) }
 }
 
 /// `martlet reopen`.
@@ -37,9 +37,9 @@ struct ReopenCommand: ParsableCommand {
     discussion: "SIGUSR1 does the same."
   )
 
-  @OptionGroup var state: StateOptions
+  @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(state.directory).ask("reopen")) }
+  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("reopen")) }
 }
 
 /// `martlet upgrade`.
@@ -50,9 +50,9 @@ struct UpgradeCommand: ParsableCommand {
     discussion: "SIGUSR2 does the same."
   )
 
-  @OptionGroup var state: StateOptions
+  @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(state.directory).ask("upgrade")) }
+  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("upgrade")) }
 }
 
 /// `martlet stop`.
@@ -63,7 +63,7 @@ struct StopCommand: ParsableCommand {
     discussion: "SIGTERM and SIGINT do the same; a second one ends at once."
   )
 
-  @OptionGroup var state: StateOptions
+  @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(state.directory).ask("stop")) }
+  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("stop")) }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Supervision
 
 /// Which instance a command is about.
@@ -15,7 +16,25 @@ struct StateOptions: ParsableArguments {
 
   /// The directory that was named, or else the usual one.
   var directory: StateDirectory { stateDirectory.map { StateDirectory($0) } ?? .usual }
+}
 
-  /// What a command line needs to be about the same instance.
-  var suffix: String { stateDirectory.map { " --state-directory \($0)" } ?? "" }
+/// Which running instance a command is for.
+struct InstanceOptions: ParsableArguments {
+  @OptionGroup var state: StateOptions
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("A configuration that names its state directory.", valueName: "file"),
+    completion: .file(extensions: ["conf"])
+  )
+  var config: String?
+
+  /// The directory that was named, or the configuration names, or else the usual one.
+  ///
+  /// - Throws: ``CommandFailure`` when the configuration has errors.
+  func directory() throws(CommandFailure) -> StateDirectory {
+    guard state.stateDirectory == nil, let config else { return state.directory }
+    let named = try CheckedConfiguration(.file(config)).configuration.process.stateDirectory
+    return named.map { StateDirectory($0) } ?? .usual
+  }
 }

@@ -149,7 +149,7 @@ struct ReloadTests {
     try instance.start()
     #expect(try instance.call(port).hasPrefix("one "))
     try FileManager.default.moveItem(atPath: log, toPath: log + ".1")
-    #expect(try instance.ask("reopen") == (0, "1 log files were opened anew"))
+    #expect(try instance.ask("reopen") == (0, "1 log file opened anew"))
     // The edge has taken the new files in before it takes a later message.
     #expect(try instance.ask("status").code == 0)
     #expect(try String(contentsOfFile: log, encoding: .utf8) == "one\n")

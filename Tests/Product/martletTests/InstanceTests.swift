@@ -85,6 +85,12 @@ struct InstanceTests {
     #expect(try instance.ask("upgrade").output.hasPrefix("upgraded to "))
     #expect(try curl("http://127.0.0.1:\(port)/").output == "two")
 
+    let named = try folder.write(
+      "named.conf",
+      "state_directory \(instance.state)\n" + configuration(port, "two")
+    )
+    #expect(try martlet("status", "--config", named).output.contains("\(instance.number)"))
+
     let status = try instance.ask("status").output
     #expect(status.contains("process \(instance.number)") && status.contains("generation 3"))
     let json = try instance.ask("status", "--json").output
