@@ -62,7 +62,9 @@ final class HTTP1Connection {
     }
     worker.record(exchange, head, of: self)
     if exchange.closesClient || !exchange.body.hasEnded {
-      await close(mayHaveInput: !exchange.body.hasEnded || exchange.error != nil)
+      // An end in order would make a part of the body look like all of it.
+      let isCut = exchange.error != nil && exchange.responseStarted && exchange.endsWithConnection
+      if !isCut { await close(mayHaveInput: !exchange.body.hasEnded || exchange.error != nil) }
       return false
     }
     if carried == nil, head.count > exchange.requestEnd {
