@@ -156,6 +156,7 @@ tests("TidyTests")
 
 // What tests share
 support("TestCorpora")
+support("TestPeers")
 
 // Base
 module("MartletBytes", .base)
@@ -224,6 +225,9 @@ executable(
   ],
   testedWith: ["MartletSystem"]
 )
+
+// What is true of the program as a whole, with the programs of others
+tests("PeerTests", ["TestPeers", "TestCorpora", "martlet"])
 
 let package = Package(
   name: "martlet",
