@@ -22,29 +22,29 @@ struct OpenListener {
       if let same = open.first(where: { $0.key == demand.key }) {
         listeners.append(same)
       } else {
-        listeners.append(try OpenListener(demand))
+        listeners.append(try OpenListener(demand, beside: open.flatMap(\.files)))
       }
     }
     return listeners
   }
 
-  init(_ demand: ListenerDemand) throws(CommandFailure) {
+  private init(_ demand: ListenerDemand, beside own: [OpenFile]) throws(CommandFailure) {
     key = demand.key
     switch demand.place {
     case .at(let address):
-      files = [try Self.listen(address, demand)]
+      files = [try Self.listen(address, demand, beside: own)]
       if case .unix(let path) = address, !path.hasPrefix("@") { unixPath = path }
     case .anywhere(let port):
       do throws(SystemError) {
         // One socket for both families.
-        let file = try Self.bound(.ipv6(0, 0, port: port, scope: 0), isDual: true, demand.backlog)
-        files = [file]
+        let address = SocketAddress.ipv6(0, 0, port: port, scope: 0)
+        files = [try Self.bound(address, isDual: true, demand.backlog, beside: own)]
       } catch {
         // Without IPv6 in the kernel, IPv4 is everything.
         guard error.code == 97 || error.code == 99 else {
           throw Self.failure(.ipv6(0, 0, port: port, scope: 0), demand.key, error)
         }
-        files = [try Self.listen(.ipv4(0, port: port), demand)]
+        files = [try Self.listen(.ipv4(0, port: port), demand, beside: own)]
       }
     }
   }
@@ -57,10 +57,11 @@ struct OpenListener {
 
   private static func listen(
     _ address: SocketAddress,
-    _ demand: ListenerDemand
+    _ demand: ListenerDemand,
+    beside own: [OpenFile]
   ) throws(CommandFailure) -> OpenFile {
     do throws(SystemError) {
-      return try bound(address, isDual: false, demand.backlog)
+      return try bound(address, isDual: false, demand.backlog, beside: own)
     } catch {
       guard error.code == 98, case .unix(let path) = address, isAbandoned(address) else {
         throw failure(address, demand.key, error)
@@ -68,23 +69,54 @@ struct OpenListener {
       // The socket of a process that is gone.
       do throws(SystemError) {
         try Files.remove(path)
-        return try bound(address, isDual: false, demand.backlog)
+        return try bound(address, isDual: false, demand.backlog, beside: [])
       } catch {
         throw failure(address, demand.key, error)
       }
     }
   }
 
+  /// Opens a socket, if need be on the port of one of `own`, which it is to replace.
   private static func bound(
     _ address: SocketAddress,
     isDual: Bool,
-    _ backlog: Int32
+    _ backlog: Int32,
+    beside own: [OpenFile]
+  ) throws(SystemError) -> OpenFile {
+    do throws(SystemError) {
+      return try bound(address, isDual: isDual, backlog, sharesPort: false)
+    } catch {
+      let rivals = own.filter { port(of: $0) == address.port }
+      guard error.code == 98, address.port != nil, !rivals.isEmpty else { throw error }
+      // A socket for all addresses of a port and one for a single address stand in each other's way
+      // unless both say, for this moment, that they share the port.
+      for rival in rivals { try rival.descriptor.set(.reusePort, to: 1) }
+      let outcome = Result { () throws(SystemError) in
+        try bound(address, isDual: isDual, backlog, sharesPort: true)
+      }
+      for rival in rivals { try rival.descriptor.set(.reusePort, to: 0) }
+      let file = try outcome.get()
+      try file.descriptor.set(.reusePort, to: 0)
+      return file
+    }
+  }
+
+  private static func port(of file: OpenFile) -> UInt16? {
+    do throws(SystemError) { return try file.descriptor.localAddress().port } catch { return nil }
+  }
+
+  private static func bound(
+    _ address: SocketAddress,
+    isDual: Bool,
+    _ backlog: Int32,
+    sharesPort: Bool
   ) throws(SystemError) -> OpenFile {
     let file = OpenFile(try Descriptor.stream(for: address))
     if address.port != nil {
       try file.descriptor.set(.reuseAddress, to: 1)
       // Accepted sockets inherit it.
       try file.descriptor.set(.noDelay, to: 1)
+      if sharesPort { try file.descriptor.set(.reusePort, to: 1) }
       if case .ipv6 = address { try file.descriptor.set(.ipv6Only, to: isDual ? 0 : 1) }
     }
     try file.descriptor.bind(to: address)

@@ -123,6 +123,23 @@ struct ReloadTests {
     #expect(try instance.call(ports[0]) == "three \(edge ?? "")")
   }
 
+  @Test("moves a port from all addresses to one, and back")
+  func samePort() throws {
+    let port = try freePort()
+    let instance = try Instance("listen \(port)\ngreeting all\n")
+    try instance.start()
+    for (word, greeting) in [("loopback", "one"), ("listen", "all"), ("loopback", "again")] {
+      try instance.configure("\(word) \(port)\ngreeting \(greeting)\n")
+      let answer = try instance.ask("reload")
+      #expect(answer.code == 0, "\(answer.text)")
+      #expect(try instance.call(port).hasPrefix("\(greeting) "))
+    }
+    // Others are still kept out.
+    let other = try Instance("listen \(port)\n")
+    try other.start()
+    #expect(other.end() == 4)
+  }
+
   @Test("changes nothing when the configuration has errors or the edge refuses it")
   func errors() throws {
     let port = try freePort()

@@ -3,7 +3,7 @@ import Supervision
 
 /// A configuration of the tests: words in lines.
 ///
-/// `listen PORT`, `unix PATH`, `log PATH`, `greeting WORD` and `limit SECONDS` are what they say;
+/// `listen PORT`, `loopback PORT`, `unix PATH`, `log PATH`, `greeting WORD` and `limit SECONDS` are what they say;
 /// `error WORD` is a configuration with errors; from generation N on the edge refuses with
 /// `refuse N`, ends at once with `crash N`.
 struct FakeConfiguration {
@@ -41,12 +41,18 @@ struct FakeConfiguration {
     let ports = values("listen").map { text in
       ListenerDemand(key: ":\(text)", place: .anywhere(port: UInt16(text) ?? 0))
     }
+    let loopback = values("loopback").map { text in
+      ListenerDemand(
+        key: "127.0.0.1:\(text)",
+        place: .at(.ipv4(0x7F00_0001, port: UInt16(text) ?? 0))
+      )
+    }
     let paths = values("unix").map { path in
       ListenerDemand(key: "unix:\(path)", place: .at(.unix(path)))
     }
     return Assignment(
       source: bytes,
-      listeners: ports + paths,
+      listeners: ports + loopback + paths,
       logs: values("log").map { LogDemand(key: $0, path: $0) },
       drainLimit: .seconds(Int64(values("limit").first ?? "20") ?? 20)
     )
