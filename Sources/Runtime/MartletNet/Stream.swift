@@ -116,6 +116,17 @@ public final class Stream {
     }
   }
 
+  /// Takes a buffer and reads what is there; an empty buffer is the end, nil means nothing yet.
+  ///
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func readNow(_ size: BufferSize) throws(StreamError) -> Lent? {
+    guard loop.isReadable(descriptor) else { return nil }
+    var buffer = loop.lend(size)
+    guard try receive(into: &buffer) != nil else { return nil }
+    return consume buffer
+  }
+
   /// Waits for bytes, then takes a buffer and reads them; an empty buffer is the end.
   ///
   /// - Throws: ``StreamError``.
@@ -160,6 +171,16 @@ public final class Stream {
   }
 
   // MARK: Writing
+
+  /// Writes as much of `buffer` as the socket takes at once.
+  ///
+  /// - Returns: How many bytes that was.
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func writeNow(_ buffer: borrowing Lent) throws(StreamError) -> Int {
+    // Safe: the buffer is borrowed until this returns.
+    try result(unsafe loop.kernel.send(descriptor, buffer.storage, more: false))
+  }
 
   /// Writes the bytes of `buffer` from `offset` on, all of them.
   ///

@@ -31,15 +31,18 @@ struct MessageBody {
 
   init() {}
 
-  /// Stands at the start of the body of a request.
-  init(of head: borrowing RequestHead, limits: HeadLimits) {
-    state = Self.state(head.bodyLength, limits)
-    expectsContinue = head.expectsContinue
+  /// Stands at the start of the body of an exchange's request.
+  init(of exchange: Exchange, limits: HeadLimits) {
+    switch exchange.request.bodyLength {
+    case .none: break
+    case let length: state = Self.state(length, limits)
+    }
+    expectsContinue = exchange.request.expectsContinue
   }
 
-  /// Stands at the start of the body of a response.
-  init(of head: borrowing ResponseHead, limits: HeadLimits) {
-    state = Self.state(head.bodyLength, limits)
+  /// Stands at the start of the body of an exchange's response.
+  init(answering exchange: Exchange, limits: HeadLimits) {
+    state = Self.state(exchange.response.bodyLength, limits)
   }
 
   private static func state(_ length: BodyLength, _ limits: HeadLimits) -> State {

@@ -2,6 +2,7 @@ import Configuration
 import Directives
 import HTTPMessage
 import MartletBytes
+import MartletSystem
 import Routing
 
 /// What a route asks of a request besides its path.
@@ -35,34 +36,35 @@ struct Conditions: Sendable {
 
   /// Whether `request`, whose head is `bytes`, has everything that is asked.
   func areMet(
-    by request: borrowing RequestHead,
+    by exchange: Exchange,
     _ bytes: Span<UInt8>,
-    client: (UInt64, UInt64)?
+    of connection: HTTP1Connection
   ) -> Bool {
     if isEmpty { return true }
     if !methods.isEmpty {
-      let method = bytes.extracting(request.methodRange.range)
+      let method = bytes.extracting(exchange.request.methodRange.range)
       guard methods.contains(where: { isEqual($0.span, method) }) else { return false }
     }
     if let clients {
+      let client = connection.clientAddress(of: exchange, bytes).hostWords
       guard let client, clients.contains(client) else { return false }
     }
     for condition in headers {
-      guard isMet(condition, by: request, bytes) else { return false }
+      guard isMet(condition, by: exchange, bytes) else { return false }
     }
     for condition in queries {
-      guard isMetByQuery(condition, request, bytes) else { return false }
+      guard isMetByQuery(condition, exchange, bytes) else { return false }
     }
     return true
   }
 
   private func isMet(
     _ condition: Field,
-    by request: borrowing RequestHead,
+    by exchange: Exchange,
     _ bytes: Span<UInt8>
   ) -> Bool {
     let known = FieldName(condition.name.span)
-    for line in request.fields where line.name == known {
+    for line in exchange.request.fields where line.name == known {
       if known == .other,
         !equalIgnoringCase(bytes.extracting(line.nameRange.range), condition.name.span)
       {
@@ -77,15 +79,19 @@ struct Conditions: Sendable {
 
   private func isMetByQuery(
     _ condition: Field,
-    _ request: borrowing RequestHead,
+    _ exchange: Exchange,
     _ bytes: Span<UInt8>
   ) -> Bool {
-    var parameters = QueryParameters(request.query.range)
+    var parameters = QueryParameters(exchange.request.query.range)
     while let parameter = parameters.next(in: bytes) {
-      guard isEqual(bytes.extracting(parameter.name), condition.name.span) else { continue }
+      let name = bytes.extracting(parameter.name)
+      guard QueryText.isEqual(name, to: condition.name.span) else { continue }
       if condition.patterns.isEmpty { return true }
       let value = bytes.extracting(parameter.value)
-      for pattern in condition.patterns where pattern.matches(value) { return true }
+      let isMet = QueryText.withDecoded(value) { text in
+        condition.patterns.contains { $0.matches(text) }
+      }
+      if isMet { return true }
     }
     return false
   }

@@ -1,4 +1,5 @@
 import Configuration
+import HTTP1
 import HTTPMessage
 import MartletBytes
 import Routing
@@ -15,6 +16,8 @@ final class ListenerPlan: Sendable {
   private let fallback: Site?
   /// The widest limits of its sites.
   let headLimits: HeadLimits
+  /// A parser with these limits that stands before a message.
+  let parser: RequestParser
   /// Whether its sites have limits of their own, which are checked when the site is known.
   let limitsDiffer: Bool
   let idleTimeout: Timeout
@@ -43,6 +46,7 @@ final class ListenerPlan: Sendable {
     fallback = chosen ?? first
     let widest = limits ?? HeadLimits()
     headLimits = widest
+    parser = RequestParser(limits: widest)
     limitsDiffer = members.contains { $0.site.headLimits != widest }
     let timeouts = members.map(\.settings.timeouts)
     idleTimeout = Timeout(timeouts.map(\.idle).max() ?? .seconds(60))

@@ -4,6 +4,7 @@ import HTTPMessage
 import MartletBytes
 import MartletLoop
 import MartletTelemetry
+import Routing
 
 /// One route of a site, compiled: which requests it takes, and what is done with them.
 final class Route: Sendable {
@@ -24,11 +25,16 @@ final class Route: Sendable {
   }
 
   /// What is done with the fields of a message, in this order: leave out, then add.
-  struct FieldRules: Sendable {
+  final class FieldRules: Sendable {
     /// The fields that are left out, among them those that are set anew.
-    var dropped = FieldNameSet()
+    let dropped: FieldNameSet
     /// The fields that are written behind those that are kept.
-    var added: [(name: [UInt8], value: TextTemplate)] = []
+    let added: [(name: [UInt8], value: TextTemplate)]
+
+    init(dropped: FieldNameSet, added: [(name: [UInt8], value: TextTemplate)]) {
+      self.dropped = dropped
+      self.added = added
+    }
   }
 
   /// How long the parts of an exchange may take.
@@ -48,6 +54,8 @@ final class Route: Sendable {
   let upstreamName: String
   let conditions: Conditions
   let handler: Handler
+  /// What is proxied to, if anything.
+  let upstream: UpstreamPlan?
   let stripPrefix: [UInt8]
   let rewrite: TextTemplate?
   let request: FieldRules
@@ -65,12 +73,12 @@ final class Route: Sendable {
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)]
   ) {
     conditions = Conditions(settings)
-    let upstream: (plan: UpstreamPlan, settings: UpstreamSettings)?
+    let group: (plan: UpstreamPlan, settings: UpstreamSettings)?
     switch settings.handler {
     case .proxy(let name):
-      upstream = upstreams[name]
+      group = upstreams[name]
       upstreamName = name
-      if let plan = upstream?.plan {
+      if let plan = group?.plan {
         handler = .proxy(plan)
       } else {
         // The configuration was checked; an unknown upstream cannot come here.
@@ -79,19 +87,19 @@ final class Route: Sendable {
         )
       }
     case .respond(let fixed):
-      upstream = nil
+      group = nil
       upstreamName = ""
       handler = .respond(FixedAnswer(fixed))
     case .redirect(let status, let target):
-      upstream = nil
+      group = nil
       upstreamName = ""
       handler = .redirect(status: UInt16(status), target: TextTemplate(target))
     case .metrics:
-      upstream = nil
+      group = nil
       upstreamName = ""
       handler = .metrics
     case .status:
-      upstream = nil
+      group = nil
       upstreamName = ""
       handler = .status
     }
@@ -100,7 +108,8 @@ final class Route: Sendable {
       route: settings.path.text,
       upstream: upstreamName
     )
-    stripPrefix = Array((settings.stripPrefix ?? "").utf8)
+    upstream = group?.plan
+    stripPrefix = PathEscapes.normalized(Array((settings.stripPrefix ?? "").utf8))
     rewrite = settings.rewrite.map(TextTemplate.init)
     request = Self.requestRules(settings, server)
     response = Self.rules(settings.responseHeaders, dropping: [])
@@ -109,7 +118,7 @@ final class Route: Sendable {
       (overrides.errorPages + server.errorPages).map { (UInt16($0.status), FixedAnswer($0)) },
       uniquingKeysWith: { first, _ in first }
     )
-    let times = upstream?.settings.timeouts ?? UpstreamTimeouts()
+    let times = group?.settings.timeouts ?? UpstreamTimeouts()
     let total = overrides.totalTimeout ?? times.total
     timeouts = Timeouts(
       body: Timeout(overrides.bodyTimeout ?? server.timeouts.body),
@@ -126,7 +135,7 @@ final class Route: Sendable {
       case .none?: .max
       case nil: server.limits.bodyBytes.map { UInt64($0) } ?? .max
       }
-    tryCount = overrides.tryCount ?? upstream?.settings.tryCount ?? 1
+    tryCount = overrides.tryCount ?? group?.settings.tryCount ?? 1
     isLogged = overrides.isLogged
   }
 
@@ -145,16 +154,17 @@ final class Route: Sendable {
   }
 
   private static func rules(_ rules: [HeaderRule], dropping names: [FieldName]) -> FieldRules {
-    var result = FieldRules(dropped: FieldNameSet(names))
+    var dropped = FieldNameSet(names)
+    var added: [(name: [UInt8], value: TextTemplate)] = []
     for rule in rules {
       let name = Array(rule.name.utf8)
       if rule.action != .add {
-        result.dropped.insert(rule.name)
-        result.added.removeAll { equalIgnoringCase($0.name.span, name.span) }
+        dropped.insert(rule.name)
+        added.removeAll { equalIgnoringCase($0.name.span, name.span) }
       }
-      if rule.action != .remove { result.added.append((name, TextTemplate(rule.value))) }
+      if rule.action != .remove { added.append((name, TextTemplate(rule.value))) }
     }
-    return result
+    return FieldRules(dropped: dropped, added: added)
   }
 }
 

@@ -11,6 +11,8 @@ final class Site: Sendable {
   let name: String
   let routes: [Route]
   private let paths: PathTable
+  /// The first route, if it takes every request.
+  private let only: Route?
   let headLimits: HeadLimits
   let requestsPerConnection: Int
   /// The proxies whose word about the client is taken.
@@ -37,6 +39,8 @@ final class Site: Sendable {
     requests = layout.counters(EdgeMetrics.requests, [settings.name], each: EdgeMetrics.classes)
     routes = settings.routes.map { Route($0, of: settings, upstreams: upstreams) }
     paths = PathTable(settings.routes.map(\.path))
+    let first = settings.routes.first
+    only = first?.isUnconditional == true && first?.path == .prefix("/") ? routes.first : nil
     headLimits = HeadLimits(settings.limits)
     requestsPerConnection = settings.limits.requestsPerConnection
     trusted = settings.trustedProxies.isEmpty ? nil : NetworkSet(settings.trustedProxies)
@@ -51,13 +55,16 @@ final class Site: Sendable {
 
   /// The first route in written order that takes the request.
   func route(
-    for request: borrowing RequestHead,
+    for exchange: Exchange,
     _ head: Span<UInt8>,
-    client: (UInt64, UInt64)?
+    of connection: HTTP1Connection
   ) -> Route? {
-    let path = request.path.isEmpty ? Self.root.span : head.extracting(request.path.range)
+    if let only { return only }
+    let target = exchange.request.path
+    let path = target.isEmpty ? Self.root.span : head.extracting(target.range)
     let index = paths.firstMatch(path) { index in
-      routes[index].conditions.areMet(by: request, head, client: client)
+      let conditions = routes[index].conditions
+      return conditions.isEmpty || conditions.areMet(by: exchange, head, of: connection)
     }
     return index.map { routes[$0] }
   }

@@ -63,7 +63,7 @@ struct TextTemplate: Sendable {
       let bytes = Array(name.utf8)
       var parameters = QueryParameters(exchange.request.query.range)
       while let parameter = parameters.next(in: head) {
-        guard isEqual(head.extracting(parameter.name), bytes.span) else { continue }
+        guard QueryText.isEqual(head.extracting(parameter.name), to: bytes.span) else { continue }
         try out.put(head.extracting(parameter.value))
         break
       }

@@ -54,9 +54,45 @@ final class HTTP1Connection {
   ///
   /// - Returns: Whether the connection can carry another one.
   private func answer(_ exchange: Exchange) async -> Bool {
-    guard var head = await receiveHead(exchange) else { return false }
+    let plan = acceptor.plan
+    var parser = plan.parser
+    let buffer: Lent?
+    do throws(StreamError) {
+      buffer = try firstBytes()
+    } catch {
+      return false
+    }
+    // Without bytes the event was about something else, or the client has closed.
+    guard var head = buffer else { return true }
+    if head.isEmpty { return false }
+    requestCount &+= 1
+    exchange.reset(at: loop.now)
+    do throws(MessageError) {
+      if !(try parser.parse(head.bytes, into: &exchange.request)) {
+        guard await receiveRest(exchange, &head, &parser) else { return false }
+      }
+    } catch {
+      await refuse(exchange, error, head)
+      return false
+    }
+    exchange.bytesReceived = UInt64(exchange.request.byteCount)
+    exchange.headAt = loop.now
     do throws(ExchangeError) {
-      try await handle(exchange, &head)
+      let route = try findRoute(exchange, head.bytes)
+      if let upstream = route.upstream {
+        let part = try exchange.body.take(from: &head, at: exchange.request.byteCount)
+        exchange.requestEnd = part.end
+        let proxy = ReverseProxy(
+          client: self,
+          exchange: exchange,
+          route: route,
+          upstream: worker.upstreams[upstream.index]
+        )
+        try await proxy.run(head, part)
+      } else {
+        try await respond(exchange, route, head)
+        try await discardBody(exchange, &head)
+      }
     } catch {
       await fail(exchange, error, head)
     }
@@ -76,47 +112,35 @@ final class HTTP1Connection {
 
   // MARK: The head
 
-  /// Reads until the head is complete, or answers why that cannot be.
-  ///
-  /// - Returns: The buffer that begins with the head, or nil when the connection has ended.
-  private func receiveHead(_ exchange: Exchange) async -> Lent? {
-    let plan = acceptor.plan
-    let deadline = loop.deadline(after: plan.headTimeout)
-    var parser = RequestParser(limits: plan.headLimits)
-    do throws(StreamError) {
-      var head = try await firstBytes(by: deadline)
-      if head.isEmpty { return nil }
-      requestCount &+= 1
-      exchange.reset(at: loop.now)
-      while true {
-        do throws(MessageError) {
-          if try parser.parse(head.bytes, into: &exchange.request) {
-            exchange.bytesReceived = UInt64(exchange.request.byteCount)
-            exchange.headAt = loop.now
-            return head
-          }
-        } catch {
-          await refuse(exchange, error, head)
-          return nil
-        }
-        if head.freeCount == 0 { head = loop.enlarged(head) }
-        if try await stream.more(&head, by: deadline) == 0 {
-          await giveUp(exchange, ExchangeError(.clientClosed), head)
-          return nil
-        }
-      }
-    } catch {
-      // Nothing of a request was seen if the exchange was not begun.
-      if requestCount > 0, error == .timedOut, exchange.startedAt != 0 {
-        await giveUp(exchange, ExchangeError(.clientTimeout), loop.lend(.head))
-      }
-      return nil
-    }
+  private func firstBytes() throws(StreamError) -> Lent? {
+    if let kept = carried.take() { return kept }
+    return try stream.readNow(.head)
   }
 
-  private func firstBytes(by deadline: Deadline) async throws(StreamError) -> Lent {
-    if let kept = carried.take() { return kept }
-    return try await stream.read(.head, by: deadline)
+  /// Reads until the head is complete, or answers why that cannot be.
+  ///
+  /// - Returns: Whether the head is complete; if not, the connection has ended.
+  private func receiveRest(
+    _ exchange: Exchange,
+    _ head: inout Lent,
+    _ parser: inout RequestParser
+  ) async -> Bool {
+    let deadline = loop.deadline(after: acceptor.plan.headTimeout)
+    while true {
+      if head.freeCount == 0 { head = loop.enlarged(head) }
+      do throws(StreamError) {
+        if try await stream.more(&head, by: deadline) == 0 { throw StreamError.cancelled }
+      } catch {
+        await giveUp(exchange, ExchangeError(receiving: error), head)
+        return false
+      }
+      do throws(MessageError) {
+        if try parser.parse(head.bytes, into: &exchange.request) { return true }
+      } catch {
+        await refuse(exchange, error, head)
+        return false
+      }
+    }
   }
 
   /// Answers a request that cannot be read, and closes.
@@ -150,29 +174,30 @@ final class HTTP1Connection {
 
   // MARK: The answer
 
-  /// Finds the route and lets its handler answer.
-  private func handle(
+  /// Finds what is to be done with a request.
+  ///
+  /// - Throws: ``ExchangeError`` when there is nothing, or the request is more than is allowed.
+  private func findRoute(
     _ exchange: Exchange,
-    _ head: inout Lent
-  ) async throws(ExchangeError) {
+    _ head: Span<UInt8>
+  ) throws(ExchangeError) -> Route {
     let plan = acceptor.plan
-    guard let site = plan.site(for: head.bytes.extracting(exchange.request.host.range)) else {
-      exchange.body = MessageBody(of: exchange.request, limits: plan.headLimits)
+    exchange.requestEnd = exchange.request.byteCount
+    guard let site = plan.site(for: head.extracting(exchange.request.host.range)) else {
+      exchange.body = MessageBody(of: exchange, limits: plan.headLimits)
       exchange.site = plan.anySite
       exchange.closesClient = !exchange.body.hasEnded
       throw ExchangeError(.noSite)
     }
     exchange.site = site
-    exchange.body = MessageBody(of: exchange.request, limits: site.headLimits)
-    exchange.requestEnd = exchange.request.byteCount
+    exchange.body = MessageBody(of: exchange, limits: site.headLimits)
     exchange.closesClient =
       !exchange.request.keepsAlive || requestCount >= site.requestsPerConnection
       || worker.isDraining || acceptor.isClosing
     if plan.limitsDiffer { try checkLimits(exchange, site) }
     let method = exchange.request.method
     if method == .connect || method == .trace { throw ExchangeError(.methodNotAllowed) }
-    let client = clientAddress(of: exchange, head.bytes).hostWords
-    guard let route = site.route(for: exchange.request, head.bytes, client: client) else {
+    guard let route = site.route(for: exchange, head, of: self) else {
       throw ExchangeError(.noRoute)
     }
     exchange.route = route
@@ -181,42 +206,7 @@ final class HTTP1Connection {
     if case .fixed(let length) = exchange.request.bodyLength, length > route.bodyLimit {
       throw ExchangeError(.bodyTooLarge)
     }
-    switch route.handler {
-    case .proxy(let upstream):
-      let part = try exchange.body.take(from: &head, at: exchange.request.byteCount)
-      exchange.requestEnd = part.end
-      let proxy = ReverseProxy(
-        client: self,
-        exchange: exchange,
-        route: route,
-        upstream: worker.upstreams[upstream.index]
-      )
-      try await proxy.run(head, part)
-    case .respond(let fixed):
-      try await respond(exchange, fixed, head)
-      try await discardBody(exchange, &head)
-    case .redirect(let status, let target):
-      try await redirect(exchange, status, target, head)
-      try await discardBody(exchange, &head)
-    case .metrics:
-      try await respond(
-        exchange,
-        status: 200,
-        contentType: "text/plain; version=0.0.4; charset=utf-8",
-        body: worker.board.metrics(),
-        head
-      )
-      try await discardBody(exchange, &head)
-    case .status:
-      try await respond(
-        exchange,
-        status: 200,
-        contentType: "application/json",
-        body: worker.board.status(),
-        head
-      )
-      try await discardBody(exchange, &head)
-    }
+    return route
   }
 
   /// Checks what the listener's widest limits have let through.

@@ -7,6 +7,37 @@ import MartletTelemetry
 
 /// Answers that the edge makes itself.
 extension HTTP1Connection {
+  /// Sends the answer of a route that has no upstream.
+  func respond(
+    _ exchange: Exchange,
+    _ route: Route,
+    _ head: borrowing Lent
+  ) async throws(ExchangeError) {
+    switch route.handler {
+    case .respond(let fixed):
+      try await respond(exchange, fixed, head)
+    case .redirect(let status, let target):
+      try await redirect(exchange, status, target, head)
+    case .metrics:
+      try await respond(
+        exchange,
+        status: 200,
+        contentType: PrometheusText.mediaType,
+        body: worker.board.metrics(),
+        head
+      )
+    case .status:
+      try await respond(
+        exchange,
+        status: 200,
+        contentType: "application/json",
+        body: worker.board.status(),
+        head
+      )
+    case .proxy: throw ExchangeError(.internalError)
+    }
+  }
+
   /// Sends a fixed answer of a route.
   func respond(
     _ exchange: Exchange,
@@ -207,13 +238,34 @@ extension HTTP1Connection {
 
   /// Sends all bytes of `out`.
   func send(_ out: borrowing Lent, _ exchange: Exchange) async throws(ExchangeError) {
+    let sent = try sendNow(out, exchange)
+    if sent < out.count { try await sendRest(out, from: sent, exchange) }
+  }
+
+  /// Sends as much of `out` as the socket takes at once, and returns how much that was.
+  func sendNow(_ out: borrowing Lent, _ exchange: Exchange) throws(ExchangeError) -> Int {
     exchange.responseStarted = true
     do throws(StreamError) {
-      try await stream.write(out, by: sendDeadline(exchange))
+      let sent = try stream.writeNow(out)
+      exchange.bytesSent &+= UInt64(sent)
+      return sent
     } catch {
       throw ExchangeError(sending: error)
     }
-    exchange.bytesSent &+= UInt64(out.count)
+  }
+
+  /// Sends the bytes of `out` from `offset` on, when the socket takes them.
+  func sendRest(
+    _ out: borrowing Lent,
+    from offset: Int,
+    _ exchange: Exchange
+  ) async throws(ExchangeError) {
+    do throws(StreamError) {
+      try await stream.write(out, from: offset, by: sendDeadline(exchange))
+    } catch {
+      throw ExchangeError(sending: error)
+    }
+    exchange.bytesSent &+= UInt64(out.count - offset)
   }
 
   /// Sends a part of `block`.

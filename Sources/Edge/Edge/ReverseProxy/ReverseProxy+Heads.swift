@@ -2,6 +2,7 @@ import Configuration
 import HTTPMessage
 import MartletBytes
 import MartletLoop
+import Routing
 
 /// The heads as they are sent on: kept fields are copied in blocks, the others written anew.
 extension ReverseProxy {
@@ -17,7 +18,7 @@ extension ReverseProxy {
     try out.put(" HTTP/1.1\r\nHost: ")
     try putHost(bytes, into: &out)
     try out.put("\r\n")
-    try putFields(exchange.request.fields, bytes, without: route.request.dropped, into: &out)
+    try putFields(exchange.request.fields, bytes, without: route.request, into: &out)
     if exchange.request.bodyLength == .chunked { try out.put("Transfer-Encoding: chunked\r\n") }
     if exchange.request.wantsUpgrade, let line = exchange.request.first(.upgrade) {
       try out.put("Connection: Upgrade\r\nUpgrade: ")
@@ -47,10 +48,10 @@ extension ReverseProxy {
     }
     var path = exchange.request.path.range
     let prefix = route.stripPrefix
-    if !prefix.isEmpty, path.count >= prefix.count,
-      isEqual(bytes.extracting(path.lowerBound..<path.lowerBound + prefix.count), prefix.span)
+    if !prefix.isEmpty,
+      let count = PathEscapes.count(of: prefix.span, in: bytes.extracting(path))
     {
-      path = path.lowerBound + prefix.count..<path.upperBound
+      path = path.lowerBound + count..<path.upperBound
     }
     if path.isEmpty || bytes[path.lowerBound] != 0x2F { try out.put("/") }
     try out.put(bytes.extracting(path))
@@ -88,7 +89,7 @@ extension ReverseProxy {
     // A phrase may be missing, the space before it may not. RFC 9112, section 4.
     if line.count == 12 { try out.put(" ") }
     try out.put("\r\n")
-    try putFields(exchange.response.fields, bytes, without: route.response.dropped, into: &out)
+    try putFields(exchange.response.fields, bytes, without: route.response, into: &out)
     if exchange.response.status == 101, let line = exchange.response.first(.upgrade) {
       try out.put("Connection: Upgrade\r\nUpgrade: ")
       try out.put(bytes.extracting(line.valueRange.range))
@@ -105,14 +106,13 @@ extension ReverseProxy {
   private func putFields(
     _ fields: [FieldLine],
     _ bytes: Span<UInt8>,
-    without dropped: FieldNameSet,
+    without rules: Route.FieldRules,
     into out: inout Lent
   ) throws(ExchangeError) {
     var start = 0
     var end = 0
     for line in fields {
-      let isKept = !line.isHopByHop && !dropped.contains(line, in: bytes)
-      if isKept {
+      if !line.isHopByHop, !rules.dropped.contains(line, in: bytes) {
         if line.nameRange.lowerBound != end {
           try out.put(bytes.extracting(start..<end))
           start = line.nameRange.lowerBound

@@ -13,20 +13,15 @@ struct AnswerSource {
 
 /// The final answer on its way to the client, as fast as the client takes it.
 extension ReverseProxy {
-  /// Relays the answer whose head and first part are in `answer`.
-  func relayAnswer(
-    _ answer: consuming Lent,
-    from source: borrowing AnswerSource,
+  /// Writes the head that the client gets, with its last empty line.
+  func composeAnswer(
+    _ answer: borrowing Lent,
     _ head: borrowing Lent,
-    by total: Deadline
-  ) async throws(ExchangeError) {
-    var answer = answer
-    if source.upload != nil {
-      exchange.closesClient = exchange.closesClient || !exchange.body.hasEnded
-    }
-    var out = loop.lend(
-      exchange.response.byteCount > BufferSize.head.bytes - Self.headGrowth ? .body : .head
-    )
+    upload: Upload?,
+    into out: inout Lent
+  ) throws(ExchangeError) {
+    // A client that is still sending what nobody reads has no further request on this connection.
+    if upload != nil, !exchange.body.hasEnded { exchange.closesClient = true }
     try composeResponseHead(answer, into: &out)
     for rule in route.response.added {
       try out.put(rule.name)
@@ -40,28 +35,56 @@ extension ReverseProxy {
       try out.put("\r\n")
     }
     switch exchange.response.bodyLength {
-    case .none:
-      try client.putConnection(exchange, &out)
-      try out.put("\r\n")
-      exchange.headBytesSent = out.count
-      settle(source, isClean: answer.count == exchange.response.byteCount)
-      try await client.send(out, exchange)
-    case .fixed(let length):
-      try client.putConnection(exchange, &out)
-      try out.put("\r\n")
-      exchange.headBytesSent = out.count
-      try await relayFixed(length, source, &answer, &out, by: total)
+    case .none, .fixed: break
     case .chunked, .untilClose:
-      let isChunked = exchange.request.version == .http11
-      if isChunked {
+      if exchange.request.version == .http11 {
         try out.put("Transfer-Encoding: chunked\r\n")
       } else {
         exchange.endsWithConnection = true
         exchange.closesClient = true
       }
-      try client.putConnection(exchange, &out)
-      try out.put("\r\n")
-      exchange.headBytesSent = out.count
+    }
+    try client.putConnection(exchange, &out)
+    try out.put("\r\n")
+    exchange.headBytesSent = out.count
+  }
+
+  /// Appends the body to the head where all of it is there and fits.
+  ///
+  /// - Returns: Whether `out` is the whole answer now; the member's connection is then settled.
+  func completes(
+    _ out: inout Lent,
+    with answer: borrowing Lent,
+    from source: borrowing AnswerSource
+  ) -> Bool {
+    let start = exchange.response.byteCount
+    switch exchange.response.bodyLength {
+    case .none:
+      settle(source, isClean: answer.count == start)
+      return true
+    case .fixed(let length):
+      guard length <= UInt64(min(answer.count - start, out.freeCount)) else { return false }
+      let end = start + Int(length)
+      out.append(answer.bytes.extracting(start..<end))
+      settle(source, isClean: answer.count == end)
+      return true
+    case .chunked, .untilClose: return false
+    }
+  }
+
+  /// Sends the head in `out`, and relays the body that begins in `answer`.
+  func relayBody(
+    _ answer: consuming Lent,
+    _ out: consuming Lent,
+    from source: borrowing AnswerSource,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    var answer = answer
+    var out = out
+    if case .fixed(let length) = exchange.response.bodyLength {
+      try await relayFixed(length, source, &answer, &out, by: total)
+    } else {
+      let isChunked = exchange.request.version == .http11
       try await relayOpen(source, &answer, &out, isChunked: isChunked, by: total)
     }
   }
@@ -133,7 +156,7 @@ extension ReverseProxy {
     isChunked: Bool,
     by total: Deadline
   ) async throws(ExchangeError) {
-    var body = MessageBody(of: exchange.response, limits: ReverseProxy.responseLimits)
+    var body = MessageBody(answering: exchange, limits: ReverseProxy.responseLimits)
     var start = exchange.response.byteCount
     while true {
       let part: MessageBody.Part

@@ -106,7 +106,10 @@ struct ReverseProxy {
     if client.stream.isClosed { throw ExchangeError(.clientClosed) }
     loop.linkClose(of: client.stream.descriptor, to: connection.stream.descriptor)
     defer { loop.linkClose(of: client.stream.descriptor, to: nil) }
-    try await send(head, part, on: connection, by: total)
+    if let rest = try send(head, part, on: connection) {
+      try await sendRest(rest, on: connection, by: total)
+    }
+    exchange.sentAt = loop.now
     var upload: Upload?
     if !exchange.body.hasEnded {
       let started = try Upload(client: client, exchange: exchange, route: route, to: connection)
@@ -129,13 +132,18 @@ struct ReverseProxy {
 
   // MARK: The request
 
-  /// Sends the head, and what is there of the body.
+  /// What a socket did not take at once.
+  private struct Unsent: ~Copyable {
+    let bytes: Lent
+    let offset: Int
+  }
+
+  /// Sends the head, and what is there of the body, as far as the socket takes it at once.
   private func send(
     _ head: borrowing Lent,
     _ part: MessageBody.Part,
-    on connection: UpstreamConnection,
-    by total: Deadline
-  ) async throws(ExchangeError) {
+    on connection: UpstreamConnection
+  ) throws(ExchangeError) -> Unsent? {
     let isLarge = exchange.request.byteCount > BufferSize.head.bytes - Self.headGrowth
     var out = loop.lend(isLarge ? .body : .head)
     do throws(ExchangeError) {
@@ -157,24 +165,27 @@ struct ReverseProxy {
     try out.put(head.bytes.extracting(part.data))
     if isChunked, !part.data.isEmpty { try out.put("\r\n") }
     if isChunked, exchange.body.hasEnded { try out.putLastChunk(exchange.body.trailers) }
+    let sent: Int
+    do throws(StreamError) {
+      sent = try connection.stream.writeNow(out)
+    } catch {
+      // The kernel took nothing, so the member has seen nothing.
+      throw ExchangeError(sendingToMember: error, retry: .always)
+    }
+    return sent < out.count ? Unsent(bytes: out, offset: sent) : nil
+  }
+
+  private func sendRest(
+    _ rest: consuming Unsent,
+    on connection: UpstreamConnection,
+    by total: Deadline
+  ) async throws(ExchangeError) {
     let limit = loop.deadline(after: route.timeouts.write).earlier(total)
     do throws(StreamError) {
-      try await connection.stream.write(out, by: limit)
+      try await connection.stream.write(rest.bytes, from: rest.offset, by: limit)
     } catch {
-      switch error {
-      case .timedOut: throw ExchangeError(.upstreamTimeout, retry: .ifIdempotent)
-      case .cancelled: throw ExchangeError(.clientClosed)
-      case .failed(let error):
-        // A request that is longer than a socket's buffer may have arrived in part.
-        let isShort = out.count <= BufferSize.head.bytes
-        throw ExchangeError(
-          .upstreamReset,
-          retry: isShort ? .always : .ifIdempotent,
-          detail: "\(error)"
-        )
-      }
+      throw ExchangeError(sendingToMember: error, retry: .ifIdempotent)
     }
-    exchange.sentAt = loop.now
   }
 
   /// By how much a head grows on its way: Via, X-Forwarded-*, rules of the usual size.
@@ -188,9 +199,22 @@ struct ReverseProxy {
     _ head: borrowing Lent,
     by total: Deadline
   ) async throws(ExchangeError) {
-    var parser = ResponseParser(limits: Self.responseLimits)
+    var parser = Self.parser
     let method = exchange.request.method
-    var answer = try await firstBytes(source.connection, source.upload, total)
+    let first = loop.deadline(after: route.timeouts.firstByte).earlier(total)
+    if source.upload == nil, !source.connection.stream.hasEvent {
+      do throws(StreamError) {
+        try await source.connection.stream.readable(by: first)
+      } catch {
+        throw ExchangeError(reading: error, hasBegun: false, isLate: loop.hasPassed(total))
+      }
+    }
+    var answer: Lent
+    if let there = try firstBytesNow(source.connection) {
+      answer = there
+    } else {
+      answer = try await firstBytes(source.connection, source.upload, total)
+    }
     while true {
       let isComplete: Bool
       do throws(MessageError) {
@@ -232,7 +256,28 @@ struct ReverseProxy {
       try await upgrade(source.connection, answer, head)
       return
     }
-    try await relayAnswer(answer, from: source, head, by: total)
+    var out = loop.lend(
+      exchange.response.byteCount > BufferSize.head.bytes - Self.headGrowth ? .body : .head
+    )
+    try composeAnswer(answer, head, upload: source.upload, into: &out)
+    if completes(&out, with: answer, from: source) {
+      let sent = try client.sendNow(out, exchange)
+      if sent < out.count { try await client.sendRest(out, from: sent, exchange) }
+    } else {
+      try await relayBody(answer, out, from: source, by: total)
+    }
+  }
+
+  private func firstBytesNow(
+    _ connection: UpstreamConnection
+  ) throws(ExchangeError) -> Lent? {
+    do throws(StreamError) {
+      guard let answer = try connection.stream.readNow(.head) else { return nil }
+      if !answer.isEmpty { return answer }
+    } catch {
+      throw ExchangeError(reading: error, hasBegun: false)
+    }
+    throw ExchangeError(.upstreamReset, retry: .ifIdempotent, detail: "before its answer")
   }
 
   /// Waits for the first bytes of an answer.
@@ -249,8 +294,7 @@ struct ReverseProxy {
       } catch {
         // The time for the answer counts from the end of the request.
         if error == .timedOut, let upload, !upload.isDone, !loop.hasPassed(total) { continue }
-        if error == .timedOut, loop.hasPassed(total) { throw ExchangeError(.totalTimeout) }
-        throw ExchangeError(reading: error, hasBegun: false)
+        throw ExchangeError(reading: error, hasBegun: false, isLate: loop.hasPassed(total))
       }
       throw ExchangeError(.upstreamReset, retry: .ifIdempotent, detail: "before its answer")
     }
@@ -289,6 +333,8 @@ struct ReverseProxy {
     await tunnel.run(early, late)
   }
 
+  private static let parser = ResponseParser(limits: responseLimits)
+
   static let responseLimits: HeadLimits = {
     var limits = HeadLimits()
     limits.headBytes = 65_535
@@ -299,9 +345,21 @@ struct ReverseProxy {
 }
 
 extension ExchangeError {
-  /// The failure of a read from a member, before or after its answer had begun.
-  init(reading error: StreamError, hasBegun: Bool) {
+  /// The failure of a write to a member.
+  init(sendingToMember error: StreamError, retry: Retry) {
     switch error {
+    case .timedOut: self.init(.upstreamTimeout, retry: .ifIdempotent)
+    case .cancelled: self.init(.clientClosed)
+    case .failed(let error): self.init(.upstreamReset, retry: retry, detail: "\(error)")
+    }
+  }
+
+  /// The failure of a read from a member, before or after its answer had begun.
+  ///
+  /// With `isLate` the time for the whole exchange is over too.
+  init(reading error: StreamError, hasBegun: Bool, isLate: Bool = false) {
+    switch error {
+    case .timedOut where isLate: self.init(.totalTimeout)
     case .timedOut: self.init(.upstreamTimeout, retry: hasBegun ? .never : .ifIdempotent)
     case .cancelled: self.init(.clientClosed)
     case .failed(let error):
