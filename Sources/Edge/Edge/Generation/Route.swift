@@ -73,36 +73,9 @@ final class Route: Sendable {
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)]
   ) {
     conditions = Conditions(settings)
-    let group: (plan: UpstreamPlan, settings: UpstreamSettings)?
-    switch settings.handler {
-    case .proxy(let name):
-      group = upstreams[name]
-      upstreamName = name
-      if let plan = group?.plan {
-        handler = .proxy(plan)
-      } else {
-        // The configuration was checked; an unknown upstream cannot come here.
-        handler = .respond(
-          FixedAnswer(status: 503, contentType: [], body: TextTemplate(Template()))
-        )
-      }
-    case .respond(let fixed):
-      group = nil
-      upstreamName = ""
-      handler = .respond(FixedAnswer(fixed))
-    case .redirect(let status, let target):
-      group = nil
-      upstreamName = ""
-      handler = .redirect(status: UInt16(status), target: TextTemplate(target))
-    case .metrics:
-      group = nil
-      upstreamName = ""
-      handler = .metrics
-    case .status:
-      group = nil
-      upstreamName = ""
-      handler = .status
-    }
+    upstreamName = if case .proxy(let name) = settings.handler { name } else { "" }
+    let group = upstreams[upstreamName]
+    handler = Handler(settings.handler, group?.plan)
     labels = AccessLabels(
       server: server.name,
       route: settings.path.text,
@@ -165,6 +138,26 @@ final class Route: Sendable {
       if rule.action != .remove { added.append((name, TextTemplate(rule.value))) }
     }
     return FieldRules(dropped: dropped, added: added)
+  }
+}
+
+extension Route.Handler {
+  /// What the settings say; `upstream` is the one that they name.
+  init(_ handler: Configuration.Handler, _ upstream: UpstreamPlan?) {
+    switch handler {
+    case .proxy:
+      if let upstream {
+        self = .proxy(upstream)
+      } else {
+        // The configuration was checked; an unknown upstream cannot come here.
+        self = .respond(Route.FixedAnswer(FixedResponse(status: 503)))
+      }
+    case .respond(let fixed): self = .respond(Route.FixedAnswer(fixed))
+    case .redirect(let status, let target):
+      self = .redirect(status: UInt16(status), target: TextTemplate(target))
+    case .metrics: self = .metrics
+    case .status: self = .status
+    }
   }
 }
 

@@ -244,14 +244,7 @@ struct ReverseProxy {
       }
       guard count > 0 else { throw ExchangeError(.upstreamReset, detail: "within the head") }
     }
-    exchange.answeredAt = loop.now
-    exchange.status = exchange.response.status
-    let counters = client.worker.counters
-    counters.add(to: source.pool.metrics.responses[Int(exchange.status) / 100 - 1])
-    counters.record(
-      nanoseconds: UInt64(max(0, exchange.answeredAt - exchange.sentAt)),
-      in: upstream.plan.wait
-    )
+    noteAnswer(from: source.pool)
     if exchange.status == 101 {
       try await upgrade(source.connection, answer, head)
       return
@@ -266,6 +259,18 @@ struct ReverseProxy {
     } else {
       try await relayBody(answer, out, from: source, by: total)
     }
+  }
+
+  /// Counts an answer whose head is complete.
+  private func noteAnswer(from pool: MemberPool) {
+    exchange.answeredAt = loop.now
+    exchange.status = exchange.response.status
+    let counters = client.worker.counters
+    counters.add(to: pool.metrics.responses[Int(exchange.status) / 100 - 1])
+    counters.record(
+      nanoseconds: UInt64(max(0, exchange.answeredAt - exchange.sentAt)),
+      in: upstream.plan.wait
+    )
   }
 
   private func firstBytesNow(
