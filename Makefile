@@ -53,8 +53,10 @@ test: ## set up and run every test; ONLY=WORD for the tests whose name has it
 sanitize: ## run the tests under the thread and the address sanitizer
 	@scripts/setup run test
 	@$(MAKE) release
-	swift test --sanitize thread --scratch-path .build-thread $(if $(ONLY),--filter "$(ONLY)")
-	swift test --sanitize address --scratch-path .build-address $(if $(ONLY),--filter "$(ONLY)")
+	TSAN_OPTIONS="suppressions=$(CURDIR)/scripts/tsan.supp" \
+	  swift test --sanitize thread --scratch-path .build-thread $(if $(ONLY),--filter "$(ONLY)")
+	LSAN_OPTIONS="suppressions=$(CURDIR)/scripts/lsan.supp:print_suppressions=0" \
+	  swift test --sanitize address --scratch-path .build-address $(if $(ONLY),--filter "$(ONLY)")
 
 fuzz: ## fuzz the parsers; TARGET=NAME for one, SECONDS=60 for each
 	@$(PYTHON) scripts/fuzz.py --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")

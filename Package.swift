@@ -121,9 +121,14 @@ var targets: [Target] = []
 }
 
 /// Declares what several test targets share.
-@MainActor func support(_ name: String) {
+@MainActor func support(_ name: String, _ uses: [String] = []) {
   targets.append(
-    .target(name: name, path: "Tests/Support/\(name)", swiftSettings: strict)
+    .target(
+      name: name,
+      dependencies: uses.map { .byName(name: $0) },
+      path: "Tests/Support/\(name)",
+      swiftSettings: strict
+    )
   )
 }
 
@@ -157,6 +162,8 @@ tests("TidyTests")
 // What tests share
 support("TestCorpora")
 support("TestPeers")
+support("TestLoop", ["CLinux", "MartletSystem", "MartletLoop"])
+support("CAllocations")
 
 // Base
 module("MartletBytes", .base)
@@ -168,8 +175,18 @@ headers("CLinux", .system)
 module("MartletSystem", .system, ["CLinux", "MartletBytes"])
 
 // Runtime
-module("MartletLoop", .runtime, ["CLinux", "MartletSystem"])
-module("MartletNet", .runtime, ["CLinux", "MartletBytes", "MartletSystem", "MartletLoop"])
+module(
+  "MartletLoop",
+  .runtime,
+  ["CLinux", "MartletSystem"],
+  alsoTestedWith: ["TestLoop", "CAllocations"]
+)
+module(
+  "MartletNet",
+  .runtime,
+  ["CLinux", "MartletBytes", "MartletSystem", "MartletLoop"],
+  alsoTestedWith: ["TestLoop"]
+)
 module(
   "MartletProcess",
   .runtime,

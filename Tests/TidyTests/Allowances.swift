@@ -54,11 +54,6 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
-    "Sources/Runtime/MartletLoop/EventLoop+Waiting.swift",
-    "refers to its loop without counting; a loop outlives its waits"
-  ),
-  Allowance(
-    .unsafe,
     "Sources/Runtime/MartletLoop/EventLoop.swift",
     "keeps slots and buffers in memory of its own, which only its thread touches"
   ),

@@ -81,27 +81,33 @@ public final class BlockingPool: Sendable {
   public func submit(_ call: @escaping @Sendable () -> Void) throws(Refusal) {
     let startsThread = try state.withLock { state throws(Refusal) -> Bool in
       guard state.waitingCount < queueLimit else { throw .queueFull }
-      state.calls.append(call)
-      guard state.idleCount < state.waitingCount, state.threadCount < threadLimit else {
+      guard state.idleCount <= state.waitingCount, state.threadCount < threadLimit else {
         return false
       }
       state.threadCount += 1
       return true
     }
-    if startsThread {
-      do {
-        try Thread.start { [self] in work() }
-      } catch {
-        let hasThread = state.withLock { state in
-          state.threadCount -= 1
-          return state.threadCount > 0
-        }
-        guard hasThread else { throw .noThread(error) }
-      }
+    if startsThread { try startThread() }
+    try state.withLock { state throws(Refusal) in
+      guard state.waitingCount < queueLimit else { throw .queueFull }
+      state.calls.append(call)
     }
     var one: UInt64 = 1
     // Safe: eight bytes of a local number; the counter is far from its limit.
     _ = unsafe martlet_write(tokens.number, &one, 8)
+  }
+
+  /// Starts a thread that was counted already; a failure matters only if there is no other.
+  private func startThread() throws(Refusal) {
+    do {
+      try Thread.start { self.work() }
+    } catch {
+      let hasThread = state.withLock { state in
+        state.threadCount -= 1
+        return state.threadCount > 0
+      }
+      guard hasThread else { throw .noThread(error) }
+    }
   }
 
   private func work() {

@@ -1,5 +1,5 @@
 extension EventLoop {
-  /// The moment `timeout` from now.
+  /// The moment `timeout` after this turn of the loop began.
   @inlinable
   public func deadline(after timeout: Timeout) -> Deadline {
     guard timeout.ticks != 0 else { return .never }
@@ -59,10 +59,13 @@ extension EventLoop {
 
   /// Lets a close of `descriptor`, on which nobody waits, cancel the waits of `other`.
   ///
-  /// This is how a client that leaves ends the wait for its upstream; nil takes the link away.
+  /// This is how a client that leaves ends the wait for its upstream; nil takes the link away, and so
+  /// does closing `other`. A close that is known already ends nothing: look at ``isClosed(_:)`` first.
   @inlinable
   public func linkClose(of descriptor: Int32, to other: Int32?) {
-    slots[Int(descriptor) &* 2].partner = other ?? -1
+    let slot = Int(descriptor) &* 2
+    slots[slot].partner = other ?? -1
+    if let other { slots[slot].partnerGeneration = slots[Int(other) &* 2].generation }
   }
 
   /// Ends a wait for `descriptor` to be read, if a coroutine waits for that now.
@@ -108,25 +111,22 @@ extension EventLoop {
     try await sleep(until: deadline(after: Timeout(duration)))
   }
 
-  /// Lets everything else that is ready run first.
+  /// Lets everything else that is ready run first, and events be delivered.
   public func yield() async {
     guard let timer = takeTimer() else { return }
     defer { giveTimer(timer) }
-    let token = WakeToken(slot: timer, generation: slots[timer].generation)
-    foreignWakeLater(token)
+    // By the way of other threads: it is taken once a turn, and the loop looks at events before that.
+    wake(WakeToken(slot: timer, generation: slots[timer].generation))
     // Nothing but the token wakes this timer, so there is no error to tell.
     try? await wait(timer, until: .never)
   }
-
-  private func foreignWakeLater(_ token: WakeToken) { wake(token) }
 }
 
 /// A place where one coroutine of a loop waits until another, or another thread, signals it.
 ///
 /// A signal that comes before the wait is kept, so none is lost; several count as one.
 public final class Signal {
-  // Safe: a loop outlives what its worker owns.
-  private unowned(unsafe) let loop: EventLoop
+  private let loop: EventLoop
   private let slot: Int
   private var isSet = false
 
@@ -135,15 +135,15 @@ public final class Signal {
   /// - Returns: nil when all timers of the loop are taken.
   public init?(on loop: EventLoop) {
     guard let slot = loop.takeTimer() else { return nil }
-    unsafe self.loop = loop
+    self.loop = loop
     self.slot = slot
   }
 
-  deinit { unsafe loop.giveTimer(slot) }
+  deinit { loop.giveTimer(slot) }
 
   /// What another thread hands to ``EventLoop/wake(_:)``.
   public var token: WakeToken {
-    WakeToken(slot: slot, generation: unsafe loop.slots[slot].generation)
+    WakeToken(slot: slot, generation: loop.slots[slot].generation)
   }
 
   /// Ends the present wait, or the next one.
@@ -151,26 +151,26 @@ public final class Signal {
   /// On the loop only.
   public func set() {
     isSet = true
-    unsafe loop.wake(slot, .event)
+    loop.wake(slot, .event)
   }
 
   /// Waits until another thread wakes ``token``.
   func waitForToken(by deadline: Deadline) async throws(WaitError) {
-    try await unsafe loop.wait(slot, until: deadline)
+    try await loop.wait(slot, until: deadline)
   }
 
   /// Waits for a signal.
   ///
   /// - Throws: ``WaitError/timedOut`` when `deadline` comes first.
   public func wait(by deadline: Deadline = .never) async throws(WaitError) {
-    if !isSet { try await unsafe loop.wait(slot, until: deadline) }
+    if !isSet { try await loop.wait(slot, until: deadline) }
     isSet = false
   }
 
   /// Waits for a signal, however long it takes.
   public func untilSet() async {
     while !isSet {
-      do throws(WaitError) { try await unsafe loop.wait(slot, until: .never) } catch { continue }
+      do throws(WaitError) { try await loop.wait(slot, until: .never) } catch { continue }
     }
     isSet = false
   }

@@ -15,6 +15,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   static let tickShift: Int64 = 24
   private static let eventCount = 512
   private static let keptBuffers = 256
+  /// How often jobs that make more jobs ready are run before the loop looks at events again.
+  private static let roundsPerTurn = 16
 
   /// How coroutines wait here.
   public let mode: WaitMode
@@ -78,9 +80,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     self.kernel = kernel
     // Two are the loop's own.
     self.descriptorLimit = descriptorLimit + 64
-    slots = try SlotTable(descriptorLimit: self.descriptorLimit)
     let queue = Descriptor(adopting: Int32(try check(martlet_epoll_create(), .epollCreate)))
     let wake = Descriptor(adopting: Int32(try check(martlet_eventfd(), .eventfd)))
+    slots = try SlotTable(descriptorLimit: self.descriptorLimit)
     home = LoopHome()
     now = kernel.monotonicNanoseconds()
     wheel = TimerWheel(tick: UInt32(truncatingIfNeeded: now >> Self.tickShift))
@@ -220,13 +222,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     runReady()
     // A stop that came before this turn was taken just now: nothing would end the wait below.
     if isStopping { return }
-    sleeping.store(true, ordering: .sequentiallyConsistent)
-    guard foreign.withLock({ $0.isEmpty }) else {
-      sleeping.store(false, ordering: .relaxed)
-      return
-    }
     var limit = milliseconds
     if wheel.linkedCount > 0, limit < 0 || limit > 16 { limit = 16 }
+    // From here on other threads wake the loop; what they left before is seen by the look below.
+    sleeping.store(true, ordering: .sequentiallyConsistent)
+    if !ready.isEmpty || !foreign.withLock({ $0.isEmpty }) {
+      sleeping.store(false, ordering: .relaxed)
+      limit = 0
+    }
     let count = unsafe kernel.wait(queue, into: events, milliseconds: limit)
     sleeping.store(false, ordering: .relaxed)
     updateClock()
@@ -234,12 +237,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     runReady()
   }
 
+  /// Runs what is ready, and what that makes ready; what comes from other threads waits for the next
+  /// time, so that neither they nor a coroutine that yields for ever keep events and deadlines waiting.
   private func runReady() {
-    while true {
-      if ready.isEmpty {
-        takeForeign()
-        if ready.isEmpty { return }
-      }
+    takeForeign()
+    var rounds = 0
+    while !ready.isEmpty, rounds < Self.roundsPerTurn {
+      rounds &+= 1
       swap(&ready, &running)
       for index in running.indices { execute(running[index]) }
       running.removeAll(keepingCapacity: true)
@@ -272,15 +276,23 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       let closed = happened & martlet_event_closed != 0
       if happened & ~martlet_event_writable != 0 {
         slots[read].readiness.formUnion(closed ? [.ready, .closed] : .ready)
-        if closed, slots[read].waiter == 0, slots[read].partner >= 0 {
-          cancelWaits(of: slots[read].partner)
-        }
+        if closed, slots[read].waiter == 0 { cancelPartner(of: read) }
         resume(read)
       }
       // The coroutine that just ran may have closed the descriptor.
       guard slots[read].generation == UInt32(data >> 32) else { continue }
       if closed || happened & martlet_event_writable != 0 { resume(read &+ 1) }
     }
+  }
+
+  /// Cancels the waits of the descriptor that is linked to this slot, unless it was closed meanwhile
+  /// and its number belongs to another.
+  private func cancelPartner(of slot: Int) {
+    let partner = slots[slot].partner
+    guard partner >= 0, slots[Int(partner) &* 2].generation == slots[slot].partnerGeneration else {
+      return
+    }
+    cancelWaits(of: partner)
   }
 
   @inline(__always)
@@ -295,6 +307,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     let waiter = slots[slot].waiter
     guard waiter != 0 else { return nil }
     slots[slot].waiter = 0
+    slots[slot].deadline = 0
     guard mode == .parking else {
       // Safe: in this mode a waiter is a continuation, and it is taken out before it is resumed.
       unsafe unsafeBitCast(waiter, to: UnsafeContinuation<Void, Never>.self).resume()
@@ -334,7 +347,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
           slots[slot].waiter = unsafe unsafeBitCast(continuation, to: UInt.self)
         }
       }
-      slots[slot].deadline = 0
     }
     switch slots[slot].reason {
     case .event: return
@@ -382,7 +394,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     try watch(
       descriptor,
       assumesReady: assumesReady,
-      events: martlet_event_readable | martlet_event_writable | 0x2000
+      events: martlet_event_readable | martlet_event_writable | martlet_event_half_closed
     )
   }
 
@@ -402,7 +414,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     assumesReady: Bool,
     events: UInt32
   ) throws(SystemError) {
-    guard descriptor < descriptorLimit else { throw SystemError(.epollControl, 24) }
+    guard descriptor < descriptorLimit else { throw SystemError(.epollControl, EMFILE) }
     let read = Int(descriptor) * 2
     let generation = slots[read].generation &+ 1
     for slot in read...read + 1 {
@@ -443,6 +455,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     case .body: unsafe Lent(memory: bodyBuffers.take(size.bytes), capacity: size.bytes, loop: self)
     }
   }
+
+  /// How many buffers are lent at this moment; a connection that is idle has none.
+  public var lentCount: Int { headBuffers.lentCount + bodyBuffers.lentCount }
 
   @usableFromInline
   func giveBack(_ memory: UnsafeMutableRawPointer, capacity: Int) {

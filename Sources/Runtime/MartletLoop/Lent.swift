@@ -167,6 +167,11 @@ struct BufferPool {
   let keptCount: Int
   private var first: UnsafeMutableRawPointer?
   private var count = 0
+  /// How many were taken from the allocator and not given back to it.
+  private var ownedCount = 0
+
+  /// How many are not here.
+  var lentCount: Int { ownedCount - count }
 
   init(keptCount: Int) {
     self.keptCount = keptCount
@@ -175,6 +180,7 @@ struct BufferPool {
 
   mutating func take(_ bytes: Int) -> UnsafeMutableRawPointer {
     guard let free = unsafe first else {
+      ownedCount &+= 1
       return UnsafeMutableRawPointer.allocate(byteCount: bytes, alignment: 64)
     }
     // Safe: a free buffer's first word is the link that `give` wrote.
@@ -186,6 +192,7 @@ struct BufferPool {
   mutating func give(_ memory: UnsafeMutableRawPointer) {
     guard count < keptCount else {
       unsafe memory.deallocate()
+      ownedCount &-= 1
       return
     }
     unsafe memory.storeBytes(of: first, as: UnsafeMutableRawPointer?.self)

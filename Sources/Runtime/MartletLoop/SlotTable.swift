@@ -22,6 +22,8 @@ struct Slot {
   @usableFromInline var partner: Int32 = -1
   /// Counts the owners of the slot: an event or a wake-up for an earlier one is dropped.
   @usableFromInline var generation: UInt32 = 0
+  /// The partner's generation when it was linked.
+  @usableFromInline var partnerGeneration: UInt32 = 0
   @usableFromInline var readiness = Readiness()
   @usableFromInline var reason = WakeReason.event
 

@@ -64,6 +64,12 @@ extension EventLoop {
     }
   }
 
+  /// Runs a body on this loop some time later, from any thread, without waiting for it.
+  func afterwards(_ body: @escaping @Sendable () -> Void) {
+    // Preferring the loop it starts there, and needs no thread of the global pool to begin with.
+    _ = Task(executorPreference: self) { body() }
+  }
+
   /// Runs a body on this loop, from any thread, and waits for its end.
   public func perform(_ body: @escaping @Sendable () async -> Void) async {
     switch mode {

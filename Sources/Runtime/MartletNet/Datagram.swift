@@ -42,6 +42,16 @@ public final class Datagram {
     try SocketAddress(boundTo: descriptor)
   }
 
+  /// Sets an option of the socket.
+  ///
+  /// - Throws: ``SystemError`` when the socket does not know it.
+  public func set(_ option: SocketOption, to value: Int32) throws(SystemError) {
+    try SocketError.set(option, of: descriptor, to: value)
+  }
+
+  /// Ends the present or the next wait of this socket with ``StreamError/cancelled``.
+  public func cancel() { loop.cancelWaits(of: descriptor) }
+
   /// A datagram as it was received.
   public struct Received: ~Copyable {
     /// Its bytes, at most as many as the buffer holds.

@@ -332,6 +332,20 @@ public final class Stream {
   /// Makes the close that follows discard what is unsent and reset the connection.
   public func abort() { SocketError.discardOnClose(descriptor) }
 
+  /// The address of this end.
+  ///
+  /// - Throws: ``SystemError``.
+  public func localAddress() throws(SystemError) -> SocketAddress {
+    try SocketAddress(boundTo: descriptor)
+  }
+
+  /// The value of an option of the socket.
+  ///
+  /// - Throws: ``SystemError`` when the socket does not know it.
+  public func value(of option: SocketOption) throws(SystemError) -> Int32 {
+    try option.value(on: descriptor)
+  }
+
   /// Sets an option of the socket.
   ///
   /// - Throws: ``SystemError`` when the socket does not know it.

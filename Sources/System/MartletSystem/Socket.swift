@@ -9,6 +9,15 @@ extension SocketOption {
   public func set(to value: Int32, on descriptor: Int32) throws(SystemError) {
     try check(martlet_set_option(descriptor, level, name, value), .setsockopt)
   }
+
+  /// The value of the option of the socket with this number.
+  ///
+  /// System call: `getsockopt(2)`.
+  ///
+  /// - Throws: ``SystemError`` when the socket does not know the option.
+  public func value(on descriptor: Int32) throws(SystemError) -> Int32 {
+    Int32(truncatingIfNeeded: try check(martlet_get_option(descriptor, level, name), .getsockopt))
+  }
 }
 
 extension SocketAddress {
@@ -144,12 +153,7 @@ extension Descriptor {
   ///
   /// - Throws: ``SystemError`` when the socket does not know the option.
   public borrowing func value(of option: SocketOption) throws(SystemError) -> Int32 {
-    Int32(
-      truncatingIfNeeded: try check(
-        martlet_get_option(number, option.level, option.name),
-        .getsockopt
-      )
-    )
+    try option.value(on: number)
   }
 
   /// The address the socket is bound to.

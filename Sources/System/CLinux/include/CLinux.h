@@ -53,10 +53,14 @@ typedef struct epoll_event martlet_event;
 static const uint32_t martlet_event_readable = EPOLLIN;
 static const uint32_t martlet_event_writable = EPOLLOUT;
 static const uint32_t martlet_event_closed = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+static const uint32_t martlet_event_half_closed = EPOLLRDHUP;
 static const uint32_t martlet_event_edge = (uint32_t)1 << 31;
 static const uint32_t martlet_event_exclusive = (uint32_t)1 << 28;
 
 static inline uint64_t martlet_event_data(const martlet_event *event) { return event->data.u64; }
+static inline void martlet_event_set(martlet_event *event, uint32_t events, uint64_t data) {
+  *event = (martlet_event){.events = events, .data = {.u64 = data}};
+}
 
 static inline int64_t martlet_epoll_create(void) { MARTLET_RESULT(epoll_create1(EPOLL_CLOEXEC)); }
 
