@@ -250,6 +250,10 @@ let package = Package(
   name: "martlet",
   products: [
     .executable(name: "martlet", targets: ["martlet"]),
+    .library(
+      name: "MartletRuntime",
+      targets: ["MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess"]
+    ),
     .library(name: "MartletHTTP", targets: ["MartletBytes", "HTTPMessage", "HTTP1"]),
   ],
   dependencies: [

@@ -146,6 +146,17 @@ struct CheckTests {
     #expect(Rule.example.findings(in: Repository(told)) == [])
   }
 
+  @Test("wants each snippet shown as it is compiled")
+  func snippet() {
+    let text = "import A\n\nrun()"
+    let told = ["Snippets/A.swift": text + "\n", "docs/a.md": "First\n```swift\n\(text)\n```\n"]
+    #expect(Rule.snippet.findings(in: Repository(told)) == [])
+    let changed = [
+      "Snippets/A.swift": text + "\n", "docs/a.md": "```swift\nimport A\nrun()\n```\n",
+    ]
+    #expect(Rule.snippet.findings(in: Repository(changed)).map(\.file) == ["Snippets/A.swift"])
+  }
+
   @Test("excuses what is listed, and tells what is listed in vain")
   func excuses() {
     let finding = Finding(rule: .task, file: "a", line: 1, what: "", mend: "")

@@ -22,6 +22,24 @@ func linkFindings(in repository: Repository) -> [Finding] {
   }
 }
 
+/// Snippets that no page shows as they are compiled.
+func snippetFindings(in repository: Repository) -> [Finding] {
+  let pages = repository.files.filter { $0.path.hasSuffix(".md") }
+  return repository.files.filter { $0.path.hasPrefix("Snippets/") && $0.isSwift }.filter {
+    snippet in
+    let text = snippet.lines.joined(separator: "\n")
+    return !pages.contains { $0.lines.joined(separator: "\n").contains(text) }
+  }.map { snippet in
+    Finding(
+      rule: .snippet,
+      file: snippet.path,
+      line: 1,
+      what: "no page shows this snippet, or one shows it otherwise",
+      mend: "copy it into the manual, line by line"
+    )
+  }
+}
+
 /// The lines outside code blocks, counted from 1.
 private func prose(of file: Repository.File) -> [(line: Int, text: String)] {
   var isCode = false

@@ -27,6 +27,7 @@ enum Rule: String, CaseIterable, Sendable {
   case shellLength
   case workplace
   case example
+  case snippet
 
   /// Everything in the repository that breaks this rule.
   func findings(in repository: Repository) -> [Finding] {
@@ -50,6 +51,7 @@ enum Rule: String, CaseIterable, Sendable {
     case .shellLength: shellLengthFindings(in: repository)
     case .workplace: workplaceFindings(in: repository)
     case .example: exampleFindings(in: repository)
+    case .snippet: snippetFindings(in: repository)
     }
   }
 }

@@ -83,7 +83,42 @@ extension Peers {
     return received
   }
 
-  private final class Sent {
+  /// Accepts and closes connections on this loop, until the listener is cancelled.
+  func acceptAll(_ socket: consuming Descriptor) throws -> Int32 {
+    let listener = try Listener(adopting: socket, on: loop)
+    accepting = listener
+    let (loop, count) = (loop, accepted)
+    loop.spawn {
+      while true {
+        do { _ = try await listener.accept(by: loop.deadline(after: Timeout(.seconds(30)))) } catch
+        {
+          return
+        }
+        count.count += 1
+      }
+    }
+    return listener.descriptor
+  }
+
+  /// Ends ``acceptAll(_:)``, and returns how many it took.
+  func acceptedCount() -> Int {
+    accepting?.cancel()
+    accepting = nil
+    return accepted.count
+  }
+
+  /// Connects `count` times at once, and waits until each connection was closed by the other side.
+  func connectAndWait(_ count: Int, to address: SocketAddress) async throws -> Int {
+    var streams: [Stream] = []
+    for _ in 0..<count {
+      streams.append(try await Stream.connect(to: address, on: loop, by: soon))
+    }
+    var ended = 0
+    for stream in streams where try await all(of: stream).isEmpty { ended += 1 }
+    return ended
+  }
+
+  final class Sent {
     var count = 0
   }
 }
@@ -204,6 +239,19 @@ struct SocketTests {
     let peers = try Peers(mode: mode)
     #expect(try await peers.silence { _ in } == .timedOut)
     #expect(try await peers.silence { $0.cancel() } == .cancelled)
+  }
+
+  @Test("listen on two loops, and each connection comes to one of them", arguments: modes)
+  func sharedListener(mode: EventLoop.WaitMode) async throws {
+    let socket = try Listener.bind(.ipv4(0x7F00_0001, port: 0))
+    let address = try socket.localAddress()
+    let servers = [try Peers(mode: mode), try Peers(mode: mode)]
+    for server in servers { _ = try await server.acceptAll(try socket.duplicate()) }
+    let clients = try Peers(mode: mode)
+    #expect(try await clients.connectAndWait(300, to: address) == 300)
+    var sum = 0
+    for server in servers { sum += await server.acceptedCount() }
+    #expect(sum == 300)
   }
 
   @Test("refuse a second listener on their address", arguments: [false, true])

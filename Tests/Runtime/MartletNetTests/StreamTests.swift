@@ -9,6 +9,10 @@ actor Peers {
   nonisolated let loop: EventLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
+  /// What accepts connections on this loop, and how many it took.
+  var accepting: Listener?
+  let accepted = Sent()
+
   init(mode: EventLoop.WaitMode) throws {
     loop = try EventLoop(descriptorLimit: 4096, mode: mode)
     try loop.startThread()
