@@ -1,7 +1,9 @@
+import Configuration
 import MartletLoop
 import MartletNet
 import MartletSystem
 import MartletTelemetry
+import Synchronization
 
 /// Everything that serves requests on one loop.
 final class Worker {
@@ -16,6 +18,8 @@ final class Worker {
   private(set) var generation: Generation
   private(set) var upstreams: [Upstream] = []
   private(set) var isDraining = false
+  /// Whether connections that wait for a request are closed.
+  private(set) var closesIdle = false
   private var acceptors: [String: Acceptor] = [:]
   /// The open connections, by descriptor.
   private var connections: [HTTP1Connection?] = []
@@ -76,7 +80,7 @@ final class Worker {
     }
     let keys = Set(generation.listeners.map(\.key))
     for (key, acceptor) in acceptors where !keys.contains(key) {
-      acceptor.close()
+      acceptor.close(takesWaiting: true)
       acceptors[key] = nil
     }
     self.generation = generation
@@ -114,6 +118,7 @@ final class Worker {
       while connections.count <= number { connections.append(nil) }
       connections[number] = connection
       connectionCount += 1
+      board.openConnections.add(1, ordering: .relaxed)
       counters.add(to: acceptor.plan.metrics.accepted)
       counters.add(1, to: acceptor.plan.metrics.open)
       loop.spawn { await connection.serve() }
@@ -126,8 +131,15 @@ final class Worker {
   func forget(_ connection: HTTP1Connection) {
     connections[Int(connection.stream.descriptor)] = nil
     connectionCount -= 1
+    board.openConnections.subtract(1, ordering: .relaxed)
     counters.add(-1, to: connection.acceptor.plan.metrics.open)
     if connectionCount == 0 { emptied?.set() }
+  }
+
+  /// Whether as many connections are open as may be, on all loops together.
+  var isFull: Bool {
+    board.openConnections.load(ordering: .relaxed)
+      >= generation.configuration.process.maxConnectionCount
   }
 
   /// Says that a connection could not be taken.
@@ -159,7 +171,8 @@ final class Worker {
   /// they are closed at once.
   func drain(limit: Duration, closesIdle: Bool) async {
     isDraining = true
-    for acceptor in acceptors.values { acceptor.close() }
+    self.closesIdle = closesIdle
+    for acceptor in acceptors.values { acceptor.close(takesWaiting: !closesIdle) }
     acceptors = [:]
     if closesIdle {
       for case let connection? in connections where connection.isIdle { connection.stream.cancel() }

@@ -17,6 +17,7 @@ public final class Listener {
   /// The address it listens on, with the port the kernel chose.
   public let address: SocketAddress
   private let loop: EventLoop
+  private var isWatching = true
 
   /// Takes over a socket that listens, or is bound and will listen.
   ///
@@ -32,8 +33,17 @@ public final class Listener {
   }
 
   deinit {
-    loop.forget(descriptor, staysOpen: true)
+    stopWatching()
     loop.kernel.close(descriptor)
+  }
+
+  /// Takes no more wake-ups, which others that watch the socket then get; nobody waits here.
+  ///
+  /// ``acceptNow()`` still finds what this listener was woken for and did not take.
+  public func stopWatching() {
+    guard isWatching else { return }
+    isWatching = false
+    loop.forget(descriptor, staysOpen: true)
   }
 
   /// Binds a socket to `address` and listens.

@@ -8,7 +8,10 @@ final class Acceptor {
   var plan: ListenerPlan
   /// Whether the address is no longer listened on: its connections end with their next answer.
   private(set) var isClosing = false
-  private let listener: Listener
+  /// Closed when nothing more is accepted: connections that go on hold their acceptor, and a socket
+  /// that is still watched here would take wake-ups from the processes that do accept.
+  private var listener: Listener?
+  private var takesWaiting = false
   private unowned let worker: Worker
 
   init(plan: ListenerPlan, listener: Listener, worker: Worker) {
@@ -17,18 +20,23 @@ final class Acceptor {
     self.worker = worker
   }
 
-  /// Accepts until ``close()``.
+  /// Accepts until ``close(takesWaiting:)``.
   ///
   /// A loop takes a few connections at a time, so that other loops get their share and those that
-  /// are open are served between. Without a free descriptor it waits: the kernel keeps the others in
-  /// the queue.
+  /// are open are served between. Without a free descriptor, or with as many connections as may be
+  /// open, it waits: the kernel keeps the others in the queue.
   func run() async {
+    guard let listener else { return }
     while !isClosing {
       do throws(SystemError) {
         var taken = 0
-        while taken < Self.batch, let accepted = try listener.acceptNow() {
+        while taken < Self.batch, !worker.isFull, let accepted = try listener.acceptNow() {
           worker.serve(accepted, from: self)
           taken += 1
+        }
+        if worker.isFull {
+          await pause()
+          continue
         }
         if taken == Self.batch {
           await worker.loop.yield()
@@ -36,17 +44,38 @@ final class Acceptor {
         }
       } catch {
         worker.noteAccepting(error, at: plan.key)
-        do { try await worker.loop.sleep(for: Self.pause) } catch { await worker.loop.yield() }
+        await pause()
         continue
       }
       do { try await listener.acceptable() } catch { break }
     }
+    self.listener = nil
+    end(listener)
+  }
+
+  /// Waits a little for connections to end.
+  private func pause() async {
+    do { try await worker.loop.sleep(for: Self.pause) } catch { await worker.loop.yield() }
+  }
+
+  /// Takes what this loop may have been woken for, which no other process will be.
+  private func end(_ listener: Listener) {
+    listener.stopWatching()
+    guard takesWaiting else { return }
+    do throws(SystemError) {
+      while let accepted = try listener.acceptNow() { worker.serve(accepted, from: self) }
+    } catch {
+      worker.noteAccepting(error, at: plan.key)
+    }
   }
 
   /// Stops accepting; connections that are open stay.
-  func close() {
+  ///
+  /// With `takesWaiting` those that wait in the queue now are served.
+  func close(takesWaiting: Bool) {
     isClosing = true
-    listener.cancel()
+    self.takesWaiting = takesWaiting
+    listener?.cancel()
   }
 
   private static let batch = 16

@@ -32,6 +32,7 @@ final class HTTP1Connection {
   func serve() async {
     while true {
       if carried == nil, !stream.hasEvent {
+        if worker.closesIdle { break }
         let plan = acceptor.plan
         let limit = requestCount == 0 ? plan.headTimeout : plan.idleTimeout
         isIdle = true
@@ -244,8 +245,12 @@ final class HTTP1Connection {
       exchange.closesClient = true
       return
     }
-    if !exchange.body.hasEnded || error.reason == .refused || error.reason == .clientTimeout {
+    switch error.reason {
+    case .refused, .bodyRefused, .bodyTooLarge, .clientTimeout:
+      // Where the next request begins is not known.
       exchange.closesClient = true
+    default:
+      if !exchange.body.hasEnded { exchange.closesClient = true }
     }
     do throws(ExchangeError) {
       try await respondError(exchange, error, head)

@@ -12,6 +12,8 @@ final class Board: Sendable {
   }
 
   let log: LogWriter
+  /// How many connections of clients are open.
+  let openConnections = Atomic<Int>(0)
   private let startedAt = SystemClock.monotonicNanoseconds()
   private let state: Mutex<State>
 
