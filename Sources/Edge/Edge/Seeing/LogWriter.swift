@@ -12,6 +12,8 @@ final class LogWriter: Sendable {
     var lines = TextBuffer(capacity: 4096)
     var format = LogFormat(.text)
     var lostLines = 0
+    /// The logs whose last write has failed.
+    var failing: Set<String> = []
   }
 
   private let state = Mutex(State())
@@ -93,23 +95,48 @@ final class LogWriter: Sendable {
 
   private func writeAll() {
     let lanes = state.withLock { state in
-      state.lanes.map { (lane: $0.lane, file: state.files[$0.name]) }
+      state.lanes.map { (name: $0.name, lane: $0.lane, file: state.files[$0.name]) }
     }
-    for (lane, file) in lanes {
-      _ = lane.take { buffer in write(buffer, to: file ?? 1) }
+    for (name, lane, file) in lanes {
+      let outcome = lane.take { buffer in
+        Result { () throws(SystemError) in
+          try write(buffer, to: file ?? 1)
+        }
+      }
+      if let outcome { tell(of: name, outcome) }
     }
     var lines = TextBuffer(capacity: 4096)
     let file = state.withLock { state in
       swap(&lines, &state.lines)
       return state.files[Self.errorLog] ?? 2
     }
-    if !lines.isEmpty { write(lines, to: file) }
+    // What the error log cannot take has no other place.
+    if !lines.isEmpty { do throws(SystemError) { try write(lines, to: file) } catch {} }
+  }
+
+  /// Says once that a log cannot be written, and once that it can be again.
+  private func tell(of name: String, _ outcome: Result<Void, SystemError>) {
+    switch outcome {
+    case .success:
+      guard state.withLock({ $0.failing.remove(name) }) != nil else { return }
+      note(.notice, "a log is written again", [LogLine.Field("log", name)])
+    case .failure(let error):
+      guard state.withLock({ $0.failing.insert(name).inserted }) else { return }
+      note(
+        .error,
+        "a log cannot be written",
+        [LogLine.Field("log", name), LogLine.Field("error", "\(error)")]
+      )
+    }
   }
 
   /// Under this name the file of the error log is opened.
   static let errorLog = "error log"
 
-  private func write(_ buffer: borrowing TextBuffer, to number: Int32) {
+  private func write(
+    _ buffer: borrowing TextBuffer,
+    to number: Int32
+  ) throws(SystemError) {
     let bytes = buffer.bytes
     let file = Descriptor(adopting: number)
     var sent = 0
@@ -119,7 +146,8 @@ final class LogWriter: Sendable {
       } catch {
         // The disk is full or nobody reads: these lines are lost, the next ones are tried again.
         failures.add(1, ordering: .relaxed)
-        break
+        _ = file.release()
+        throw error
       }
     }
     _ = file.release()
