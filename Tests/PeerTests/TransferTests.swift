@@ -120,6 +120,72 @@ extension PeerTests {
       }
     }
 
+    @Test("an upload of 1 GB is whole, and the memory stays flat", arguments: [true, false])
+    func upload(isChunked: Bool) async throws {
+      try await Rig.run { rig in
+        // A chunked one takes its way through the decoder; a part of it shows as much.
+        let total = isChunked ? Self.gigabyte / 4 : Self.gigabyte
+        let member = try rig.member { wire in
+          guard try wire.receiveRequestHead() != nil else { return }
+          if !isChunked {
+            let isSame = try Self.receiveBlocks(total, from: wire)
+            return try wire.send(
+              text: "HTTP/1.1 \(isSame ? 200 : 500) Done\r\nContent-Length: 0\r\n\r\n"
+            )
+          }
+          var received = 0
+          while true {
+            let line = String(
+              decoding: try wire.receive(through: "\r\n").dropLast(2),
+              as: UTF8.self
+            )
+            guard let size = Int(line, radix: 16) else { throw PeerError("no size: \(line)") }
+            let part = try wire.receive(exactly: size + 2)
+            guard size > 0 else { break }
+            guard Self.matches(Array(part.dropLast(2)), at: received) else { break }
+            received += size
+          }
+          try wire.send(
+            text: "HTTP/1.1 \(received == total ? 200 : 500) Done\r\nContent-Length: 0\r\n\r\n"
+          )
+        }
+        let martlet = try rig.martlet(
+          configuration: """
+            server {
+                listen LISTEN
+                body_limit none
+                route / { proxy back }
+            }
+            upstream back { member \(member.endpoint) }
+            """
+        )
+        let before = try martlet.memory()
+        let wire = try Wire(to: martlet.endpoint)
+        let framing = isChunked ? "Transfer-Encoding: chunked" : "Content-Length: \(total)"
+        try wire.send(text: "PUT / HTTP/1.1\r\nHost: a\r\n\(framing)\r\n\r\n")
+        if isChunked {
+          try Self.sendChunks(total, to: wire)
+        } else {
+          try Self.sendBlocks(total, to: wire)
+        }
+        #expect(try wire.receiveAnswer().status == 200)
+        #expect(member.failures.isEmpty)
+        #expect(try martlet.memory().most - before.most < Self.growth)
+      }
+    }
+
+    private static func sendChunks(_ total: Int, to wire: Wire) throws {
+      let size = Array("\(String(block.count, radix: 16))\r\n".utf8)
+      var sent = 0
+      while sent + block.count <= total {
+        try wire.send(size + block + [13, 10])
+        sent += block.count
+      }
+      let rest = Array(block[..<(total - sent)])
+      try wire.send(Array("\(String(rest.count, radix: 16))\r\n".utf8) + rest)
+      try wire.send(text: "\r\n0\r\n\r\n")
+    }
+
     // MARK: Peers that are slow
 
     @Test("a client that does not read slows the member down, and nothing is hoarded")
