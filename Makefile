@@ -50,13 +50,14 @@ test: ## set up and run every test; ONLY=WORD for the tests whose name has it
 	@scripts/setup run test
 	@$(PYTHON) scripts/run_tests.py --release-flags="$(RELEASE)" $(if $(ONLY),--only "$(ONLY)")
 
+# One test after the other: a sanitizer makes them slow, and their time limits hold for each alone.
 sanitize: ## run the tests under the thread and the address sanitizer
 	@scripts/setup run test
 	@$(MAKE) release
 	TSAN_OPTIONS="suppressions=$(CURDIR)/scripts/tsan.supp" \
-	  swift test --sanitize thread --scratch-path .build-thread $(if $(ONLY),--filter "$(ONLY)")
+	  swift test --no-parallel --sanitize thread --scratch-path .build-thread $(if $(ONLY),--filter "$(ONLY)")
 	LSAN_OPTIONS="suppressions=$(CURDIR)/scripts/lsan.supp:print_suppressions=0" \
-	  swift test --sanitize address --scratch-path .build-address $(if $(ONLY),--filter "$(ONLY)")
+	  swift test --no-parallel --sanitize address --scratch-path .build-address $(if $(ONLY),--filter "$(ONLY)")
 
 fuzz: ## fuzz the parsers; TARGET=NAME for one, SECONDS=60 for each
 	@$(PYTHON) scripts/fuzz.py --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")
