@@ -232,9 +232,4 @@ let allowances: [Allowance] = [
     "Sources/Runtime/MartletProcess/MainCoroutine.swift",
     "the one coroutine of a process' main thread, whose end ends the loop"
   ),
-  Allowance(
-    .link,
-    "docs/request.md",
-    "written before the code: names the files of the edge, which land one after the other"
-  ),
 ]

@@ -55,7 +55,10 @@ public struct ControlClient: Sendable {
       if command == "stop" { await processEnds(stream, on: loop) }
       return outcome(of: String(decoding: bytes, as: UTF8.self))
     } catch {
-      if case .failed(let error) = error, error.isAboutRights {
+      guard case .failed(let error) = error else {
+        return .failure(notRunning("it did not answer"))
+      }
+      if error.isAboutRights {
         return .failure(CommandFailure(.noRight, "may not speak to \(state.controlSocket)"))
       }
       return .failure(notRunning("\(error)"))
