@@ -29,9 +29,9 @@ extension Rig {
     let endpoint = try place ?? freePort()
     let list = members.map(\.description).joined(separator: ",")
     let arguments = ["proxy", "--listen", endpoint.description, "--to", list]
-    return try start(
-      prefix + [Self.martletPath] + arguments
-        + ["--state-directory", path("state-\(UInt16.random(in: 0 ... .max))")],
+    let state = path("state-\(UInt16.random(in: 0 ... .max))")
+    return try serving(
+      prefix + [Self.martletPath] + arguments + ["--state-directory", state],
       at: endpoint
     )
   }
@@ -43,10 +43,17 @@ extension Rig {
     let endpoint = try freePort()
     let text = text.replacingOccurrences(of: "LISTEN", with: endpoint.description)
     let file = try write(text, to: "martlet.conf")
-    return try start(
+    return try serving(
       prefix + [Self.martletPath, "run", "--config", file, "--state-directory", path("state")],
       at: endpoint
     )
+  }
+
+  /// Starts Martlet and waits until its edge process serves: its sockets are open before that.
+  private func serving(_ arguments: [String], at endpoint: Endpoint) throws -> Peer {
+    let martlet = try start(arguments, at: endpoint)
+    try martlet.line(with: "listens on")
+    return martlet
   }
 
   /// Runs a command about the instance that ``martlet(configuration:startedBy:)`` has started.
