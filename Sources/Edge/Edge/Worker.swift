@@ -26,6 +26,8 @@ final class Worker {
   private(set) var connectionCount = 0
   private var freeExchanges: [Exchange] = []
   private var emptied: Signal?
+  /// Coroutines that wait for a connection to serve.
+  private var idleServers: [ConnectionServer] = []
 
   init(loop: EventLoop, index: Int, generation: Generation, board: Board) {
     self.loop = loop
@@ -36,6 +38,7 @@ final class Worker {
     counters = CounterTable(generation.layout)
     board.show(counters, ofLoop: index)
     upstreams = generation.upstreams.map { Upstream($0, worker: self, continuing: nil) }
+    loop.keeper = self
   }
 
   /// Keeps the clock and the pools in order until the loop ends.
@@ -121,7 +124,7 @@ final class Worker {
       board.openConnections.add(1, ordering: .relaxed)
       counters.add(to: acceptor.plan.metrics.accepted)
       counters.add(1, to: acceptor.plan.metrics.open)
-      loop.spawn { await connection.serve() }
+      connection.rest()
     } catch {
       noteAccepting(error, at: acceptor.plan.key)
     }
@@ -141,6 +144,37 @@ final class Worker {
     board.openConnections.load(ordering: .relaxed)
       >= generation.configuration.process.maxConnectionCount
   }
+
+  /// The connection with this descriptor.
+  func connection(of descriptor: Int32) -> HTTP1Connection? {
+    connections.indices.contains(Int(descriptor)) ? connections[Int(descriptor)] : nil
+  }
+
+  /// Serves a connection that has a request.
+  func serve(_ connection: HTTP1Connection) {
+    if let server = idleServers.popLast() {
+      server.connection = connection
+      server.wake()
+      return
+    }
+    guard let server = ConnectionServer(on: loop) else {
+      board.log.note(.error, "a connection is closed: no timer is left on its loop")
+      forget(connection)
+      return
+    }
+    server.connection = connection
+    let worker = self
+    loop.spawn { await server.run(for: worker) }
+  }
+
+  /// Keeps a coroutine that has nothing to serve, unless enough of them wait.
+  func keep(_ server: ConnectionServer) -> Bool {
+    guard idleServers.count < Self.idleServerCount else { return false }
+    idleServers.append(server)
+    return true
+  }
+
+  private static let idleServerCount = 128
 
   /// Says that a connection could not be taken.
   func noteAccepting(_ error: SystemError, at listener: String) {

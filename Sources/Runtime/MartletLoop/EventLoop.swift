@@ -22,6 +22,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   public let mode: WaitMode
   /// The calls to the kernel.
   public let kernel: Kernel
+  /// Who is told when a descriptor that rests wakes; see ``rest(_:until:)``.
+  public weak var keeper: (any RestingKeeper)?
   /// Descriptors with this number and above cannot be watched.
   public let descriptorLimit: Int
   /// Nanoseconds of the monotonic clock when this turn began.
@@ -277,7 +279,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       if happened & ~martlet_event_writable != 0 {
         slots[read].readiness.formUnion(closed ? [.ready, .closed] : .ready)
         if closed, slots[read].waiter == 0 { cancelPartner(of: read) }
-        resume(read)
+        if slots[read].isResting { endRest(read, .event) } else { resume(read) }
       }
       // The coroutine that just ran may have closed the descriptor.
       guard slots[read].generation == UInt32(data >> 32) else { continue }
@@ -319,6 +321,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   /// Wakes the waiter of a slot in this turn, and tells it why.
   func wake(_ slot: Int, _ reason: WakeReason) {
+    if slots[slot].isResting {
+      endRest(slot, reason)
+      return
+    }
     slots[slot].reason = reason
     slots[slot].deadline = 0
     if let job = take(slot) { ready.append(job) }
@@ -441,6 +447,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       precondition(slots[slot].waiter == 0, "a descriptor is closed while a coroutine waits for it")
       wheel.unlink(slot, in: slots)
       slots[slot].deadline = 0
+      slots[slot].isResting = false
       slots[slot].generation &+= 1
     }
     if staysOpen { _ = kernel.unwatch(queue, descriptor) }

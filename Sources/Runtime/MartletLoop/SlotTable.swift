@@ -26,6 +26,8 @@ struct Slot {
   @usableFromInline var partnerGeneration: UInt32 = 0
   @usableFromInline var readiness = Readiness()
   @usableFromInline var reason = WakeReason.event
+  /// Whether the descriptor rests: no coroutine waits for it, its keeper is told instead.
+  @usableFromInline var isResting = false
 
   @usableFromInline init() {}
 }

@@ -102,6 +102,9 @@ public final class Stream {
   /// Ends the present or the next wait of this stream with ``StreamError/cancelled``.
   public func cancel() { loop.cancelWaits(of: descriptor) }
 
+  /// Rests until bytes or the end are there, or `deadline` comes: the loop's keeper is told then.
+  public func rest(until deadline: Deadline) { loop.rest(descriptor, until: deadline) }
+
   // MARK: Reading
 
   /// Waits until bytes or the end are there, without holding a buffer.

@@ -7,7 +7,7 @@ import MartletTelemetry
 
 /// A client's connection that speaks HTTP/1: one exchange after the other.
 ///
-/// While it waits for the next request it has no buffer and no exchange.
+/// While it waits for the next request it has no buffer, no exchange and no coroutine.
 final class HTTP1Connection {
   let stream: Stream
   let peer: SocketAddress
@@ -28,27 +28,26 @@ final class HTTP1Connection {
 
   var loop: EventLoop { worker.loop }
 
-  /// Answers requests until the client leaves, falls silent or must be sent away.
-  func serve() async {
-    while true {
-      if carried == nil, !stream.hasEvent {
-        if worker.closesIdle { break }
-        let plan = acceptor.plan
-        let limit = requestCount == 0 ? plan.headTimeout : plan.idleTimeout
-        isIdle = true
-        do throws(StreamError) {
-          try await stream.readable(by: loop.deadline(after: limit))
-        } catch {
-          break
-        }
-        isIdle = false
-      }
+  /// Rests until the next request, or its first one, begins.
+  func rest() {
+    let plan = acceptor.plan
+    let limit = requestCount == 0 ? plan.headTimeout : plan.idleTimeout
+    isIdle = true
+    stream.rest(until: loop.deadline(after: limit))
+  }
+
+  /// Answers the requests that are there.
+  ///
+  /// - Returns: Whether the connection can carry further ones.
+  func serve() async -> Bool {
+    isIdle = false
+    repeat {
       let exchange = worker.takeExchange()
       let isKept = await answer(exchange)
       worker.giveBack(exchange)
-      guard isKept else { break }
-    }
-    worker.forget(self)
+      guard isKept else { return false }
+    } while carried != nil || stream.hasEvent
+    return true
   }
 
   /// Reads one request and answers it.

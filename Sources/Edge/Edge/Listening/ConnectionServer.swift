@@ -1,0 +1,44 @@
+import MartletLoop
+
+/// A coroutine that serves one connection after the other, whichever has a request.
+///
+/// Connections rest without a coroutine: there are as many of these as there are exchanges at once.
+final class ConnectionServer {
+  /// What is to be served next.
+  var connection: HTTP1Connection?
+  private let signal: Signal
+
+  /// - Returns: nil when all timers of the loop are taken.
+  init?(on loop: EventLoop) {
+    guard let signal = Signal(on: loop) else { return nil }
+    self.signal = signal
+  }
+
+  /// Goes on with the connection that was given.
+  func wake() { signal.set() }
+
+  /// Serves connections of `worker` until enough others wait for one.
+  func run(for worker: Worker) async {
+    while true {
+      await serve(for: worker)
+      guard worker.keep(self) else { return }
+      await signal.untilSet()
+    }
+  }
+
+  /// Serves the connection that was given; a function of its own, so that nothing holds the
+  /// connection when it is over, which closes it.
+  private func serve(for worker: Worker) async {
+    guard let served = connection else { return }
+    connection = nil
+    if await served.serve(), !worker.closesIdle { served.rest() } else { worker.forget(served) }
+  }
+}
+
+extension Worker: RestingKeeper {
+  /// Serves a connection that has a request, and closes one that has waited too long.
+  func descriptorWoke(_ descriptor: Int32, hasInput: Bool) {
+    guard let connection = connection(of: descriptor) else { return }
+    if hasInput { serve(connection) } else { forget(connection) }
+  }
+}
