@@ -352,6 +352,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
           // Safe: a continuation is one pointer; `take` turns it back exactly once.
           slots[slot].waiter = unsafe unsafeBitCast(continuation, to: UInt.self)
         }
+        // The task of somebody who did not prefer the loop was resumed on the global executor.
+        if !isCurrent { await home.visit() }
       }
     }
     switch slots[slot].reason {

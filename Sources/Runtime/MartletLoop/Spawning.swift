@@ -32,6 +32,9 @@ actor LoopHome {
   /// How many bodies came from elsewhere; it also keeps the hop below from being optimised away.
   private var visits = 0
 
+  /// Brings the caller here, and then to its own actor, which is of this loop too.
+  func visit() { visits &+= 1 }
+
   fileprivate func run(_ body: @Sendable () async -> Void) async {
     // Without a use of the actor's own state the compiler drops the hop to it: `body`, which runs
     // where its caller does, would run wherever that was.
