@@ -3,7 +3,8 @@ public import Directives
 extension EdgeConfiguration {
   /// The configuration of `martlet proxy --listen … --to …`: everything goes to these members.
   ///
-  /// All settings are those of a configuration that is told nothing, so no access log is written.
+  /// All settings are those of a configuration that is told nothing, so no access log is written;
+  /// only the size of bodies has no limit, for nobody is there to raise it.
   ///
   /// - Parameters:
   ///   - listeners: Where clients are answered; at least one.
@@ -14,9 +15,12 @@ extension EdgeConfiguration {
     precondition(!listeners.isEmpty, "a proxy needs an address to listen on")
     precondition(!members.isEmpty, "a proxy needs a member")
     let upstream = UpstreamSettings(members: members)
+    var limits = RequestLimits()
+    limits.bodyBytes = nil
     let server = ServerSettings(
       listeners: listeners.map { ListenerSettings(address: $0) },
-      routes: [RouteSettings(path: .prefix("/"), handler: .proxy(upstream: upstream.name))]
+      routes: [RouteSettings(path: .prefix("/"), handler: .proxy(upstream: upstream.name))],
+      limits: limits
     )
     return EdgeConfiguration(servers: [server], upstreams: [upstream])
   }

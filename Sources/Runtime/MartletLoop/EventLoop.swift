@@ -23,7 +23,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// The calls to the kernel.
   public let kernel: Kernel
   /// Who is told when a descriptor that rests wakes; see ``rest(_:until:)``.
-  public weak var keeper: (any RestingKeeper)?
+  ///
+  /// It is held: a keeper that holds its loop is let go by setting this to nil.
+  public var keeper: (any RestingKeeper)?
   /// Descriptors with this number and above cannot be watched.
   public let descriptorLimit: Int
   /// Nanoseconds of the monotonic clock when this turn began.
