@@ -63,10 +63,10 @@ struct LoaderTests {
     let text = "server { listen :80\n route / { proxy :9001 } }"
     let loaded = ConfigurationLoader.load(name: "a.conf", text: text)
     #expect(loaded.rendered() == "")
-    #expect(
-      loaded.configuration
-        == EdgeConfiguration.proxy(listen: [.any(port: 80)], to: [.any(port: 9001)])
-    )
+    var expected = EdgeConfiguration.proxy(listen: [.any(port: 80)], to: [.any(port: 9001)])
+    #expect(expected.servers[0].limits.bodyBytes == nil)
+    expected.servers[0].limits = RequestLimits()
+    #expect(loaded.configuration == expected)
   }
 
   @Test("reads every setting", arguments: Setting.all)
