@@ -1,3 +1,4 @@
+import Configuration
 import MartletLoop
 public import MartletSystem
 
@@ -49,6 +50,7 @@ public final class EdgeServer: Sendable {
       if let file = try logs.duplicate(of: name) { board.log.open(name, file) }
     }
     await names.perform { await $0.follow(generation, waitingAtMost: .seconds(2)) }
+    board.log.configure(generation.configuration.process.errorLog)
     board.publish(generation)
     for local in workers {
       let failure = await local.perform { worker -> SystemError? in

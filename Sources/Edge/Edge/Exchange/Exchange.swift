@@ -14,6 +14,8 @@ final class Exchange {
   var site: Site?
   var route: Route?
 
+  /// When the connection began to wait for the request.
+  var restedAt: Int64 = 0
   /// Nanoseconds of the loop's clock at which each step began; 0: it was not reached.
   var startedAt: Int64 = 0
   var headAt: Int64 = 0
@@ -47,7 +49,10 @@ final class Exchange {
   private(set) var requestID = RequestID(high: 0, low: 0)
 
   /// Makes the exchange ready for another request.
-  func reset(at now: Int64) {
+  ///
+  /// Its connection has waited for it since `restedAt`.
+  func reset(at now: Int64, after restedAt: Int64) {
+    self.restedAt = restedAt
     body = MessageBody()
     requestEnd = 0
     startedAt = now

@@ -17,6 +17,8 @@ final class HTTP1Connection {
   var carried: Lent?
   /// Whether it waits for its next request.
   private(set) var isIdle = false
+  /// When it began to wait.
+  private var restedAt: Int64 = 0
   private(set) var requestCount = 0
 
   init(stream: Stream, peer: SocketAddress, worker: Worker, acceptor: Acceptor) {
@@ -33,6 +35,7 @@ final class HTTP1Connection {
     let plan = acceptor.plan
     let limit = requestCount == 0 ? plan.headTimeout : plan.idleTimeout
     isIdle = true
+    restedAt = loop.now
     stream.rest(until: loop.deadline(after: limit))
   }
 
@@ -66,7 +69,8 @@ final class HTTP1Connection {
     guard var head = buffer else { return true }
     if head.isEmpty { return false }
     requestCount &+= 1
-    exchange.reset(at: loop.now)
+    exchange.reset(at: loop.now, after: restedAt)
+    restedAt = loop.now
     do throws(MessageError) {
       if !(try parser.parse(head.bytes, into: &exchange.request)) {
         guard await receiveRest(exchange, &head, &parser) else { return false }
@@ -82,6 +86,7 @@ final class HTTP1Connection {
       if let upstream = route.upstream {
         let part = try exchange.body.take(from: &head, at: exchange.request.byteCount)
         exchange.requestEnd = part.end
+        exchange.bytesReceived &+= UInt64(part.end - exchange.request.byteCount)
         let proxy = ReverseProxy(
           client: self,
           exchange: exchange,

@@ -29,6 +29,7 @@ struct ReverseProxy {
       guard let pool = upstream.choose(excluding: tried) else {
         throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
       }
+      if !tried.isEmpty { client.worker.counters.add(to: upstream.plan.retries) }
       exchange.tryCount &+= 1
       exchange.memberName = pool.member.name
       do throws(ExchangeError) {
@@ -40,7 +41,7 @@ struct ReverseProxy {
           if error.isOfUpstream { noteFailure(of: pool, error) }
           throw error
         }
-        if exchange.isReused {
+        if exchange.isReused, error.reason == .upstreamReset {
           // The connection was stale, which says nothing about the member.
           takesIdle = false
           exchange.tryCount &-= 1
@@ -49,7 +50,6 @@ struct ReverseProxy {
           tried.insert(pool.index)
           takesIdle = true
           guard exchange.tryCount < route.tryCount else { throw error }
-          client.worker.counters.add(to: upstream.plan.retries)
           exchange.error = error
         }
       }

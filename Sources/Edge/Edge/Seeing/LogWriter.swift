@@ -1,3 +1,4 @@
+import Configuration
 import MartletBytes
 import MartletLoop
 import MartletSystem
@@ -11,6 +12,8 @@ final class LogWriter: Sendable {
     var lanes: [(name: String, lane: LogLane)] = []
     var lines = TextBuffer(capacity: 4096)
     var format = LogFormat(.text)
+    var leastLevel = ErrorLogSettings.Level.notice
+    var errorDestination = LogDestination.standardError
     var lostLines = 0
     /// The logs whose last write has failed.
     var failing: Set<String> = []
@@ -62,6 +65,14 @@ final class LogWriter: Sendable {
 
   // MARK: The error log
 
+  /// Writes the error log as `settings` say from the next line on.
+  func configure(_ settings: ErrorLogSettings) {
+    state.withLock { state in
+      state.leastLevel = settings.level
+      state.errorDestination = settings.destination
+    }
+  }
+
   /// Adds a line to the error log; a line is dropped rather than waited for.
   func note(
     _ level: LogLine.Level,
@@ -70,6 +81,7 @@ final class LogWriter: Sendable {
   ) {
     let time = Timestamp(unixNanoseconds: UInt64(SystemClock.wallMicroseconds()) * 1000)
     state.withLock { state in
+      guard level.matters(under: state.leastLevel) else { return }
       guard state.lines.count < Self.waitingBytes else {
         state.lostLines += 1
         return
@@ -100,7 +112,7 @@ final class LogWriter: Sendable {
     for (name, lane, file) in lanes {
       let outcome = lane.take { buffer in
         Result { () throws(SystemError) in
-          try write(buffer, to: file ?? 1)
+          try write(buffer, to: file ?? Self.standard(name))
         }
       }
       if let outcome { tell(of: name, outcome) }
@@ -108,7 +120,7 @@ final class LogWriter: Sendable {
     var lines = TextBuffer(capacity: 4096)
     let file = state.withLock { state in
       swap(&lines, &state.lines)
-      return state.files[Self.errorLog] ?? 2
+      return state.files[Self.errorLog] ?? Self.standard(state.errorDestination.name)
     }
     // What the error log cannot take has no other place.
     if !lines.isEmpty { do throws(SystemError) { try write(lines, to: file) } catch {} }
@@ -128,6 +140,11 @@ final class LogWriter: Sendable {
         [LogLine.Field("log", name), LogLine.Field("error", "\(error)")]
       )
     }
+  }
+
+  /// The process's own output of this name.
+  private static func standard(_ name: String) -> Int32 {
+    name == LogDestination.standardOutput.name ? 1 : 2
   }
 
   /// Under this name the file of the error log is opened.
@@ -151,5 +168,19 @@ final class LogWriter: Sendable {
       }
     }
     _ = file.release()
+  }
+}
+
+extension LogLine.Level {
+  /// Whether a line of this level is written where `least` is the least grave one.
+  fileprivate func matters(under least: ErrorLogSettings.Level) -> Bool {
+    let own: ErrorLogSettings.Level =
+      switch self {
+      case .debug: .debug
+      case .notice: .notice
+      case .warning: .warning
+      case .error: .error
+      }
+    return own >= least
   }
 }

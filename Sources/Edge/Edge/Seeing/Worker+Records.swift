@@ -71,6 +71,7 @@ extension Worker {
   private func steps(of exchange: Exchange, _ total: UInt64) -> StepNanoseconds {
     var steps = StepNanoseconds()
     steps.total = total
+    steps.waiting = UInt64(max(0, exchange.startedAt - exchange.restedAt))
     var before = exchange.startedAt
     func step(to moment: Int64) -> UInt64 {
       guard moment != 0 else { return 0 }
