@@ -349,13 +349,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       case .parking:
         parkingSlot = slot
         await parker.park()
-      case .continuation:
-        unsafe await withUnsafeContinuation { (continuation: UnsafeContinuation<Void, Never>) in
-          // Safe: a continuation is one pointer; `take` turns it back exactly once.
-          slots[slot].waiter = unsafe unsafeBitCast(continuation, to: UInt.self)
-        }
-        // The task of somebody who did not prefer the loop was resumed on the global executor.
-        if !isCurrent { await home.visit() }
+      case .continuation: await home.suspend(slot)
       }
     }
     switch slots[slot].reason {
@@ -367,6 +361,16 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       slots[slot].reason = .event
       throw .cancelled
     }
+  }
+
+  /// Keeps a continuation until the slot is woken, or resumes it at once if it was meanwhile.
+  func keep(_ continuation: UnsafeContinuation<Void, Never>, in slot: Int) {
+    guard slots[slot].reason == .event else {
+      unsafe continuation.resume()
+      return
+    }
+    // Safe: a continuation is one pointer; `take` turns it back exactly once.
+    slots[slot].waiter = unsafe unsafeBitCast(continuation, to: UInt.self)
   }
 
   // MARK: Timers

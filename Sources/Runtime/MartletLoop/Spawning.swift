@@ -32,8 +32,15 @@ actor LoopHome {
   /// How many bodies came from elsewhere; it also keeps the hop below from being optimised away.
   private var visits = 0
 
-  /// Brings the caller here, and then to its own actor, which is of this loop too.
-  func visit() { visits &+= 1 }
+  /// Suspends the caller until the slot is woken.
+  ///
+  /// Here, and not where the loop's functions run: these belong to no actor, so a task that prefers no
+  /// executor would leave for the global one before its continuation is made, and the loop would go on
+  /// meanwhile.
+  func suspend(_ slot: Int) async {
+    guard let loop = unsafe executor.loop else { preconditionFailure("a home without its loop") }
+    unsafe await withUnsafeContinuation(isolation: self) { unsafe loop.keep($0, in: slot) }
+  }
 
   fileprivate func run(_ body: @Sendable () async -> Void) async {
     // Without a use of the actor's own state the compiler drops the hop to it: `body`, which runs

@@ -19,6 +19,30 @@ actor TestWorker {
     try await body(self)
   }
 
+  /// Lets a coroutine wait, and cancels that wait right behind it, so many times.
+  ///
+  /// - Returns: How many waits were cancelled.
+  func cancelledWaits(of reader: Int32, rounds: Int) async -> Int {
+    var count = 0
+    for _ in 0..<rounds {
+      let wait = Task { await self.outcome(ofReading: reader) }
+      let cancellation = Task { self.loop.cancelWaits(of: reader) }
+      if await wait.value == .cancelled { count += 1 }
+      await cancellation.value
+    }
+    return count
+  }
+
+  /// How a wait ended that has no limit; nil: by its event.
+  func outcome(ofReading reader: Int32) async -> WaitError? {
+    do throws(WaitError) {
+      try await loop.readable(reader, by: .never)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   /// Starts sleepers for 0 to 199 ms, and returns their times in the order in which they woke.
   func sleepers(count: Int) async throws -> [Int] {
     let sleepers = Sleepers(count: count, done: try #require(Signal(on: loop)), loop: loop)
@@ -101,16 +125,19 @@ struct EventLoopTests {
     let pipe = try Descriptor.pipe()
     let reader = pipe.first.number
     try await worker.run { worker in try worker.loop.watch(reader) }
-    async let outcome: WaitError? = worker.run { worker in
-      do throws(WaitError) {
-        try await worker.loop.readable(reader, by: .never)
-        return nil
-      } catch {
-        return error
-      }
-    }
+    async let outcome = worker.outcome(ofReading: reader)
     await worker.run { worker in worker.loop.cancelWaits(of: reader) }
     #expect(await outcome == .cancelled)
+    await worker.run { $0.loop.forget(reader) }
+  }
+
+  @Test("ends a wait that was cancelled right behind its beginning", arguments: modes)
+  func promptCancellation(mode: EventLoop.WaitMode) async throws {
+    let worker = try TestWorker(mode: mode)
+    let pipe = try Descriptor.pipe()
+    let reader = pipe.first.number
+    try await worker.run { worker in try worker.loop.watch(reader) }
+    #expect(await worker.cancelledWaits(of: reader, rounds: 200) == 200)
     await worker.run { $0.loop.forget(reader) }
   }
 
