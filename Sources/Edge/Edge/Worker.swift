@@ -18,6 +18,8 @@ final class Worker {
   private(set) var generation: Generation
   private(set) var upstreams: [Upstream] = []
   private(set) var isDraining = false
+  /// Whether the time to drain is over: what is under way ends now.
+  private(set) var isOver = false
   /// Whether connections that wait for a request are closed.
   private(set) var closesIdle = false
   private var acceptors: [String: Acceptor] = [:]
@@ -198,8 +200,8 @@ final class Worker {
 
   // MARK: The end
 
-  /// Accepts nothing more, lets the exchanges under way end, and returns when all have, or at the
-  /// limit.
+  /// Accepts nothing more, lets the exchanges under way end, and returns when all have, or after the
+  /// limit, at which those that have not are cut off.
   ///
   /// Connections that wait for a request are told to go with their next answer; with `closesIdle`
   /// they are closed at once.
@@ -215,11 +217,26 @@ final class Worker {
     defer { for log in logs { log.flush() } }
     guard connectionCount > 0, let signal = Signal(on: loop) else { return }
     emptied = signal
-    let deadline = loop.deadline(after: Timeout(limit))
-    while connectionCount > 0 {
-      do throws(WaitError) { try await signal.wait(by: deadline) } catch { break }
+    defer { emptied = nil }
+    await awaitEmpty(signal, by: loop.deadline(after: Timeout(limit)))
+    isOver = true
+    // An exchange may go on to its next wait when one was ended: it is told again until it is over.
+    for _ in 0..<Self.cutOffCount where connectionCount > 0 {
+      for case let connection? in connections {
+        connection.stream.cancel()
+        loop.cancelLinked(to: connection.stream.descriptor)
+      }
+      await awaitEmpty(signal, by: loop.deadline(after: Self.cutOffPause))
     }
-    emptied = nil
-    for case let connection? in connections { connection.stream.cancel() }
   }
+
+  private func awaitEmpty(_ signal: Signal, by deadline: Deadline) async {
+    while connectionCount > 0 {
+      do throws(WaitError) { try await signal.wait(by: deadline) } catch { return }
+    }
+  }
+
+  // Together below the two seconds after which the supervisor ends the process.
+  private static let cutOffCount = 10
+  private static let cutOffPause = Timeout(.milliseconds(50))
 }

@@ -68,6 +68,9 @@ extension EventLoop {
     if let other { slots[slot].partnerGeneration = slots[Int(other) &* 2].generation }
   }
 
+  /// Ends the waits of the descriptor that is linked to `descriptor`, as if that had closed.
+  public func cancelLinked(to descriptor: Int32) { cancelPartner(of: Int(descriptor) * 2) }
+
   /// Ends a wait for `descriptor` to be read, if a coroutine waits for that now.
   public func cancelPresentRead(of descriptor: Int32) {
     let slot = Int(descriptor) * 2

@@ -291,7 +291,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   /// Cancels the waits of the descriptor that is linked to this slot, unless it was closed meanwhile
   /// and its number belongs to another.
-  private func cancelPartner(of slot: Int) {
+  func cancelPartner(of slot: Int) {
     let partner = slots[slot].partner
     guard partner >= 0, slots[Int(partner) &* 2].generation == slots[slot].partnerGeneration else {
       return

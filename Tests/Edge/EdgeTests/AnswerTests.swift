@@ -100,4 +100,26 @@ private func fixed(_ path: PathPattern, _ status: Int, _ body: String) -> RouteS
     await edge.drain(limit: .seconds(20), closesIdle: true)
     #expect(try await client.rest().isEmpty)
   }
+
+  @Test("tells a client whose request is under way at the end of the time to drain")
+  func drainLimit() async throws {
+    let edge = try await RunningEdge([front, back]) { addresses in
+      EdgeConfiguration(
+        servers: [
+          server(front, [RouteSettings(path: .prefix("/"), handler: .proxy(upstream: "silent"))])
+        ],
+        upstreams: [
+          UpstreamSettings(name: "silent", members: [MemberSettings(address: addresses[1])])
+        ]
+      )
+    }
+    let client = try await edge.connect(to: front)
+    async let answer = client.send("GET /a HTTP/1.1\r\nHost: x\r\n\r\n")
+    let member = try await edge.silentMember(at: back)
+    await edge.drain(limit: .zero, closesIdle: false)
+    #expect(try await answer.hasPrefix("HTTP/1.1 503 Service Unavailable\r\n"))
+    #expect(try await client.rest().isEmpty)
+    #expect(try await member.rest().isEmpty)
+    #expect(await edge.metrics().contains("reason=\"drained\"} 1\n"))
+  }
 }

@@ -53,6 +53,21 @@ actor RunningEdge {
     await server.drain(limit: limit, closesIdle: closesIdle)
   }
 
+  /// The figures of the edge.
+  func metrics() -> String { String(decoding: server.metrics(), as: UTF8.self) }
+
+  /// Waits until a member at `listener`, where the configuration has no server, has been sent a
+  /// request, and leaves it without an answer.
+  func silentMember(at listener: Address) async throws -> Client {
+    guard let socket = try sockets.duplicate(of: listener.description) else {
+      throw SystemError(.accept, 0)
+    }
+    let accepted = try await Listener(adopting: socket, on: loop).accept(by: soon)
+    let stream: Stream = try Stream(adopting: accepted.descriptor, on: loop)
+    _ = try await stream.read(.body, by: soon)
+    return Client(stream: stream, edge: self)
+  }
+
   private var soon: Deadline { loop.deadline(after: Timeout(.seconds(20))) }
 
   /// Connects to what `listener` stands for.

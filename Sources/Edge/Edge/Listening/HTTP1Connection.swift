@@ -237,6 +237,10 @@ final class HTTP1Connection {
     _ error: ExchangeError,
     _ head: borrowing Lent
   ) async {
+    // Its waits were ended for want of time; the client has not left.
+    let error =
+      worker.isOver && error.reason == .clientClosed && !stream.isClosed
+      ? ExchangeError(.drained) : error
     exchange.error = error
     if exchange.responseStarted {
       // The client must not take a part for the whole.
