@@ -56,6 +56,28 @@ private func fixed(_ path: PathPattern, _ status: Int, _ body: String) -> RouteS
     #expect(answer.hasSuffix("\r\n\r\n" + body))
   }
 
+  @Test(
+    "names the methods that the target has a route for when it refuses one",
+    arguments: [
+      ("TRACE /all/x", "GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS, PURGE"),
+      ("TRACE /some", "GET, PURGE"), ("TRACE /none", ""), ("CONNECT x:80", ""),
+    ]
+  )
+  func allowed(line: String, methods: String) async throws {
+    let edge = try await RunningEdge([front]) { _ in
+      var some = fixed(.exact("/some"), 200, "")
+      some.methods = ["GET", "PURGE", "TRACE"]
+      return EdgeConfiguration(servers: [server(front, [fixed(.prefix("/all/"), 200, ""), some])])
+    }
+    let host = line.hasPrefix("CONNECT") ? "x:80" : "x"
+    let answer = try await edge.answer(
+      to: "\(line) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\r\n",
+      at: front
+    )
+    #expect(answer.hasPrefix("HTTP/1.1 405 Method Not Allowed\r\n"))
+    #expect(answer.contains("\r\nAllow: \(methods)\r\n"))
+  }
+
   @Test("answers pipelined requests in order")
   func pipelining() async throws {
     let edge = try await fixedEdge()

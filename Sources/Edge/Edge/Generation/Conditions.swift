@@ -41,10 +41,21 @@ struct Conditions: Sendable {
     of connection: HTTP1Connection
   ) -> Bool {
     if isEmpty { return true }
-    if !methods.isEmpty {
-      let method = bytes.extracting(exchange.request.methodRange.range)
-      guard methods.contains(where: { isEqual($0.span, method) }) else { return false }
-    }
+    return takes(method: bytes.extracting(exchange.request.methodRange.range))
+      && areMetBesidesMethod(by: exchange, bytes, of: connection)
+  }
+
+  /// Whether the method is among those that are asked for.
+  func takes(method: Span<UInt8>) -> Bool {
+    methods.isEmpty || methods.contains(where: { isEqual($0.span, method) })
+  }
+
+  /// Whether `request` has everything but the method.
+  func areMetBesidesMethod(
+    by exchange: Exchange,
+    _ bytes: Span<UInt8>,
+    of connection: HTTP1Connection
+  ) -> Bool {
     if let clients {
       let client = connection.clientAddress(of: exchange, bytes).hostWords
       guard let client, clients.contains(client) else { return false }

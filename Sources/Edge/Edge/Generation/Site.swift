@@ -13,6 +13,8 @@ final class Site: Sendable {
   private let paths: PathTable
   /// The first route, if it takes every request.
   private let only: Route?
+  /// The methods that an answer may name: the usual ones and those that routes ask for.
+  private let methods: [[UInt8]]
   let headLimits: HeadLimits
   let requestsPerConnection: Int
   /// The proxies whose word about the client is taken.
@@ -41,6 +43,10 @@ final class Site: Sendable {
     paths = PathTable(settings.routes.map(\.path))
     let first = settings.routes.first
     only = first?.isUnconditional == true && first?.path == .prefix("/") ? routes.first : nil
+    let asked = settings.routes.flatMap(\.methods).filter { $0 != "CONNECT" && $0 != "TRACE" }
+    var methods = Self.usualMethods
+    for method in asked where !methods.contains(method) { methods.append(method) }
+    self.methods = methods.map { Array($0.utf8) }
     headLimits = HeadLimits(settings.limits)
     requestsPerConnection = settings.limits.requestsPerConnection
     trusted = settings.trustedProxies.isEmpty ? nil : NetworkSet(settings.trustedProxies)
@@ -69,6 +75,27 @@ final class Site: Sendable {
     return index.map { routes[$0] }
   }
 
+  /// The methods with which a request for this target would find a route, as `Allow` lists them.
+  ///
+  /// RFC 9110, sections 10.2.1 and 15.5.6; none for CONNECT, whose target is no resource of the site.
+  func allowedMethods(
+    for exchange: Exchange,
+    _ head: Span<UInt8>,
+    of connection: HTTP1Connection
+  ) -> [UInt8] {
+    let target = exchange.request.path
+    guard !target.isEmpty else { return [] }
+    let allowed = methods.filter { method in
+      paths.firstMatch(head.extracting(target.range)) { index in
+        let conditions = routes[index].conditions
+        return conditions.takes(method: method.span)
+          && conditions.areMetBesidesMethod(by: exchange, head, of: connection)
+      } != nil
+    }
+    return Array(allowed.joined(separator: [0x2C, 0x20]))
+  }
+
+  private static let usualMethods = ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]
   private static let root: [UInt8] = [0x2F]
 }
 

@@ -87,14 +87,20 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) {
     let status = error.status
     exchange.status = status
-    let retryAfter: (inout Lent) throws(ExchangeError) -> Void = {
+    let allowed =
+      status == 405 ? exchange.site?.allowedMethods(for: exchange, head.bytes, of: self) : nil
+    let addFields: (inout Lent) throws(ExchangeError) -> Void = {
       (out: inout Lent) throws(ExchangeError) in
       if status == 503 { try out.put("Retry-After: 1\r\n") }
-      if status == 405 { try out.put("Allow: GET, HEAD, POST, PUT, DELETE, PATCH, OPTIONS\r\n") }
+      if let allowed {
+        try out.put("Allow: ")
+        try out.put(allowed)
+        try out.put("\r\n")
+      }
     }
     if let page = exchange.route?.errorPages[status] ?? exchange.site?.errorPages[status] {
       let body = try bytes(of: page.body, exchange, head)
-      try await send(exchange, page.contentType, body, head, retryAfter)
+      try await send(exchange, page.contentType, body, head, addFields)
       return
     }
     let text = "\(status) \(ReasonPhrase.text(of: status))\n"
@@ -103,7 +109,7 @@ extension HTTP1Connection {
       Array("text/plain; charset=utf-8".utf8),
       Array(text.utf8),
       head,
-      retryAfter
+      addFields
     )
   }
 
