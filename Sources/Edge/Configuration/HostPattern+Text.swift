@@ -3,9 +3,11 @@ public import Directives
 extension HostPattern {
   /// Reads a name as a server writes it: `shop.example`, `*.shop.example`, `192.0.2.1`, `[::1]`.
   ///
+  /// A dot at the end, that of the root, says nothing more and is left out.
+  ///
   /// - Throws: ``ValueError`` with what is wrong and how to write it.
   public init(_ text: String) throws(ValueError) {
-    let name = text.lowercased()
+    let name = Self.withoutRootDot(text.lowercased())
     if name == "*" || name == "_" {
       throw ValueError("a server that answers to every name has none", mend: "")
     }

@@ -62,12 +62,18 @@ public enum HostPattern: Hashable, Sendable {
   /// `.example.com`.
   case wildcard(suffix: String)
 
-  /// Whether `host`, in lower case and without a port, is meant.
+  /// Whether `host`, in lower case and without a port, is meant, with or without the dot of the root.
   public func matches(_ host: String) -> Bool {
-    switch self {
+    let host = Self.withoutRootDot(host)
+    return switch self {
     case .exact(let name): host == name
     case .wildcard(let suffix): host.utf8.count > suffix.utf8.count && host.hasSuffix(suffix)
     }
+  }
+
+  /// `shop.example` for `shop.example.`, which names the same host (RFC 3986, section 3.2.2).
+  static func withoutRootDot(_ name: String) -> String {
+    name.utf8.count > 1 && name.hasSuffix(".") ? String(name.dropLast()) : name
   }
 }
 

@@ -3,9 +3,9 @@ import MartletBytes
 
 /// Finds what belongs to a host: the exact name, else the longest wildcard.
 ///
-/// The case of ASCII letters does not matter. An exact name costs one look-up; only where there is none
-/// the name is passed from its end, with one look-up for each length that a wildcard has. Neither
-/// costs more because there are more names.
+/// The case of ASCII letters does not matter, nor does a dot at the end of a host, that of the root. An
+/// exact name costs one look-up; only where there is none the name is passed from its end, with one
+/// look-up for each length that a wildcard has. Neither costs more because there are more names.
 public struct HostTable: Sendable {
   private var names = NameTable()
   private var suffixes = KeyTable()
@@ -37,10 +37,13 @@ public struct HostTable: Sendable {
   /// - Complexity: O(*n*) in the bytes of the host, with no allocation.
   public func value(for host: Span<UInt8>) -> Int? {
     if let value = names.value(of: host) { return value }
-    return suffixLengths.isEmpty ? nil : wildcard(for: host)
+    guard host.count > 1, host[host.count &- 1] == 0x2E else { return wildcard(for: host) }
+    let name = host.extracting(first: host.count &- 1)
+    return names.value(of: name) ?? wildcard(for: name)
   }
 
   private func wildcard(for host: Span<UInt8>) -> Int? {
+    if suffixLengths.isEmpty { return nil }
     // From the end, so that the hash of every suffix is met on the way, the longest one last.
     var hash = ByteHash()
     var longest: Int?

@@ -51,6 +51,19 @@ struct SettingsTests {
     #expect(wildcard.description == "*.example.com")
   }
 
+  @Test(
+    "of a host are read without the dot of the root",
+    arguments: [
+      ("Shop.example.", HostPattern.exact("shop.example")),
+      ("*.shop.example.", .wildcard(suffix: ".shop.example")),
+    ]
+  )
+  func rootDot(text: String, pattern: HostPattern) throws {
+    #expect(try HostPattern(text) == pattern)
+    #expect(pattern.matches("a.shop.example.") == (pattern != .exact("shop.example")))
+    #expect(throws: ValueError.self) { try HostPattern(text + ".") }
+  }
+
   @Test("name a server by its first name, else by its address")
   func names() {
     var server = ServerSettings(listeners: [ListenerSettings(address: .any(port: 80))])

@@ -30,11 +30,20 @@ struct HostTableTests {
   @Test(
     "does not know other names",
     arguments: [
-      "", "example", ".example", "shop.example.", "shop.exampl", "shop.examplee", "xexample",
+      "", ".", "example", ".example", "example.", "shop.example..", "shop.exampl", "shop.examplee",
+      "xexample",
     ]
   )
   func unknown(host: String) {
     #expect(table.value(for: host) == nil)
+  }
+
+  @Test(
+    "ignores the dot of the root behind a name",
+    arguments: [("shop.example.", 0), ("other.example.", 1), ("x.b.example.", 2)]
+  )
+  func rootDot(host: String, value: Int) {
+    #expect(table.value(for: host) == value)
   }
 
   @Test("ignores the case of ASCII letters alone")
@@ -69,7 +78,8 @@ struct HostTableTests {
     var numbers = Numbers(seed)
     let labels = ["a", "b", "ab", ".", ".", ".", "a."]
     let entries = (0..<Int.random(in: 0...40, using: &numbers)).map { index in
-      let text = numbers.text(of: labels, count: 0...5)
+      // No pattern ends with the dot of the root.
+      let text = numbers.text(of: labels, count: 0...5) + (numbers.once(in: 2) ? "a" : "b")
       return (
         pattern: numbers.once(in: 2) ? HostPattern.exact(text) : .wildcard(suffix: text),
         value: index
