@@ -50,16 +50,9 @@ test: ## set up and run every test; ONLY=WORD for the tests whose name has it
 	@scripts/setup run test
 	@$(PYTHON) scripts/run_tests.py --release-flags="$(RELEASE)" $(if $(ONLY),--only "$(ONLY)")
 
-# One test after the other: a sanitizer makes them slow, and their time limits hold for each alone.
-# No search for leaks: coroutines that wait when a process ends hang in the loop's table of slots, which
-# is mapped and not searched, and XCTest keeps a list of its own.
-sanitize: ## run the tests under the thread and the address sanitizer
+sanitize: ## run the tests under the thread and the address sanitizer; ONLY=WORD for some
 	@scripts/setup run test
-	@$(MAKE) release
-	TSAN_OPTIONS="suppressions=$(CURDIR)/scripts/tsan.supp" \
-	  swift test --no-parallel --sanitize thread --scratch-path .build-thread $(if $(ONLY),--filter "$(ONLY)")
-	ASAN_OPTIONS="detect_leaks=0" \
-	  swift test --no-parallel --sanitize address --scratch-path .build-address $(if $(ONLY),--filter "$(ONLY)")
+	@$(PYTHON) scripts/sanitize.py $(if $(ONLY),--only "$(ONLY)")
 
 fuzz: ## fuzz the parsers; TARGET=NAME for one, SECONDS=60 for each
 	@$(PYTHON) scripts/fuzz.py --seconds "$(SECONDS)" $(if $(TARGET),--target "$(TARGET)")

@@ -7,7 +7,7 @@ import Testing
 
 extension PeerTests {
   /// curl, Martlet and nginx.
-  @Suite("curl to nginx", .timeLimit(.minutes(1))) struct NginxTests {
+  @Suite("curl to nginx", .timeLimit(.minutes(1 * slowness))) struct NginxTests {
     /// nginx that serves `files` and stores what is put, and Martlet in front of it.
     private func start(_ rig: Rig) throws -> Peer {
       try rig.write(Self.text, to: "files/text.txt")

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// The access log, and files that cannot be written.
-  @Suite("Logs", .timeLimit(.minutes(1))) struct LogTests {
+  @Suite("Logs", .timeLimit(.minutes(1 * slowness))) struct LogTests {
     private func configuration(_ log: String, _ member: Endpoint) -> String {
       """
       server {
@@ -68,7 +68,7 @@ extension PeerTests {
         try load.wait(forMore: 5000)
         let totals = try load.stop()
         #expect(totals.failures == [:] && totals.broken == 0, "\(totals)")
-        #expect(try martlet.memory().now - before.now < 16 << 20)
+        #expect(try martlet.memory().now - before.now < memoryFactor * 16 << 20)
         try reader.close()
       }
     }

@@ -3,7 +3,7 @@ import Testing
 
 extension PeerTests {
   /// WebSocket, and what else asks for an upgrade.
-  @Suite("Tunnels", .timeLimit(.minutes(1))) struct TunnelTests {
+  @Suite("Tunnels", .timeLimit(.minutes(1 * slowness))) struct TunnelTests {
     private static let server = """
       import asyncio, sys, websockets
       async def echo(socket):
@@ -139,7 +139,7 @@ extension PeerTests {
           #expect(try wire.receiveAnswer().status == 101)
           return wire
         }
-        #expect(try martlet.memory().now - before.now < 16 << 20)
+        #expect(try martlet.memory().now - before.now < memoryFactor * 16 << 20)
         for (number, wire) in wires.enumerated() {
           try wire.send(text: "tunnel \(number)")
           #expect(

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// Clients that ask without a pause until they are told to stop, each on its own thread.
 ///
@@ -18,7 +17,7 @@ public final class Load: Sendable {
   private let endpoint: Endpoint
   private let request: String
   private let isRight: @Sendable (Answer) -> Bool
-  private let state = Mutex<(totals: Totals, isStopped: Bool, running: Int)>((Totals(), false, 0))
+  private let state = Guarded<(totals: Totals, isStopped: Bool, running: Int)>((Totals(), false, 0))
   private let change = NSCondition()
 
   /// Starts `clientCount` clients that send `request` and want answers that are right.

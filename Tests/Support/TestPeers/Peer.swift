@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A process of a test, with what it has written.
 public final class Peer: Sendable {
@@ -10,7 +9,7 @@ public final class Peer: Sendable {
 
   private let process: Process
   private let written = NSCondition()
-  private let text = Mutex<(lines: [String], isOver: Bool)>(([], false))
+  private let text = Guarded<(lines: [String], isOver: Bool)>(([], false))
 
   /// The number of the process.
   public var identifier: Int32 { process.processIdentifier }

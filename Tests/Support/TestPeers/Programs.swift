@@ -6,14 +6,10 @@ extension Rig {
   /// Tests that are built for a sanitizer stand elsewhere, and start what stands beside them.
   public static let martletPath: String = {
     let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-    let beside = tests.deletingLastPathComponent()
-    let root = URL(fileURLWithPath: #filePath)
-      .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
-      .deletingLastPathComponent()
-    let optimised = root.appendingPathComponent(".build/release/martlet")
-    let isPlain = beside.path.hasPrefix(root.appendingPathComponent(".build/").path)
-    let usesOptimised = isPlain && FileManager.default.isExecutableFile(atPath: optimised.path)
-    return usesOptimised ? optimised.path : beside.appendingPathComponent("martlet").path
+    let beside = tests.deletingLastPathComponent().appendingPathComponent("martlet").path
+    let optimised = repository.appendingPathComponent(".build/release/martlet").path
+    let hasOptimised = FileManager.default.isExecutableFile(atPath: optimised)
+    return !isSanitized && hasOptimised ? optimised : beside
   }()
 
   /// Starts `martlet proxy` in front of these members, on a free port where no place is given.

@@ -1,12 +1,11 @@
 public import Foundation
-import Synchronization
 
 /// Everything that one test starts; it ends with the test.
 public final class Rig: Sendable {
   /// A fresh folder for the test's files.
   public let folder: URL
 
-  private let state = Mutex<State>(State())
+  private let state = Guarded<State>(State())
 
   private struct State {
     var peers: [Peer] = []
@@ -142,7 +141,7 @@ public final class Rig: Sendable {
 
 /// An executor with a thread of its own, which a test may block.
 private final class TestThread: TaskExecutor {
-  private let state = Mutex<(jobs: [UnownedJob], isStopped: Bool)>(([], false))
+  private let state = Guarded<(jobs: [UnownedJob], isStopped: Bool)>(([], false))
   private let change = NSCondition()
 
   init() {

@@ -1,5 +1,4 @@
 import Foundation
-import Synchronization
 
 /// A member in this process: each of its connections runs the test's closure on its own thread.
 ///
@@ -8,8 +7,8 @@ import Synchronization
 public final class ScriptedMember: Sendable {
   private let socket: BoundSocket
   private let record = Record()
-  private let wires = Mutex<[Weak]>([])
-  private let state = Mutex<(connections: Int, failures: [String])>((0, []))
+  private let wires = Guarded<[Weak]>([])
+  private let state = Guarded<(connections: Int, failures: [String])>((0, []))
 
   private struct Weak: Sendable {
     weak let wire: Wire?

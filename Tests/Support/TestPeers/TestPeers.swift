@@ -29,7 +29,25 @@ public struct PeerError: Error, CustomStringConvertible {
 }
 
 /// How long a test waits for what must happen.
-public let patience: Duration = .seconds(20)
+public let patience: Duration = .seconds(20 * slowness)
+
+/// Whether the tests, and the Martlet beside them, were built for a sanitizer: such builds stand in
+/// another folder than `.build`, take several times as long, and hold several times the memory.
+public let isSanitized: Bool = {
+  let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
+  return !tests.path.hasPrefix(repository.appendingPathComponent(".build/").path)
+}()
+
+/// How much longer than usual everything may take.
+public let slowness = isSanitized ? 5 : 1
+
+/// How much more memory than usual a process may take.
+public let memoryFactor = isSanitized ? 8 : 1
+
+/// The folder of the repository.
+let repository = URL(fileURLWithPath: #filePath)
+  .deletingLastPathComponent().deletingLastPathComponent().deletingLastPathComponent()
+  .deletingLastPathComponent()
 
 extension Duration {
   /// The whole milliseconds of this duration.

@@ -1,5 +1,4 @@
 import Glibc
-import Synchronization
 
 /// One end of a connection, which blocks its thread; every wait has a limit.
 public final class Wire: Sendable {
@@ -16,7 +15,7 @@ public final class Wire: Sendable {
   }
 
   private let number: Int32
-  private let buffered = Mutex<[UInt8]>([])
+  private let buffered = Guarded<[UInt8]>([])
   private let record: Record?
 
   /// Connects to `endpoint`; the kernel holds about `receiveBuffer` bytes that were not read.
@@ -237,7 +236,7 @@ func firstIndex(of part: [UInt8], in bytes: [UInt8], from start: Int = 0) -> Int
 
 /// All bytes that a member has received.
 final class Record: Sendable {
-  private let bytes = Mutex<[UInt8]>([])
+  private let bytes = Guarded<[UInt8]>([])
 
   var all: [UInt8] { bytes.withLock { $0 } }
 
