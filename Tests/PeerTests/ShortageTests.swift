@@ -7,6 +7,24 @@ private let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 extension PeerTests {
   /// What happens when the machine has no more to give.
   @Suite("Shortages", .timeLimit(.minutes(1 * slowness))) struct ShortageTests {
+    @Test("a process that may open 64 files serves")
+    func fewDescriptors() async throws {
+      try await Rig.run { rig in
+        let member = try rig.member { wire in
+          while try wire.receiveRequest() != nil {
+            try wire.send(text: "HTTP/1.1 204 No Content\r\n\r\n")
+          }
+        }
+        let martlet = try rig.martlet(
+          to: [member.endpoint],
+          startedBy: ["prlimit", "--nofile=64:64"]
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: plain)
+        #expect(try wire.receiveAnswer().status == 204)
+      }
+    }
+
     @Test(
       "without free descriptors new connections wait or get 503, and are served when others end"
     )

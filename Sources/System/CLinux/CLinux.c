@@ -115,12 +115,13 @@ int64_t martlet_spawn(
   posix_spawnattr_t attributes;
   posix_spawn_file_actions_init(&actions);
   posix_spawnattr_init(&attributes);
-  // The numbers are moved out of the way of their targets first.
+  // The numbers are moved out of the way of their targets first, and no further: where a process may
+  // have few descriptors, higher numbers do not exist.
   int32_t moved[martlet_descriptors_at_once];
   size_t moved_count = 0;
   int64_t result = 0;
   for (; moved_count < descriptor_count; moved_count++) {
-    int copy = fcntl(descriptors[moved_count], F_DUPFD_CLOEXEC, 3 + martlet_descriptors_at_once);
+    int copy = fcntl(descriptors[moved_count], F_DUPFD_CLOEXEC, (int)(3 + descriptor_count));
     if (copy < 0) {
       result = -errno;
       break;
