@@ -138,6 +138,25 @@ extension PeerTests {
       }
     }
 
+    @Test("an edge process that stands still is replaced, and refuses no connection")
+    func stoppedEdge() async throws {
+      try await Rig.run { rig in
+        let member = try member(rig)
+        let limited = "hang_limit 2s\n" + configuration(member, "0")
+        let martlet = try rig.martlet(configuration: limited)
+        let load = Load(to: martlet.endpoint)
+        try load.wait(forMore: 200)
+        let edge = try #require(martlet.children.last)
+        kill(edge, SIGSTOP)
+        try martlet.line(with: "edge process \(edge) has stood still for 2 s")
+        try load.wait(forMore: 200)
+        #expect(!martlet.children.contains(edge))
+        let totals = try load.stop()
+        // Each of eight clients may lose what was under way, and what waited to be accepted.
+        #expect(totals.failures == [:] && totals.broken <= 16, "\(totals)")
+      }
+    }
+
     @Test("stop lets what is under way end, and refuses what comes")
     func stop() async throws {
       try await Rig.run { rig in

@@ -14,7 +14,7 @@ private enum Kind: UInt8 {
   case generation = 1
   case logs, drain, stop, ask
   case ready = 65
-  case refused, drained, report
+  case refused, drained, report, alive
 }
 
 extension HandoverMessage {
@@ -29,6 +29,7 @@ extension HandoverMessage {
     case .refused: .refused
     case .drained: .drained
     case .report: .report
+    case .alive: .alive
     }
   }
 
@@ -48,7 +49,7 @@ extension HandoverMessage {
     case .drain(let limit, let closesIdle):
       body.append(big: limit.wholeMilliseconds)
       body.append(closesIdle ? 1 : 0)
-    case .stop, .ask, .drained: break
+    case .stop, .ask, .drained, .alive: break
     case .ready(let generation): body.append(big: generation)
     case .refused(let generation, let reason):
       body.append(big: generation)
@@ -137,6 +138,7 @@ public struct HandoverDecoder: Sendable {
       .refused(generation: try reader.number(UInt64.self), reason: try reader.text())
     case .drained: .drained
     case .report: .report(json: try reader.text(), text: try reader.text())
+    case .alive: .alive
     }
   }
 }

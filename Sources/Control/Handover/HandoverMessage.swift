@@ -21,6 +21,8 @@ public enum HandoverMessage: Hashable, Sendable {
   case drained
   /// From the edge: its state, as a JSON object and as lines for people.
   case report(json: String, text: String)
+  /// From the edge, again and again: all its loops turn.
+  case alive
 
   /// How many descriptors go with the message.
   public var descriptorCount: Int {

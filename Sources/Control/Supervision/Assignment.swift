@@ -10,6 +10,8 @@ public struct Assignment: Sendable {
   public var logs: [LogDemand]
   /// How long requests may go on when the edge is to end.
   public var drainLimit: Duration
+  /// How long the loops of the edge may stand still until it is replaced; nil: for ever.
+  public var hangLimit: Duration?
   /// What is legal but surely not meant.
   public var warnings: [String]
 
@@ -19,12 +21,14 @@ public struct Assignment: Sendable {
     listeners: [ListenerDemand],
     logs: [LogDemand] = [],
     drainLimit: Duration = .seconds(30),
+    hangLimit: Duration? = .seconds(10),
     warnings: [String] = []
   ) {
     self.source = source
     self.listeners = listeners
     self.logs = logs
     self.drainLimit = drainLimit
+    self.hangLimit = hangLimit
     self.warnings = warnings
   }
 }

@@ -55,6 +55,8 @@ final class SupervisedEdge {
   /// Who waits for the answer to an offer, and for which generation.
   var offer: (number: UInt64, answer: Answer<OfferOutcome>)?
   var reports: [Answer<(json: String, text: String)>] = []
+  /// Whether it has said that its loops turn, since this was last looked at; nil: it never has.
+  var isAlive: Bool?
 
   private init(_ child: ChildProcess, _ channel: HandoverChannel) {
     self.child = child
@@ -98,6 +100,7 @@ final class SupervisedEdge {
     case .report(let json, let text):
       for waiting in reports { waiting.give((Self.printable(json), Self.printable(text))) }
       reports = []
+    case .alive: isAlive = true
     case .drained, .generation, .logs, .drain, .stop, .ask: break
     }
   }

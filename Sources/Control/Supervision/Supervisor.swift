@@ -261,6 +261,7 @@ public final class Supervisor {
     let supervisor = self
     loop.spawn { await supervisor.listen(to: edge) }
     loop.spawn { await supervisor.awaitEnd(of: edge) }
+    loop.spawn { await supervisor.awaitSilence(of: edge) }
   }
 
   private func listen(to edge: SupervisedEdge) async {

@@ -51,6 +51,8 @@ public struct ProcessSettings: Hashable, Sendable {
   public var errorLog: ErrorLogSettings
   /// How long requests may go on after a stop, a reload or an upgrade.
   public var drainLimit: Duration
+  /// How long loops may stand still until the edge process is replaced; nil: for ever.
+  public var hangLimit: Duration?
   /// How many client connections may be open at once, all loops together.
   public var maxConnectionCount: Int
 
@@ -63,6 +65,7 @@ public struct ProcessSettings: Hashable, Sendable {
     adminListener: Address? = .unix("admin.sock"),
     errorLog: ErrorLogSettings = ErrorLogSettings(),
     drainLimit: Duration = .seconds(30),
+    hangLimit: Duration? = .seconds(10),
     maxConnectionCount: Int = 16_384
   ) {
     self.user = user
@@ -72,6 +75,7 @@ public struct ProcessSettings: Hashable, Sendable {
     self.adminListener = adminListener
     self.errorLog = errorLog
     self.drainLimit = drainLimit
+    self.hangLimit = hangLimit
     self.maxConnectionCount = maxConnectionCount
   }
 }

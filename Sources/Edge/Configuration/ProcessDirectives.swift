@@ -57,6 +57,14 @@ private let processDirectives: [Directive<FileDraft>] = [
     example: "drain_limit 30s"
   ),
   .value(
+    "hang_limit",
+    \.process.hangLimit,
+    .optional(.duration(within: .seconds(2) ... .seconds(3600)), none: "off"),
+    "How long a loop of the edge process may stand still until the process is ended and another "
+      + "started.",
+    example: "hang_limit 10s"
+  ),
+  .value(
     "max_connections",
     \.process.maxConnectionCount,
     .count(within: 1...4_000_000),

@@ -80,6 +80,9 @@ public final class EdgeServer: Sendable {
     board.log.finish()
   }
 
+  /// Whether every loop has turned within the last second.
+  public var isTurning: Bool { board.turns(within: .seconds(1)) }
+
   /// The figures in Prometheus form.
   public func metrics() -> [UInt8] { board.metrics() }
 

@@ -49,6 +49,7 @@ final class Worker {
     while true {
       do { try await loop.sleep(for: .milliseconds(250)) } catch { continue }
       clock.update(at: loop.now)
+      board.noteTurn(ofLoop: index)
       for upstream in upstreams { upstream.sweep(counters) }
       var dropped: UInt64 = 0
       for log in logs {

@@ -93,6 +93,7 @@ struct CheckedConfiguration: Sendable {
       listeners: listeners,
       logs: logs,
       drainLimit: configuration.process.drainLimit,
+      hangLimit: configuration.process.hangLimit,
       warnings: warnings.isEmpty ? [] : [warnings]
     )
   }

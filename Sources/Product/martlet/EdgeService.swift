@@ -38,6 +38,7 @@ final class EdgeService {
     let service = self
     loop.spawn { await service.listen(to: channel) }
     loop.spawn { await service.listen(to: signals) }
+    loop.spawn { await service.tellTurns(to: channel) }
     do throws(WaitError) { try await finished.wait() } catch {}
   }
 
@@ -90,7 +91,7 @@ final class EdgeService {
           loop.spawn { await service.drain(limit, closesIdle: closesIdle) }
         case .stop: finished.set()
         case .ask: try channel.post(report())
-        case .ready, .refused, .drained, .report: break
+        case .ready, .refused, .drained, .report, .alive: break
         }
       }
     } catch {
@@ -99,6 +100,19 @@ final class EdgeService {
     // Without a supervisor nobody would start this process again: what is under way may end.
     await drain(nil, closesIdle: true)
   }
+
+  /// Tells the supervisor again and again that the loops turn, as long as they do.
+  private func tellTurns(to channel: HandoverChannel) async {
+    while true {
+      // A supervisor that does not read, because it was stopped, need not be told twice.
+      if server?.isTurning ?? true, channel.isIdle {
+        do throws(HandoverError) { try channel.post(.alive) } catch { return }
+      }
+      do throws(WaitError) { try await loop.sleep(for: Self.turnPause) } catch { return }
+    }
+  }
+
+  private static let turnPause = Duration.milliseconds(500)
 
   private func answer(to offer: GenerationOffer, _ files: [OpenFile]) async -> HandoverMessage {
     do throws(CommandFailure) {

@@ -14,6 +14,8 @@ public struct ProcessSignal: Hashable, Sendable {
   public static let interrupt = Self(SIGINT)
   /// `SIGTERM`: end in good order.
   public static let terminate = Self(SIGTERM)
+  /// `SIGABRT`: end, and leave an image of the memory where the system keeps one.
+  public static let abort = Self(SIGABRT)
   /// `SIGKILL`: end at once.
   public static let kill = Self(SIGKILL)
   /// `SIGUSR1`: open the log files anew.
@@ -46,6 +48,7 @@ extension ProcessSignal: CustomStringConvertible {
     case .hangUp: "SIGHUP"
     case .interrupt: "SIGINT"
     case .terminate: "SIGTERM"
+    case .abort: "SIGABRT"
     case .kill: "SIGKILL"
     case .user1: "SIGUSR1"
     case .user2: "SIGUSR2"
@@ -54,7 +57,6 @@ extension ProcessSignal: CustomStringConvertible {
     case Self(SIGSEGV): "SIGSEGV"
     case Self(SIGILL): "SIGILL"
     case Self(SIGTRAP): "SIGTRAP"
-    case Self(SIGABRT): "SIGABRT"
     case Self(SIGBUS): "SIGBUS"
     default: "signal \(number)"
     }

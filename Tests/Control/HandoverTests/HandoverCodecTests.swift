@@ -14,7 +14,7 @@ private let messages: [HandoverMessage] = [
   .logs(["a", ""]), .drain(limit: .milliseconds(1500), closesIdle: true),
   .drain(limit: .zero, closesIdle: false), .stop, .ask, .ready(generation: 7),
   .refused(generation: .max, reason: "no such user"), .drained,
-  .report(json: "{}", text: "fine\n"),
+  .report(json: "{}", text: "fine\n"), .alive,
 ]
 
 /// The messages that the decoder takes out of these parts.

@@ -77,6 +77,36 @@ struct SupervisionTests {
     #expect(try instance.ask("status").text.contains("restarts   3"))
   }
 
+  @Test("replaces an edge that stands still, and no connection is refused meanwhile")
+  func standstill() throws {
+    let port = try freePort()
+    let instance = try Instance("listen \(port)\nhang 1\n")
+    try instance.start()
+    let edge = try #require(Int32(try instance.call(port).split(separator: " ").last ?? ""))
+    try Processes.send(.pause, to: edge)
+    let answer = try instance.call(port)
+    #expect(answer.hasPrefix("hello ") && !answer.hasSuffix(" \(edge)"))
+    #expect(instance.line(with: "edge process \(edge) has stood still for 1 s") != nil)
+    #expect(instance.line(with: "was ended by SIGKILL: starting another") != nil)
+    #expect(instance.line(with: "serves") != nil)
+    #expect(try instance.ask("status").text.contains("restarts   1"))
+  }
+
+  @Test("lets an edge stand still that may do so for ever")
+  func standstillAllowed() throws {
+    let port = try freePort()
+    let instance = try Instance("listen \(port)\nhang 1\n")
+    try instance.start()
+    try instance.configure("listen \(port)\ngreeting patient\n")
+    #expect(try instance.ask("reload").code == 0)
+    let edge = try #require(Int32(try instance.call(port).split(separator: " ").last ?? ""))
+    try Processes.send(.pause, to: edge)
+    // Its state cannot be had within two seconds, longer than the limit was.
+    #expect(try instance.ask("status").text.contains("it does not answer"))
+    try Processes.send(.resume, to: edge)
+    #expect(try instance.call(port) == "patient \(edge)")
+  }
+
   @Test("ends when the first edge cannot serve, and says why")
   func firstEdge() throws {
     let crashing = try Instance("listen \(try freePort())\ncrash 1\n")

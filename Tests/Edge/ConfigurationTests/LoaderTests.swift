@@ -134,6 +134,8 @@ struct Setting: Sendable, CustomTestStringConvertible {
       $0.errorLog == ErrorLogSettings(destination: .standardOutput, level: .debug)
     },
     .process("drain_limit 2m") { $0.drainLimit == .seconds(120) },
+    .process("hang_limit 1m") { $0.hangLimit == .seconds(60) },
+    .process("hang_limit off") { $0.hangLimit == nil },
     .process("max_connections 5") { $0.maxConnectionCount == 5 },
   ]
 

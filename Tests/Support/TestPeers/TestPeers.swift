@@ -35,7 +35,7 @@ public let patience: Duration = .seconds(20 * slowness)
 /// another folder than `.build`, take several times as long, and hold several times the memory.
 public let isSanitized: Bool = {
   let tests = URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath()
-  return !tests.path.hasPrefix(repository.appendingPathComponent(".build/").path)
+  return !tests.path.hasPrefix(repository.path + "/.build/")
 }()
 
 /// How much longer than usual everything may take.

@@ -3,7 +3,8 @@ import Supervision
 
 /// A configuration of the tests: words in lines.
 ///
-/// `listen PORT`, `loopback PORT`, `unix PATH`, `log PATH`, `greeting WORD` and `limit SECONDS` are what they say;
+/// `listen PORT`, `loopback PORT`, `unix PATH`, `log PATH`, `greeting WORD`, `limit SECONDS` and
+/// `hang SECONDS` are what they say;
 /// `error WORD` is a configuration with errors; from generation N on the edge refuses with
 /// `refuse N`, ends at once with `crash N`.
 struct FakeConfiguration {
@@ -54,7 +55,8 @@ struct FakeConfiguration {
       source: bytes,
       listeners: ports + loopback + paths,
       logs: values("log").map { LogDemand(key: $0, path: $0) },
-      drainLimit: .seconds(Int64(values("limit").first ?? "20") ?? 20)
+      drainLimit: .seconds(Int64(values("limit").first ?? "20") ?? 20),
+      hangLimit: values("hang").first.flatMap { Int64($0) }.map { .seconds($0) }
     )
   }
 }

@@ -7,6 +7,8 @@ final class Board: Sendable {
   private struct State {
     var generation: Generation
     var tables: [CounterTable?]
+    /// When each loop last said that it turns.
+    var turns: [Int64?]
     /// The total of requests at each tick, the newest last.
     var samples: [(time: Int64, requests: UInt64)] = []
   }
@@ -19,7 +21,13 @@ final class Board: Sendable {
 
   init(generation: Generation, loopCount: Int) throws(SystemError) {
     log = try LogWriter()
-    state = Mutex(State(generation: generation, tables: Array(repeating: nil, count: loopCount)))
+    state = Mutex(
+      State(
+        generation: generation,
+        tables: Array(repeating: nil, count: loopCount),
+        turns: Array(repeating: nil, count: loopCount)
+      )
+    )
   }
 
   /// Notes which configuration is in force.
@@ -28,6 +36,20 @@ final class Board: Sendable {
   /// Shows the figures of a loop in `table` from now on.
   func show(_ table: CounterTable, ofLoop index: Int) {
     state.withLock { $0.tables[index] = table }
+  }
+
+  /// Notes that a loop turns.
+  func noteTurn(ofLoop index: Int) {
+    let now = SystemClock.monotonicNanoseconds()
+    state.withLock { $0.turns[index] = now }
+  }
+
+  /// Whether each loop that has begun to turn has done so within `duration`.
+  func turns(within duration: Duration) -> Bool {
+    let (seconds, attoseconds) = duration.components
+    let limit = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+    let earliest = SystemClock.monotonicNanoseconds() - limit
+    return state.withLock { $0.turns.allSatisfy { $0.map { $0 >= earliest } ?? true } }
   }
 
   /// Notes how many requests there were, from which rates are told.
