@@ -56,6 +56,50 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "a time-out on a connection that was used before is a try like any other",
+      arguments: [1, 2]
+    )
+    func silentWhenKept(tries: Int) async throws {
+      try await Rig.run { rig in
+        let asked = Guarded(0)
+        let member = try rig.member { wire in
+          while let request = try wire.receiveRequest() {
+            guard request.target == "/silent" else {
+              try wire.send(text: ok)
+              continue
+            }
+            asked.withLock { $0 += 1 }
+            try wire.receiveEnd()
+            return
+          }
+        }
+        let martlet = try rig.martlet(
+          configuration: """
+            server {
+                listen LISTEN
+                route / { proxy back }
+            }
+            upstream back {
+                member \(member.endpoint)
+                first_byte_timeout 300ms
+                tries \(tries)
+            }
+            """
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: plain)
+        #expect(try wire.receiveAnswer().status == 200)
+        try wire.send(text: "GET /silent HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try wire.receiveAnswer().status == 504)
+        // There is but one member: a second try has nobody to ask, and the time-out is the answer.
+        #expect(asked.withLock { $0 } == 1)
+        #expect(member.connectionCount == 1)
+        try wire.send(text: plain)
+        #expect(try wire.receiveAnswer().status == 200)
+      }
+    }
+
     @Test("curl says that an answer was cut short")
     func curlNotices() async throws {
       try await Rig.run { rig in

@@ -119,6 +119,54 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "the error log has what its level asks for, and nothing less grave",
+      arguments: [("debug", true), ("info", true), ("warning", true), ("error", false)]
+    )
+    func levels(level: String, isTold: Bool) async throws {
+      try await Rig.run { rig in
+        let member = try member(rig)
+        let martlet = try rig.martlet(
+          configuration: "error_log \(rig.path("error.log")) \(level)\n"
+            + configuration("off", member.endpoint)
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: "POST /broken HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        #expect(try wire.receiveAnswer().status == 502)
+        #expect(try rig.martlet(command: "stop").status == 0)
+        let text = String(decoding: try rig.read("error.log"), as: UTF8.self)
+        #expect(text.contains("a member failed") == isTold, "\(text)")
+      }
+    }
+
+    @Test(
+      "logs go to the stream that they name",
+      arguments: [("stdout", "stderr"), ("stderr", "stdout")]
+    )
+    func streams(accessLog: String, errorLog: String) async throws {
+      try await Rig.run { rig in
+        let member = try member(rig)
+        let martlet = try rig.martlet(
+          configuration: "error_log \(errorLog) warning\n"
+            + configuration("\(accessLog) json", member.endpoint),
+          startedBy: ["sh", "-c", "exec \"$@\" 2>stderr", "sh"]
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: "POST /broken HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+        #expect(try wire.receiveAnswer().status == 502)
+        #expect(try rig.martlet(command: "stop").status == 0)
+        _ = try martlet.status()
+        let texts = [
+          "stdout": martlet.lines.joined(separator: "\n"),
+          "stderr": String(decoding: try rig.read("stderr"), as: UTF8.self),
+        ]
+        for (stream, text) in texts {
+          #expect(text.contains("/broken") == (stream == accessLog), "\(stream): \(text)")
+          #expect(text.contains("a member failed") == (stream == errorLog), "\(stream): \(text)")
+        }
+      }
+    }
+
     @Test("the metrics count what was asked")
     func metrics() async throws {
       try await Rig.run { rig in
