@@ -21,6 +21,46 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "passes a field with an underscore in its name only where the server says so",
+      arguments: [("", 200), ("drop", 200), ("pass", 200), ("refuse", 400)]
+    )
+    func underscores(policy: String, status: Int) async throws {
+      try await Rig.run { rig in
+        let member = try rig.member { wire in
+          while try wire.receiveRequest() != nil {
+            try wire.send(text: "HTTP/1.1 204 No Content\r\n\r\n")
+          }
+        }
+        let martlet = try rig.martlet(
+          configuration: """
+            server {
+                listen LISTEN
+                \(policy.isEmpty ? "" : "underscores_in_fields \(policy)")
+                route / { proxy back }
+            }
+            upstream back { member \(member.endpoint) }
+            """
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(
+          text: "GET / HTTP/1.1\r\nHost: a_b\r\nX-One: 1_1\r\nX_Forwarded_For: 192.0.2.1\r\n"
+            + "x-two: 2\r\nremote_user: admin\r\nUser-Agent: me_too\r\n\r\n"
+        )
+        #expect(try wire.receiveAnswer().status == (status == 200 ? 204 : 400))
+        let received = String(decoding: member.received, as: UTF8.self)
+        #expect(received.contains("X_Forwarded_For: 192.0.2.1\r\n") == (policy == "pass"))
+        #expect(received.contains("remote_user: admin\r\n") == (policy == "pass"))
+        guard status == 200 else {
+          #expect(received.isEmpty)
+          return
+        }
+        for line in ["Host: a_b", "X-One: 1_1", "x-two: 2", "User-Agent: me_too"] {
+          #expect(received.contains(line + "\r\n"))
+        }
+      }
+    }
+
     @Test("answers pipelined requests in order, each once")
     func pipelining() async throws {
       try await Rig.run { rig in

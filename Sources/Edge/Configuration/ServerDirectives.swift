@@ -121,6 +121,14 @@ private let forwarding: [Directive<ServerDraft>] = [
     example: "forwarded both"
   ),
   .value(
+    "underscores_in_fields",
+    \.settings.underscores,
+    .choice,
+    "What becomes of request fields whose names have an underscore: many applications take "
+      + "`X_Forwarded_For` for `X-Forwarded-For`.",
+    example: "underscores_in_fields refuse"
+  ),
+  .value(
     "via",
     \.settings.via,
     .via,

@@ -20,6 +20,8 @@ public struct ServerSettings: Hashable, Sendable {
   public var trustedProxies: [Network]
   /// Which fields tell a member about the client.
   public var forwarded: ForwardedStyle
+  /// What becomes of request fields whose names have an underscore.
+  public var underscores: UnderscorePolicy
   /// Whether and how the server names itself in `Via`.
   public var via: Via
 
@@ -34,6 +36,7 @@ public struct ServerSettings: Hashable, Sendable {
     accessLog: AccessLogSettings? = nil,
     trustedProxies: [Network] = [],
     forwarded: ForwardedStyle = .xForwarded,
+    underscores: UnderscorePolicy = .drop,
     via: Via = .name("martlet")
   ) {
     self.names = names
@@ -45,6 +48,7 @@ public struct ServerSettings: Hashable, Sendable {
     self.accessLog = accessLog
     self.trustedProxies = trustedProxies
     self.forwarded = forwarded
+    self.underscores = underscores
     self.via = via
   }
 
@@ -215,6 +219,19 @@ public struct AccessLogSettings: Hashable, Sendable {
     self.destination = destination
     self.format = format
   }
+}
+
+/// What becomes of request fields whose names have an underscore.
+///
+/// Applications behind CGI, WSGI and their like take `X_Forwarded_For` for `X-Forwarded-For`: a client
+/// could say with it what only Martlet may say.
+public enum UnderscorePolicy: String, Hashable, Sendable, CaseIterable {
+  /// They are not passed on.
+  case drop
+  /// They are passed on like others.
+  case pass
+  /// The request is refused with 400.
+  case refuse
 }
 
 /// Which fields tell a member about the client.

@@ -107,6 +107,8 @@ struct FieldSection: Sendable {
   private(set) var contentLength: UInt64 = 0
   private(set) var host = ByteRange()
   private(set) var options: ConnectionOptions = []
+  /// Whether a name has an underscore.
+  private(set) var hasUnderscore = false
   private var optionCount = 0
 
   /// Starts before the first line.
@@ -137,8 +139,16 @@ struct FieldSection: Sendable {
       try note(line, in: bytes, optionCount: bounds.optionCount)
     } else if line.name == .http2Settings {
       line.isHopByHop = true
+    } else if line.name == .other, Self.hasUnderscore(bytes, line.nameRange) {
+      hasUnderscore = true
     }
     fields.append(line)
+  }
+
+  /// Whether the name has an underscore, which no known one has.
+  @inline(__always)
+  static func hasUnderscore(_ bytes: Span<UInt8>, _ name: ByteRange) -> Bool {
+    ByteSearch.firstIndex(of: 0x5F, in: bytes, from: name.lowerBound, to: name.upperBound) != nil
   }
 
   @inline(never)

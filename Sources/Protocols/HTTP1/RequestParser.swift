@@ -101,6 +101,7 @@ public struct RequestParser: Sendable {
   ) throws(MessageError) {
     head.byteCount = end &+ 2
     head.options = section.options
+    head.hasUnderscore = section.hasUnderscore
     try checkHost(&head, bytes)
     let seen = section.seen
     if seen.contains(.transferEncoding) {

@@ -39,6 +39,12 @@ public struct RequestHead: Hashable, Sendable {
   /// The field lines, in the order received.
   public var fields: [FieldLine] = []
 
+  /// Whether the name of a field has an underscore.
+  ///
+  /// Gateways that name variables after fields know no difference between `_` and `-`: to them
+  /// `X_Forwarded_For` is `X-Forwarded-For` (RFC 3875, section 4.1.18).
+  public var hasUnderscore = false
+
   /// Where the body ends; never ``BodyLength/untilClose``.
   public var bodyLength = BodyLength.none
 
@@ -90,6 +96,7 @@ public struct RequestHead: Hashable, Sendable {
     query = ByteRange()
     hasQuery = false
     version = .http11
+    hasUnderscore = false
     bodyLength = .none
     options = []
     expectsContinue = false

@@ -157,6 +157,8 @@ struct Setting: Sendable, CustomTestStringConvertible {
       $0.trustedProxies.map(\.description) == ["10.0.0.0/8", "::1/128", "192.0.2.1/32"]
     },
     .server("forwarded both") { $0.forwarded == .both },
+    .server("underscores_in_fields pass") { $0.underscores == .pass },
+    .server("") { $0.underscores == .drop },
     .server("via off") { $0.via == .off },
     .server("head_limit 16KB") { $0.limits.headBytes == 16 * 1024 },
     .server("field_limit 7") { $0.limits.fieldCount == 7 },

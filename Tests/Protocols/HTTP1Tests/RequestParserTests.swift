@@ -38,6 +38,24 @@ struct RequestParserTests {
     #expect(head.keepsAlive)
   }
 
+  @Test(
+    "tells whether the name of a field has an underscore",
+    arguments: [
+      ("X-Y: a_b", false), ("X_Y: a", true), ("_: a", true), ("a: _", false),
+      ("X-Forwarded-For-And-More_: a", true), ("User-Agent: a_b\r\nX-Y: 1\r\nx-y_: 2", true),
+    ]
+  )
+  func underscores(lines: String, hasUnderscore: Bool) throws {
+    let text = "GET / HTTP/1.1\r\nHost: a_b\r\n\(lines)\r\n\r\n"
+    #expect(try parsed(text).head.hasUnderscore == hasUnderscore)
+    // The next request on the connection has none.
+    var parser = RequestParser(limits: HeadLimits())
+    var head = RequestHead()
+    #expect(try parser.parse(Array(text.utf8).span, into: &head))
+    #expect(try parser.parse(Array("GET / HTTP/1.1\r\nHost: a\r\n\r\n".utf8).span, into: &head))
+    #expect(!head.hasUnderscore)
+  }
+
   @Test("stands before the next request when one is complete")
   func pipelined() throws {
     var rest = Array(

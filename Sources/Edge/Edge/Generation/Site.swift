@@ -20,6 +20,7 @@ final class Site: Sendable {
   /// The proxies whose word about the client is taken.
   let trusted: NetworkSet?
   let forwarded: ForwardedStyle
+  let underscores: UnderscorePolicy
   /// The value of Via, and that with which an answer says so; empty: none is written.
   let via: [UInt8]
   let errorPages: [UInt16: Route.FixedAnswer]
@@ -51,6 +52,7 @@ final class Site: Sendable {
     requestsPerConnection = settings.limits.requestsPerConnection
     trusted = settings.trustedProxies.isEmpty ? nil : NetworkSet(settings.trustedProxies)
     forwarded = settings.forwarded
+    underscores = settings.underscores
     via = if case .name(let name) = settings.via { Array(name.utf8) } else { [] }
     errorPages = Dictionary(
       settings.errorPages.map { (UInt16($0.status), Route.FixedAnswer($0)) },

@@ -200,6 +200,7 @@ final class HTTP1Connection {
       !exchange.request.keepsAlive || requestCount >= site.requestsPerConnection
       || worker.isDraining || acceptor.isClosing
     if plan.limitsDiffer { try checkLimits(exchange, site) }
+    if exchange.request.hasUnderscore { try judgeUnderscores(exchange, site, head) }
     let method = exchange.request.method
     if method == .connect || method == .trace { throw ExchangeError(.methodNotAllowed) }
     guard let route = site.route(for: exchange, head, of: self) else {
