@@ -13,7 +13,7 @@ from .site import Site
 #: What the other proxies are told as well: no limit is met in the middle of a measurement, and
 #: nothing is added to a request that they do not add.
 PROCESS = """loops 1
-state_directory {folder}
+state_directory {folder}/state
 admin unix:admin.sock
 """
 
