@@ -280,8 +280,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       let closed = happened & martlet_event_closed != 0
       if happened & ~martlet_event_writable != 0 {
         slots[read].readiness.formUnion(closed ? [.ready, .closed] : .ready)
-        if closed, slots[read].waiter == 0 { cancelPartner(of: read) }
-        if slots[read].isResting { endRest(read, .event) } else { resume(read) }
+        if slots[read].isResting {
+          endRest(read, .event)
+        } else {
+          if closed, slots[read].waiter == 0 { cancelPartner(of: read) }
+          resume(read)
+        }
       }
       // The coroutine that just ran may have closed the descriptor.
       guard slots[read].generation == UInt32(data >> 32) else { continue }

@@ -18,7 +18,8 @@ struct Slot {
   /// The neighbours in the bucket; −1: none.
   @usableFromInline var next: Int32 = -1
   @usableFromInline var previous: Int32 = -1
-  /// The descriptor whose waits end when this one closes; −1: none.
+  /// The descriptor whose waits end when this one closes, or while it rests, the one that it rests
+  /// for; −1: none.
   @usableFromInline var partner: Int32 = -1
   /// Counts the owners of the slot: an event or a wake-up for an earlier one is dropped.
   @usableFromInline var generation: UInt32 = 0

@@ -102,8 +102,11 @@ public final class Stream {
   /// Ends the present or the next wait of this stream with ``StreamError/cancelled``.
   public func cancel() { loop.cancelWaits(of: descriptor) }
 
-  /// Rests until bytes or the end are there, or `deadline` comes: the loop's keeper is told then.
-  public func rest(until deadline: Deadline) { loop.rest(descriptor, until: deadline) }
+  /// Rests until bytes or the end are there, or `deadline` comes: the loop's keeper is told then, by
+  /// the number of `owner` if there is one.
+  public func rest(for owner: Stream? = nil, until deadline: Deadline) {
+    loop.rest(descriptor, for: owner?.descriptor, until: deadline)
+  }
 
   // MARK: Reading
 

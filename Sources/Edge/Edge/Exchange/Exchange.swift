@@ -1,4 +1,5 @@
 import HTTPMessage
+import MartletLoop
 import MartletTelemetry
 
 /// One request and its response, on their way through the edge.
@@ -36,6 +37,9 @@ final class Exchange {
   var bytesSent: UInt64 = 0
   /// The bytes of the response's head, which ``bytesSent`` counts too.
   var headBytesSent = 0
+
+  /// What is in hand while the exchange rests, and what a coroutine takes over from there.
+  var hand = Hand()
 
   /// How many members were tried.
   var tryCount = 0
@@ -81,6 +85,7 @@ final class Exchange {
     site = nil
     route = nil
     startedAt = 0
+    hand.clear()
   }
 
   /// A number that names this request in the log, in headers and in traces; made when first asked.

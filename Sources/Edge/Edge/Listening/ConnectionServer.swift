@@ -2,7 +2,8 @@ import MartletLoop
 
 /// A coroutine that serves one connection after the other, whichever has a request.
 ///
-/// Connections rest without a coroutine: there are as many of these as there are exchanges at once.
+/// Connections rest without a coroutine, and the usual exchange needs none either: there are as many of
+/// these as there are exchanges at once that need more than two steps.
 final class ConnectionServer {
   /// What is to be served next.
   var connection: HTTP1Connection?
@@ -36,9 +37,17 @@ final class ConnectionServer {
 }
 
 extension Worker: RestingKeeper {
-  /// Serves a connection that has a request, and closes one that has waited too long.
+  /// Goes on with a connection that has a request or an answer, and closes one that has waited for its
+  /// client too long.
   func descriptorWoke(_ descriptor: Int32, hasInput: Bool) {
     guard let connection = connection(of: descriptor) else { return }
-    if hasInput { serve(connection) } else { forget(connection) }
+    if hasInput {
+      connection.serveNow()
+    } else if connection.isIdle {
+      forget(connection)
+    } else {
+      // The member is late or the client has left: the coroutine finds out when it waits.
+      serve(connection)
+    }
   }
 }

@@ -7,7 +7,8 @@ import MartletTelemetry
 
 /// A client's connection that speaks HTTP/1: one exchange after the other.
 ///
-/// While it waits for the next request it has no buffer, no exchange and no coroutine.
+/// While it waits for the next request it has no buffer, no exchange and no coroutine. The usual
+/// exchange has no coroutine either: see ``serveNow()``.
 final class HTTP1Connection {
   let stream: Stream
   let peer: SocketAddress
@@ -15,6 +16,8 @@ final class HTTP1Connection {
   let acceptor: Acceptor
   /// What came behind the last request: the beginning of the next one.
   var carried: Lent?
+  /// The exchange that rests, or that a coroutine is to go on with.
+  private var exchange: Exchange?
   /// Whether it waits for its next request.
   private(set) var isIdle = false
   /// When it began to wait.
@@ -39,110 +42,202 @@ final class HTTP1Connection {
     stream.rest(until: loop.deadline(after: limit))
   }
 
-  /// Answers the requests that are there.
+  // MARK: Without a coroutine
+
+  /// Goes on with the exchange in hand and answers the requests that are there, as far as nothing has
+  /// to be waited for; a coroutine does what is left.
+  ///
+  /// A proxied request usually takes two calls: the first sends it to a member, the second passes the
+  /// answer on. In between the member's connection rests.
+  func serveNow() {
+    isIdle = false
+    repeat {
+      let current = exchange ?? worker.takeExchange()
+      exchange = current
+      switch current.hand.isTrying ? finish(current) : start(current) {
+      case .rests: return
+      case .needsCoroutine: return worker.serve(self)
+      case .ended(let isKept):
+        exchange = nil
+        worker.giveBack(current)
+        guard isKept else { return worker.forget(self) }
+      }
+    } while carried != nil || stream.hasEvent
+    if worker.closesIdle { worker.forget(self) } else { rest() }
+  }
+
+  /// Where a step has led to.
+  enum Progress {
+    /// The answer is awaited; the connection to the member rests.
+    case rests
+    /// What comes next may have to wait.
+    case needsCoroutine
+    /// The exchange is over; `isKept`: the connection can carry another one.
+    case ended(isKept: Bool)
+  }
+
+  /// Reads the request and sends it to a member, if all of it is there and so is a connection.
+  private func start(_ exchange: Exchange) -> Progress {
+    switch arrive(exchange) {
+    case .nothing: return .ended(isKept: true)
+    case .end: return .ended(isKept: false)
+    case .request: break
+    }
+    guard var head = exchange.hand.head.take() else { return .ended(isKept: false) }
+    let isSent = send(exchange, &head)
+    exchange.hand.head = consume head
+    return isSent ? .rests : .needsCoroutine
+  }
+
+  /// Sends the request that begins in `head` to a member.
+  ///
+  /// - Returns: Whether all of it was sent; if not, the exchange's hand tells how far it came.
+  private func send(_ exchange: Exchange, _ head: inout Lent) -> Bool {
+    do throws(MessageError) {
+      var parser = acceptor.plan.parser
+      guard try parser.parse(head.bytes, into: &exchange.request) else { return false }
+    } catch {
+      // The coroutine finds the same, and can wait until the client knows.
+      return false
+    }
+    noteHead(exchange)
+    do throws(ExchangeError) {
+      let route = try findRoute(exchange, head.bytes)
+      guard let plan = route.upstream else { return false }
+      let proxy = try reverseProxy(exchange, route, plan, &head)
+      return try proxy.startNow(head)
+    } catch {
+      exchange.hand.failure = error
+      return false
+    }
+  }
+
+  /// Passes the answer on, if all of it is there and the client takes it.
+  private func finish(_ exchange: Exchange) -> Progress {
+    guard let route = exchange.route, let upstream = exchange.hand.upstream,
+      let head = exchange.hand.head.take()
+    else { return .needsCoroutine }
+    let proxy = ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
+    let progress = proxy.finishNow(head)
+    guard case .ended = progress else {
+      exchange.hand.head = consume head
+      return progress
+    }
+    return .ended(isKept: conclude(exchange, head) == .kept)
+  }
+
+  // MARK: With a coroutine
+
+  /// Goes on with the exchange in hand, and answers the requests that are there.
   ///
   /// - Returns: Whether the connection can carry further ones.
   func serve() async -> Bool {
     isIdle = false
     repeat {
-      let exchange = worker.takeExchange()
-      let isKept = await answer(exchange)
-      worker.giveBack(exchange)
+      let current = exchange ?? worker.takeExchange()
+      exchange = nil
+      let isKept = await answer(current)
+      worker.giveBack(current)
       guard isKept else { return false }
     } while carried != nil || stream.hasEvent
     return true
   }
 
-  /// Reads one request and answers it.
+  /// Does what is left to do of an exchange.
   ///
   /// - Returns: Whether the connection can carry another one.
   private func answer(_ exchange: Exchange) async -> Bool {
-    let plan = acceptor.plan
-    var parser = plan.parser
-    let buffer: Lent?
-    do throws(StreamError) {
-      buffer = try firstBytes()
-    } catch {
-      return false
-    }
-    // Without bytes the event was about something else, or the client has closed.
-    guard var head = buffer else { return true }
-    if head.isEmpty { return false }
-    requestCount &+= 1
-    exchange.reset(at: loop.now, after: restedAt)
-    restedAt = loop.now
-    do throws(MessageError) {
-      if !(try parser.parse(head.bytes, into: &exchange.request)) {
-        guard await receiveRest(exchange, &head, &parser) else { return false }
+    if exchange.hand.head == nil {
+      switch arrive(exchange) {
+      case .nothing: return true
+      case .end: return false
+      case .request: break
       }
-    } catch {
-      await refuse(exchange, error, head)
-      return false
     }
-    exchange.bytesReceived = UInt64(exchange.request.byteCount)
-    exchange.headAt = loop.now
+    guard var head = exchange.hand.head.take() else { return false }
+    if exchange.headAt == 0 {
+      guard await receiveHead(exchange, &head) else { return false }
+      noteHead(exchange)
+    }
     do throws(ExchangeError) {
-      let route = try findRoute(exchange, head.bytes)
-      if let upstream = route.upstream {
-        let part = try exchange.body.take(from: &head, at: exchange.request.byteCount)
-        exchange.requestEnd = part.end
-        exchange.bytesReceived &+= UInt64(part.end - exchange.request.byteCount)
-        let proxy = ReverseProxy(
-          client: self,
-          exchange: exchange,
-          route: route,
-          upstream: worker.upstreams[upstream.index]
-        )
-        try await proxy.run(head, part)
-      } else {
-        try await respond(exchange, route, head)
-        try await discardBody(exchange, &head)
-      }
+      try await handle(exchange, &head)
     } catch {
       await fail(exchange, error, head)
     }
-    worker.record(exchange, head, of: self)
-    if exchange.closesClient || !exchange.body.hasEnded {
-      // An end in order would make a part of the body look like all of it.
-      let isCut = exchange.error != nil && exchange.responseStarted && exchange.endsWithConnection
-      if !isCut { await close(mayHaveInput: !exchange.body.hasEnded || exchange.error != nil) }
+    switch conclude(exchange, head) {
+    case .kept: return true
+    case .over: return false
+    case .lingers:
+      await linger()
       return false
     }
-    if carried == nil, head.count > exchange.requestEnd {
-      head.removeFirst(exchange.requestEnd)
-      carried = consume head
+  }
+
+  /// Does what the route of a request says.
+  private func handle(_ exchange: Exchange, _ head: inout Lent) async throws(ExchangeError) {
+    if !exchange.hand.isTrying, let failure = exchange.hand.failure.take() { throw failure }
+    let route: Route
+    if let found = exchange.route { route = found } else { route = try findRoute(exchange, head.bytes) }
+    if let plan = route.upstream {
+      let proxy = try reverseProxy(exchange, route, plan, &head)
+      try await proxy.run(head)
+    } else {
+      try await respond(exchange, route, head)
+      try await discardBody(exchange, &head)
     }
-    return true
   }
 
   // MARK: The head
 
-  private func firstBytes() throws(StreamError) -> Lent? {
-    if let kept = carried.take() { return kept }
-    return try stream.readNow(.head)
+  /// What there is to read.
+  private enum Arrival {
+    case nothing, request, end
+  }
+
+  /// Begins an exchange if there are bytes, which its hand holds then.
+  private func arrive(_ exchange: Exchange) -> Arrival {
+    if let kept = carried.take() {
+      exchange.hand.head = consume kept
+    } else {
+      do throws(StreamError) {
+        // Without bytes the event was about something else, or the client has closed.
+        guard let bytes = try stream.readNow(.head) else { return .nothing }
+        if bytes.isEmpty { return .end }
+        exchange.hand.head = consume bytes
+      } catch {
+        return .end
+      }
+    }
+    requestCount &+= 1
+    exchange.reset(at: loop.now, after: restedAt)
+    restedAt = loop.now
+    return .request
+  }
+
+  /// Notes that the head is complete.
+  private func noteHead(_ exchange: Exchange) {
+    exchange.bytesReceived = UInt64(exchange.request.byteCount)
+    exchange.headAt = loop.now
   }
 
   /// Reads until the head is complete, or answers why that cannot be.
   ///
   /// - Returns: Whether the head is complete; if not, the connection has ended.
-  private func receiveRest(
-    _ exchange: Exchange,
-    _ head: inout Lent,
-    _ parser: inout RequestParser
-  ) async -> Bool {
+  private func receiveHead(_ exchange: Exchange, _ head: inout Lent) async -> Bool {
+    var parser = acceptor.plan.parser
     let deadline = loop.deadline(after: acceptor.plan.headTimeout)
     while true {
+      do throws(MessageError) {
+        if try parser.parse(head.bytes, into: &exchange.request) { return true }
+      } catch {
+        await refuse(exchange, error, head)
+        return false
+      }
       if head.freeCount == 0 { head = loop.enlarged(head) }
       do throws(StreamError) {
         if try await stream.more(&head, by: deadline) == 0 { throw StreamError.cancelled }
       } catch {
         await giveUp(exchange, ExchangeError(receiving: error), head)
-        return false
-      }
-      do throws(MessageError) {
-        if try parser.parse(head.bytes, into: &exchange.request) { return true }
-      } catch {
-        await refuse(exchange, error, head)
         return false
       }
     }
@@ -174,7 +269,7 @@ final class HTTP1Connection {
     if exchange.refusal != nil || exchange.request.byteCount == 0 { exchange.request.reset() }
     await fail(exchange, error, head)
     worker.record(exchange, head, of: self)
-    await close(mayHaveInput: true)
+    await linger()
   }
 
   // MARK: The answer
@@ -213,6 +308,25 @@ final class HTTP1Connection {
       throw ExchangeError(.bodyTooLarge)
     }
     return route
+  }
+
+  /// The way to the upstream of a route, with what `head` holds of the body taken out of it.
+  private func reverseProxy(
+    _ exchange: Exchange,
+    _ route: Route,
+    _ plan: UpstreamPlan,
+    _ head: inout Lent
+  ) throws(ExchangeError) -> ReverseProxy {
+    if let upstream = exchange.hand.upstream {
+      return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
+    }
+    let part = try exchange.body.take(from: &head, at: exchange.request.byteCount)
+    exchange.requestEnd = part.end
+    exchange.bytesReceived &+= UInt64(part.end - exchange.request.byteCount)
+    let upstream = worker.upstreams[plan.index]
+    exchange.hand.part = part
+    exchange.hand.upstream = upstream
+    return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
   }
 
   /// Checks what the listener's widest limits have let through.
@@ -268,12 +382,33 @@ final class HTTP1Connection {
     }
   }
 
+  /// What becomes of the connection.
+  private enum Conclusion {
+    case kept, over
+    /// It ends, but the client may still be sending.
+    case lingers
+  }
+
+  /// Counts and logs an exchange that is over, and keeps what came behind it.
+  private func conclude(_ exchange: Exchange, _ head: consuming Lent) -> Conclusion {
+    worker.record(exchange, head, of: self)
+    if exchange.closesClient || !exchange.body.hasEnded {
+      // An end in order would make a part of the body look like all of it.
+      let isCut = exchange.error != nil && exchange.responseStarted && exchange.endsWithConnection
+      return !isCut && (!exchange.body.hasEnded || exchange.error != nil) ? .lingers : .over
+    }
+    if carried == nil, head.count > exchange.requestEnd {
+      head.removeFirst(exchange.requestEnd)
+      carried = consume head
+    }
+    return .kept
+  }
+
   /// Closes the connection so that the client still reads the answer.
   ///
   /// A socket that is closed while input is unread resets the connection, and the reset may destroy
   /// the answer on its way (RFC 9112, section 9.6): what comes is read for a while.
-  private func close(mayHaveInput: Bool) async {
-    guard mayHaveInput else { return }
+  private func linger() async {
     stream.shutdownWrite()
     let deadline = loop.deadline(after: Self.lingerTime)
     var rest = Self.lingerBytes

@@ -14,26 +14,25 @@ struct ReverseProxy {
 
   var loop: EventLoop { client.worker.loop }
 
-  /// Tries members until one has answered, or none may be tried any more.
+  /// Tries members until one has answered, or none may be tried any more; goes on with the try that is
+  /// in hand.
   ///
-  /// `head` begins with the request's head, and `part` is what it holds of the body.
+  /// `head` begins with the request's head.
   ///
   /// - Throws: ``ExchangeError`` of the last try.
-  func run(_ head: borrowing Lent, _ part: MessageBody.Part) async throws(ExchangeError) {
-    let total = loop.deadline(after: route.timeouts.total)
+  func run(_ head: borrowing Lent) async throws(ExchangeError) {
+    if !exchange.hand.isTrying {
+      exchange.hand.total = loop.deadline(after: route.timeouts.total)
+      try begin(excluding: MemberSet())
+    }
+    let total = exchange.hand.total
     // The body can be sent again as long as all of it lies in the buffer.
     let isRepeatable = exchange.body.hasEnded
     var tried = MemberSet()
     var takesIdle = true
-    while true {
-      guard let pool = upstream.choose(excluding: tried) else {
-        throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
-      }
-      if !tried.isEmpty { client.worker.counters.add(to: upstream.plan.retries) }
-      exchange.tryCount &+= 1
-      exchange.memberName = pool.member.name
+    while let pool = exchange.hand.pool {
       do throws(ExchangeError) {
-        try await attempt(pool, head, part, takesIdle: takesIdle, by: total)
+        try await attempt(pool, head, takesIdle: takesIdle, by: total)
         if exchange.error != nil { exchange.error = nil }
         return
       } catch {
@@ -45,12 +44,14 @@ struct ReverseProxy {
           // The connection was stale, which says nothing about the member.
           takesIdle = false
           exchange.tryCount &-= 1
+          enter(pool)
         } else {
           noteFailure(of: pool, error)
           tried.insert(pool.index)
           takesIdle = true
           guard exchange.tryCount < route.tryCount else { throw error }
           exchange.error = error
+          try begin(excluding: tried)
         }
       }
     }
@@ -80,36 +81,34 @@ struct ReverseProxy {
     }
   }
 
-  /// One try with one member.
+  /// One try with one member, or what is left of it.
   private func attempt(
     _ pool: MemberPool,
     _ head: borrowing Lent,
-    _ part: MessageBody.Part,
     takesIdle: Bool,
     by total: Deadline
   ) async throws(ExchangeError) {
-    pool.begin()
-    defer { pool.end() }
-    exchange.isReused = false
+    defer { leave(pool) }
+    if let failure = exchange.hand.failure.take() { throw failure }
     let connection: UpstreamConnection
-    if takesIdle, let idle = pool.takeIdle(certain: !exchange.request.method.isIdempotent) {
-      connection = idle
-      exchange.isReused = true
-      client.worker.counters.add(to: pool.metrics.reused)
+    if let used = exchange.hand.connection {
+      connection = used
     } else {
-      client.worker.counters.add(to: pool.metrics.opened)
-      connection = try await pool.open(
-        by: loop.deadline(after: route.timeouts.connect).earlier(total)
-      )
+      if takesIdle, let idle = takeIdle(of: pool) {
+        connection = idle
+      } else {
+        client.worker.counters.add(to: pool.metrics.opened)
+        connection = try await pool.open(
+          by: loop.deadline(after: route.timeouts.connect).earlier(total)
+        )
+        exchange.connectedAt = loop.now
+      }
+      try send(head, over: connection)
     }
-    exchange.connectedAt = loop.now
-    if client.stream.isClosed { throw ExchangeError(.clientClosed) }
-    loop.linkClose(of: client.stream.descriptor, to: connection.stream.descriptor)
-    defer { loop.linkClose(of: client.stream.descriptor, to: nil) }
-    if let rest = try send(head, part, on: connection) {
-      try await sendRest(rest, on: connection, by: total)
+    if exchange.sentAt == 0 {
+      if let rest = exchange.hand.out.take() { try await sendRest(rest, on: connection, by: total) }
+      exchange.sentAt = loop.now
     }
-    exchange.sentAt = loop.now
     var upload: Upload?
     if !exchange.body.hasEnded {
       let started = try Upload(client: client, exchange: exchange, route: route, to: connection)
@@ -132,18 +131,16 @@ struct ReverseProxy {
 
   // MARK: The request
 
-  /// What a socket did not take at once.
-  private struct Unsent: ~Copyable {
-    let bytes: Lent
-    let offset: Int
-  }
-
-  /// Sends the head, and what is there of the body, as far as the socket takes it at once.
-  private func send(
+  /// Sends the head, and what is there of the body, as far as the socket takes it at once; what is left
+  /// is in hand.
+  func send(
     _ head: borrowing Lent,
-    _ part: MessageBody.Part,
-    on connection: UpstreamConnection
-  ) throws(ExchangeError) -> Unsent? {
+    over connection: UpstreamConnection
+  ) throws(ExchangeError) {
+    if client.stream.isClosed { throw ExchangeError(.clientClosed) }
+    exchange.hand.connection = connection
+    loop.linkClose(of: client.stream.descriptor, to: connection.stream.descriptor)
+    let part = exchange.hand.part
     let isLarge = exchange.request.byteCount > BufferSize.head.bytes - Self.headGrowth
     var out = loop.lend(isLarge ? .body : .head)
     do throws(ExchangeError) {
@@ -172,17 +169,22 @@ struct ReverseProxy {
       // The kernel took nothing, so the member has seen nothing.
       throw ExchangeError(sendingToMember: error, retry: .always)
     }
-    return sent < out.count ? Unsent(bytes: out, offset: sent) : nil
+    if sent < out.count {
+      exchange.hand.sent = sent
+      exchange.hand.out = consume out
+    } else {
+      exchange.sentAt = loop.now
+    }
   }
 
   private func sendRest(
-    _ rest: consuming Unsent,
+    _ rest: consuming Lent,
     on connection: UpstreamConnection,
     by total: Deadline
   ) async throws(ExchangeError) {
     let limit = loop.deadline(after: route.timeouts.write).earlier(total)
     do throws(StreamError) {
-      try await connection.stream.write(rest.bytes, from: rest.offset, by: limit)
+      try await connection.stream.write(rest, from: exchange.hand.sent, by: limit)
     } catch {
       throw ExchangeError(sendingToMember: error, retry: .ifIdempotent)
     }
@@ -199,10 +201,15 @@ struct ReverseProxy {
     _ head: borrowing Lent,
     by total: Deadline
   ) async throws(ExchangeError) {
+    if let out = exchange.hand.out.take() {
+      try await relayRest(out, from: source, by: total)
+      return
+    }
     var parser = Self.parser
     let method = exchange.request.method
     let first = loop.deadline(after: route.timeouts.firstByte).earlier(total)
-    if source.upload == nil, !source.connection.stream.hasEvent {
+    let early = exchange.hand.answer.take()
+    if early == nil, source.upload == nil, !source.connection.stream.hasEvent {
       do throws(StreamError) {
         try await source.connection.stream.readable(by: first)
       } catch {
@@ -210,7 +217,9 @@ struct ReverseProxy {
       }
     }
     var answer: Lent
-    if let there = try firstBytesNow(source.connection) {
+    if let early {
+      answer = early
+    } else if let there = try firstBytesNow(source.connection) {
       answer = there
     } else {
       answer = try await firstBytes(source.connection, source.upload, total)
@@ -249,20 +258,36 @@ struct ReverseProxy {
       try await upgrade(source.connection, answer, head)
       return
     }
-    var out = loop.lend(
-      exchange.response.byteCount > BufferSize.head.bytes - Self.headGrowth ? .body : .head
-    )
+    var out = lendForAnswer()
     try composeAnswer(answer, head, upload: source.upload, into: &out)
     if completes(&out, with: answer, from: source) {
-      let sent = try client.sendNow(out, exchange)
-      if sent < out.count { try await client.sendRest(out, from: sent, exchange) }
+      try await client.send(out, exchange)
     } else {
       try await relayBody(answer, out, from: source, by: total)
     }
   }
 
+  /// Goes on with an answer of which the first step has composed the head.
+  private func relayRest(
+    _ out: consuming Lent,
+    from source: borrowing AnswerSource,
+    by total: Deadline
+  ) async throws(ExchangeError) {
+    if let answer = exchange.hand.answer.take() {
+      try await relayBody(answer, out, from: source, by: total)
+    } else {
+      try await client.sendRest(out, from: exchange.hand.sent, exchange)
+    }
+  }
+
+  /// A buffer that has room for the answer's head.
+  func lendForAnswer() -> Lent {
+    let isLarge = exchange.response.byteCount > BufferSize.head.bytes - Self.headGrowth
+    return loop.lend(isLarge ? .body : .head)
+  }
+
   /// Counts an answer whose head is complete.
-  private func noteAnswer(from pool: MemberPool) {
+  func noteAnswer(from pool: MemberPool) {
     exchange.answeredAt = loop.now
     exchange.status = exchange.response.status
     let counters = client.worker.counters
@@ -273,7 +298,7 @@ struct ReverseProxy {
     )
   }
 
-  private func firstBytesNow(
+  func firstBytesNow(
     _ connection: UpstreamConnection
   ) throws(ExchangeError) -> Lent? {
     do throws(StreamError) {
@@ -338,7 +363,7 @@ struct ReverseProxy {
     await tunnel.run(early, late)
   }
 
-  private static let parser = ResponseParser(limits: responseLimits)
+  static let parser = ResponseParser(limits: responseLimits)
 
   static let responseLimits: HeadLimits = {
     var limits = HeadLimits()

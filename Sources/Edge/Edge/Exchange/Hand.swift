@@ -1,0 +1,40 @@
+import MartletLoop
+
+/// How far an exchange is, and what it holds, between two steps.
+///
+/// The usual exchange is two steps without a coroutine: the request comes and is sent to a member, the
+/// answer comes and is sent to the client. Whatever else happens is done by a coroutine, which goes on
+/// from here: what is there is not done again.
+struct Hand: ~Copyable {
+  /// The buffer with the request's head and what came behind it.
+  var head: Lent?
+  /// What the head's buffer holds of the body; it belongs to the member's try.
+  var part = MessageBody.Part()
+  /// The member that is being tried, and when the time for the whole exchange is over.
+  var upstream: Upstream?
+  var pool: MemberPool?
+  var total = Deadline.never
+  /// The connection over which the request is sent.
+  var connection: UpstreamConnection?
+  /// What came of the member's answer.
+  var answer: Lent?
+  /// What is to be sent, from ``sent`` on: before the answer the request, and then the response.
+  var out: Lent?
+  var sent = 0
+  /// What went wrong.
+  var failure: ExchangeError?
+
+  /// Whether a member is being tried.
+  var isTrying: Bool { pool != nil }
+
+  /// Lets go of everything.
+  mutating func clear() {
+    head = nil
+    upstream = nil
+    pool = nil
+    connection = nil
+    answer = nil
+    out = nil
+    failure = nil
+  }
+}

@@ -1,0 +1,124 @@
+import Balancing
+import HTTP1
+import HTTPMessage
+import MartletLoop
+import MartletNet
+import MartletTelemetry
+
+/// The usual exchange in two steps, neither of which waits: send the request, pass the answer on.
+extension ReverseProxy {
+  /// Sends the whole request to a member over a connection that is there, which rests then.
+  ///
+  /// - Returns: Whether that was done; if not, what was done is in hand.
+  /// - Throws: ``ExchangeError`` when the try has failed.
+  func startNow(_ head: borrowing Lent) throws(ExchangeError) -> Bool {
+    guard exchange.body.hasEnded else { return false }
+    exchange.hand.total = loop.deadline(after: route.timeouts.total)
+    let pool = try begin(excluding: MemberSet())
+    guard let connection = takeIdle(of: pool) else { return false }
+    try send(head, over: connection)
+    guard exchange.sentAt != 0 else { return false }
+    rest(connection)
+    return true
+  }
+
+  /// Passes the answer on, if all of it has come and the client takes it.
+  func finishNow(_ head: borrowing Lent) -> HTTP1Connection.Progress {
+    guard let pool = exchange.hand.pool, let connection = exchange.hand.connection else {
+      return .needsCoroutine
+    }
+    do throws(ExchangeError) {
+      guard let answer = try firstBytesNow(connection) else {
+        rest(connection)
+        return .rests
+      }
+      guard try isFinal(answer) else {
+        exchange.hand.answer = consume answer
+        return .needsCoroutine
+      }
+      noteAnswer(from: pool)
+      var out = lendForAnswer()
+      try composeAnswer(answer, head, upload: nil, into: &out)
+      let source = AnswerSource(connection: connection, pool: pool, upload: nil)
+      guard completes(&out, with: answer, from: source) else {
+        exchange.hand.answer = consume answer
+        exchange.hand.out = consume out
+        return .needsCoroutine
+      }
+      let sent = try client.sendNow(out, exchange)
+      guard sent == out.count else {
+        exchange.hand.sent = sent
+        exchange.hand.out = consume out
+        return .needsCoroutine
+      }
+      leave(pool)
+      return .ended(isKept: true)
+    } catch {
+      exchange.hand.failure = error
+      return .needsCoroutine
+    }
+  }
+
+  /// Whether the head of the final answer is complete.
+  private func isFinal(_ answer: borrowing Lent) throws(ExchangeError) -> Bool {
+    var parser = Self.parser
+    do throws(MessageError) {
+      return try parser.parse(
+        answer.bytes,
+        answering: exchange.request.method,
+        into: &exchange.response
+      ) && exchange.response.status >= 200
+    } catch {
+      throw ExchangeError(.upstreamMalformed, detail: error.reason.rawValue)
+    }
+  }
+
+  /// Lets the member's connection rest until its answer comes.
+  private func rest(_ connection: UpstreamConnection) {
+    let first = loop.deadline(after: route.timeouts.firstByte).earlier(exchange.hand.total)
+    connection.stream.rest(for: client.stream, until: first)
+  }
+
+  // MARK: A try
+
+  /// Chooses the member for the next try.
+  ///
+  /// - Throws: ``ExchangeError``: that of the last try, or that there is none.
+  @discardableResult
+  func begin(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool {
+    guard let pool = upstream.choose(excluding: tried) else {
+      throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
+    }
+    if !tried.isEmpty { client.worker.counters.add(to: upstream.plan.retries) }
+    exchange.memberName = pool.member.name
+    enter(pool)
+    return pool
+  }
+
+  /// Begins a try with a member.
+  func enter(_ pool: MemberPool) {
+    pool.begin()
+    exchange.hand.pool = pool
+    exchange.tryCount &+= 1
+    exchange.isReused = false
+    exchange.sentAt = 0
+  }
+
+  /// Ends the try.
+  func leave(_ pool: MemberPool) {
+    loop.linkClose(of: client.stream.descriptor, to: nil)
+    exchange.hand.pool = nil
+    exchange.hand.connection = nil
+    pool.end()
+  }
+
+  /// A connection of the member that is good for this request.
+  func takeIdle(of pool: MemberPool) -> UpstreamConnection? {
+    let isCertain = !exchange.request.method.isIdempotent
+    guard let connection = pool.takeIdle(certain: isCertain) else { return nil }
+    exchange.isReused = true
+    exchange.connectedAt = loop.now
+    client.worker.counters.add(to: pool.metrics.reused)
+    return connection
+  }
+}
