@@ -41,7 +41,7 @@ public struct NaiveHead {
 
   /// Requires that the fields are the lines, and that the framing is what the lines say.
   public func requireAgreement(
-    fields: [FieldLine],
+    fields: FieldLines,
     byteCount: Int,
     startLine: ByteRange,
     bytes: [UInt8]

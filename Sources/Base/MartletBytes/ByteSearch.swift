@@ -103,7 +103,7 @@ public enum ByteSearch {
   /// before `end`.
   ///
   /// In a field line of HTTP this is where the line ends, or what makes the line malformed.
-  @inlinable
+  @inlinable @inline(__always)
   public static func firstControl(
     in bytes: Span<UInt8>,
     from start: Int,

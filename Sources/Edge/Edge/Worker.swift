@@ -1,4 +1,5 @@
 import Configuration
+import HTTP1
 import MartletLoop
 import MartletNet
 import MartletSystem
@@ -12,6 +13,8 @@ final class Worker {
   let index: Int
   let board: Board
   var random = RandomSource()
+  /// For heads that are complete at once; it stands before a message between two uses.
+  var responseParser = ReverseProxy.parser
   private(set) var clock: WallClock
   private(set) var counters: CounterTable
   private(set) var logs: [AccessLog] = []
@@ -26,7 +29,9 @@ final class Worker {
   /// The open connections, by descriptor.
   private var connections: [HTTP1Connection?] = []
   private(set) var connectionCount = 0
-  private var freeExchanges: [Exchange] = []
+  /// The first of the exchanges that wait for a request, and how many there are.
+  private var freeExchange: Exchange?
+  private var freeExchangeCount = 0
   private var emptied: Signal?
   /// Coroutines that wait for a connection to serve.
   private var idleServers: [ConnectionServer] = []
@@ -191,12 +196,21 @@ final class Worker {
   // MARK: Exchanges
 
   /// An exchange for a request that begins.
-  func takeExchange() -> Exchange { freeExchanges.popLast() ?? Exchange() }
+  func takeExchange() -> Exchange {
+    guard let free = freeExchange else { return Exchange() }
+    freeExchange = free.next
+    free.next = nil
+    freeExchangeCount &-= 1
+    return free
+  }
 
   /// Takes back an exchange that is over.
   func giveBack(_ exchange: Exchange) {
     exchange.release()
-    if freeExchanges.count < 256 { freeExchanges.append(exchange) }
+    guard freeExchangeCount < 256 else { return }
+    exchange.next = freeExchange
+    freeExchange = exchange
+    freeExchangeCount &+= 1
   }
 
   // MARK: The end

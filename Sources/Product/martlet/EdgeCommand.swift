@@ -33,11 +33,13 @@ struct EdgeCommand: ParsableCommand {
       throw CommandFailure(.failure, "\(error)")
     }
     _ = martlet_raise_descriptor_limit()
-    let directory = state.directory.path
     if standalone {
       let source = config.map { ConfigurationSource.file($0) } ?? .hello
-      try state.directory.prepare()
-      try serve(try CheckedConfiguration(source, style: Console.style), directory)
+      let checked = try CheckedConfiguration(source, style: Console.style)
+      let named = state.stateDirectory ?? checked.configuration.process.stateDirectory
+      let directory = named.map { StateDirectory($0) } ?? .usual
+      try directory.prepare()
+      try serve(checked, directory.path)
     } else {
       guard try Self.hasSupervisor() else {
         throw CommandFailure(
@@ -46,7 +48,7 @@ struct EdgeCommand: ParsableCommand {
         )
       }
       name()
-      try serve(nil, directory)
+      try serve(nil, state.directory.path)
     }
   }
 

@@ -109,6 +109,13 @@ struct FieldSection: Sendable {
   private(set) var options: ConnectionOptions = []
   /// Whether a name has an underscore.
   private(set) var hasUnderscore = false
+
+  /// Whether the connection goes on behind a message of this version; RFC 9112, section 9.3.
+  func keepsAlive(_ version: HTTPVersion) -> Bool {
+    if options.contains(.close) { return false }
+    return version == .http11 || options.contains(.keepAlive)
+  }
+
   private var optionCount = 0
 
   /// Starts before the first line.
@@ -120,7 +127,7 @@ struct FieldSection: Sendable {
     _ bytes: Span<UInt8>,
     from start: Int,
     to end: Int,
-    into fields: inout [FieldLine],
+    into fields: inout FieldLines,
     bounds: borrowing HeadBounds,
     table: FieldNameTable
   ) throws(MessageError) {
@@ -313,7 +320,7 @@ struct FieldSection: Sendable {
   ///
   /// - Complexity: O(*n* · *m*) in lines and options, both bounded; rare.
   @inline(never)
-  static func markNominated(_ bytes: Span<UInt8>, in fields: inout [FieldLine]) {
+  static func markNominated(_ bytes: Span<UInt8>, in fields: inout FieldLines) {
     for position in fields.indices where fields[position].name == .connection {
       var elements = ListElements(fields[position].valueRange.range)
       while let element = elements.next(in: bytes) {

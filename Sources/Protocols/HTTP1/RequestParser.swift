@@ -102,6 +102,7 @@ public struct RequestParser: Sendable {
     head.byteCount = end &+ 2
     head.options = section.options
     head.hasUnderscore = section.hasUnderscore
+    head.keepsAlive = section.keepsAlive(head.version)
     try checkHost(&head, bytes)
     let seen = section.seen
     if seen.contains(.transferEncoding) {

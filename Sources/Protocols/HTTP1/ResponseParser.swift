@@ -124,6 +124,7 @@ public struct ResponseParser: Sendable {
     answering method: Method
   ) throws(MessageError) {
     head.options = section.options
+    head.keepsAlive = section.keepsAlive(head.version)
     let isChunked = section.seen.contains(.transferEncoding)
     let hasLength = section.seen.contains(.contentLength)
     if isChunked {
@@ -145,6 +146,7 @@ public struct ResponseParser: Sendable {
       head.bodyLength = .chunked
     } else {
       head.bodyLength = hasLength ? .fixed(section.contentLength) : .untilClose
+      if !hasLength { head.keepsAlive = false }
     }
   }
 }

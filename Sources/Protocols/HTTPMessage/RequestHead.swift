@@ -37,7 +37,7 @@ public struct RequestHead: Hashable, Sendable {
   public var version = HTTPVersion.http11
 
   /// The field lines, in the order received.
-  public var fields: [FieldLine] = []
+  public var fields = FieldLines()
 
   /// Whether the name of a field has an underscore.
   ///
@@ -77,15 +77,11 @@ public struct RequestHead: Hashable, Sendable {
   /// Whether the client can send a further request on this connection.
   ///
   /// RFC 9112, section 9.3.
-  @inlinable
-  public var keepsAlive: Bool {
-    if options.contains(.close) { return false }
-    return version == .http11 || options.contains(.keepAlive)
-  }
+  public var keepsAlive = false
 
   /// Makes the head empty and keeps the room for fields.
   public mutating func reset() {
-    fields.removeAll(keepingCapacity: true)
+    fields.removeAll()
     method = .get
     methodRange = ByteRange()
     target = ByteRange()
@@ -99,6 +95,7 @@ public struct RequestHead: Hashable, Sendable {
     hasUnderscore = false
     bodyLength = .none
     options = []
+    keepsAlive = false
     expectsContinue = false
     wantsUpgrade = false
     acceptsTrailers = false
@@ -109,10 +106,9 @@ public struct RequestHead: Hashable, Sendable {
   /// The first line with a known name.
   ///
   /// - Complexity: O(*n*) in the lines.
-  @inlinable
+  @inlinable @inline(__always)
   public func first(_ name: FieldName) -> FieldLine? {
-    for line in fields where line.name == name { return line }
-    return nil
+    fields.first(name)
   }
 
   /// The first line whose name is `name` in any case; `bytes` are those that were parsed.
@@ -120,19 +116,5 @@ public struct RequestHead: Hashable, Sendable {
   /// - Complexity: O(*n*) in the lines.
   public func field(named name: Span<UInt8>, in bytes: Span<UInt8>) -> FieldLine? {
     fields.first(named: name, in: bytes)
-  }
-}
-
-extension [FieldLine] {
-  /// The first line whose name is `name` in any case; `bytes` are those that were parsed.
-  ///
-  /// - Complexity: O(*n*) in the lines.
-  public func first(named name: Span<UInt8>, in bytes: Span<UInt8>) -> FieldLine? {
-    let known = FieldName(name)
-    for line in self where line.name == known {
-      if known != .other { return line }
-      if equalIgnoringCase(bytes.extracting(line.nameRange.range), name) { return line }
-    }
-    return nil
   }
 }

@@ -13,7 +13,7 @@ public struct ResponseHead: Hashable, Sendable {
   public var reason = ByteRange()
 
   /// The field lines, in the order received.
-  public var fields: [FieldLine] = []
+  public var fields = FieldLines()
 
   /// Where the body ends.
   public var bodyLength = BodyLength.none
@@ -37,20 +37,17 @@ public struct ResponseHead: Hashable, Sendable {
   /// Whether the connection can carry a further exchange after the body.
   ///
   /// RFC 9112, section 9.3.
-  @inlinable
-  public var keepsAlive: Bool {
-    if options.contains(.close) || bodyLength == .untilClose { return false }
-    return version == .http11 || options.contains(.keepAlive)
-  }
+  public var keepsAlive = false
 
   /// Makes the head empty and keeps the room for fields.
   public mutating func reset() {
-    fields.removeAll(keepingCapacity: true)
+    fields.removeAll()
     version = .http11
     status = 0
     reason = ByteRange()
     bodyLength = .none
     options = []
+    keepsAlive = false
     startLine = ByteRange()
     byteCount = 0
   }
@@ -58,10 +55,9 @@ public struct ResponseHead: Hashable, Sendable {
   /// The first line with a known name.
   ///
   /// - Complexity: O(*n*) in the lines.
-  @inlinable
+  @inlinable @inline(__always)
   public func first(_ name: FieldName) -> FieldLine? {
-    for line in fields where line.name == name { return line }
-    return nil
+    fields.first(name)
   }
 
   /// The first line whose name is `name` in any case; `bytes` are those that were parsed.

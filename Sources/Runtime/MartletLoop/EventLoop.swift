@@ -22,6 +22,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   public let mode: WaitMode
   /// The calls to the kernel.
   public let kernel: Kernel
+  // Safe: `kernel` keeps it for as long as there is a loop. Not counted, for calls are many.
+  @usableFromInline let uncountedKernel: Unmanaged<Kernel>
   /// Who is told when a descriptor that rests wakes; see ``rest(_:until:)``.
   ///
   /// It is held: a keeper that holds its loop is let go by setting this to nil.
@@ -82,6 +84,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   ) throws(SystemError) {
     self.mode = mode
     self.kernel = kernel
+    unsafe uncountedKernel = .passUnretained(kernel)
     // Two are the loop's own.
     self.descriptorLimit = descriptorLimit + 64
     let queue = Descriptor(adopting: Int32(try check(martlet_epoll_create(), .epollCreate)))
@@ -115,6 +118,12 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   }
 
   private static let wakeData = UInt64.max
+
+  /// Makes calls to the kernel, without counting the uses of it.
+  @inlinable @inline(__always)
+  public func withKernel<Result>(_ call: (Kernel) -> Result) -> Result {
+    unsafe uncountedKernel._withUnsafeGuaranteedRef { call($0) }
+  }
 
   // MARK: Executor
 

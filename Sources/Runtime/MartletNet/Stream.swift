@@ -163,7 +163,7 @@ public final class Stream {
     precondition(buffer.freeCount > 0, "a read into a full buffer")
     let free = buffer.freeCount
     // Safe: the free part is ours until `didFill`.
-    let result = unsafe loop.kernel.receive(descriptor, into: buffer.freeStorage)
+    let result = loop.withKernel { unsafe $0.receive(descriptor, into: buffer.freeStorage) }
     if result >= 0 {
       // A short read emptied the socket: the next read waits for an event, unless it is closed.
       if result < free { loop.clearReadable(descriptor) }
@@ -185,7 +185,7 @@ public final class Stream {
   @inlinable
   public func writeNow(_ buffer: borrowing Lent) throws(StreamError) -> Int {
     // Safe: the buffer is borrowed until this returns.
-    try result(unsafe loop.kernel.send(descriptor, buffer.storage, more: false))
+    try result(loop.withKernel { unsafe $0.send(descriptor, buffer.storage, more: false) })
   }
 
   /// Writes the bytes of `buffer` from `offset` on, all of them.

@@ -38,6 +38,8 @@ final class Exchange {
   /// The bytes of the response's head, which ``bytesSent`` counts too.
   var headBytesSent = 0
 
+  /// The next one that waits for a request, while this one does.
+  var next: Exchange?
   /// What is in hand while the exchange rests, and what a coroutine takes over from there.
   var hand = Hand()
 

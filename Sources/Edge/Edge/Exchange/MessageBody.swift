@@ -9,8 +9,14 @@ struct MessageBody {
   enum State {
     case ended
     case fixed(remaining: UInt64)
-    case chunked(ChunkedDecoder)
+    case chunked(Decoder)
     case untilClose
+  }
+
+  /// The state between two chunks: of its own, because it is large and most bodies have none.
+  final class Decoder {
+    var decoder: ChunkedDecoder
+    init(limits: HeadLimits) { decoder = ChunkedDecoder(limits: limits) }
   }
 
   /// A part of the body that lies in one buffer.
@@ -49,7 +55,7 @@ struct MessageBody {
     switch length {
     case .none, .fixed(0): .ended
     case .fixed(let count): .fixed(remaining: count)
-    case .chunked: .chunked(ChunkedDecoder(limits: limits))
+    case .chunked: .chunked(Decoder(limits: limits))
     case .untilClose: .untilClose
     }
   }
@@ -83,23 +89,21 @@ struct MessageBody {
       try allow(count)
       state = UInt64(count) == remaining ? .ended : .fixed(remaining: remaining - UInt64(count))
       return Part(data: start..<start + count, end: start + count)
-    case .chunked(let decoder):
-      return try takeChunks(decoder, from: &buffer, at: start)
+    case .chunked(let chunks):
+      return try takeChunks(chunks, from: &buffer, at: start)
     }
   }
 
   private mutating func takeChunks(
-    _ decoder: consuming ChunkedDecoder,
+    _ chunks: Decoder,
     from buffer: inout Lent,
     at start: Int
   ) throws(ExchangeError) -> Part {
     var part = Part(data: start..<start, end: start)
     do throws(MessageError) {
       scanning: while true {
-        switch try decoder.next(in: buffer.bytes, at: &part.end) {
-        case .needBytes:
-          state = .chunked(decoder)
-          break scanning
+        switch try chunks.decoder.next(in: buffer.bytes, at: &part.end) {
+        case .needBytes: break scanning
         case .data(let range):
           let target = part.data.upperBound
           if range.lowerBound != target { buffer.move(range, to: target) }

@@ -1,3 +1,4 @@
+import HTTP1
 import MartletLoop
 import MartletNet
 import MartletSystem
@@ -5,7 +6,11 @@ import MartletSystem
 /// Takes new connections of one listening address on one loop.
 final class Acceptor {
   /// What the address serves; changes with the generation.
-  var plan: ListenerPlan
+  var plan: ListenerPlan {
+    didSet { parser = plan.parser }
+  }
+  /// For heads that are complete at once; it stands before a message between two uses.
+  var parser: RequestParser
   /// Whether the address is no longer listened on: its connections end with their next answer.
   private(set) var isClosing = false
   /// Closed when nothing more is accepted: connections that go on hold their acceptor, and a socket
@@ -16,6 +21,7 @@ final class Acceptor {
 
   init(plan: ListenerPlan, listener: Listener, worker: Worker) {
     self.plan = plan
+    parser = plan.parser
     self.listener = listener
     self.worker = worker
   }

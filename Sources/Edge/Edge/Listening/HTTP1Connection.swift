@@ -53,10 +53,13 @@ final class HTTP1Connection {
     isIdle = false
     repeat {
       let current = exchange ?? worker.takeExchange()
-      exchange = current
       switch current.hand.isTrying ? finish(current) : start(current) {
-      case .rests: return
-      case .needsCoroutine: return worker.serve(self)
+      case .rests:
+        exchange = current
+        return
+      case .needsCoroutine:
+        exchange = current
+        return worker.serve(self)
       case .ended(let isKept):
         exchange = nil
         worker.giveBack(current)
@@ -94,9 +97,12 @@ final class HTTP1Connection {
   /// - Returns: Whether all of it was sent; if not, the exchange's hand tells how far it came.
   private func send(_ exchange: Exchange, _ head: inout Lent) -> Bool {
     do throws(MessageError) {
-      var parser = acceptor.plan.parser
-      guard try parser.parse(head.bytes, into: &exchange.request) else { return false }
+      guard try acceptor.parser.parse(head.bytes, into: &exchange.request) else {
+        acceptor.parser.reset()
+        return false
+      }
     } catch {
+      acceptor.parser.reset()
       // The coroutine finds the same, and can wait until the client knows.
       return false
     }
@@ -114,13 +120,14 @@ final class HTTP1Connection {
 
   /// Passes the answer on, if all of it is there and the client takes it.
   private func finish(_ exchange: Exchange) -> Progress {
-    guard let route = exchange.route, let upstream = exchange.hand.upstream,
+    guard let route = exchange.route, let upstream = exchange.hand.upstream.take(),
       let head = exchange.hand.head.take()
     else { return .needsCoroutine }
     let proxy = ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
     let progress = proxy.finishNow(head)
     guard case .ended = progress else {
       exchange.hand.head = consume head
+      exchange.hand.upstream = proxy.upstream
       return progress
     }
     return .ended(isKept: conclude(exchange, head) == .kept)
@@ -177,7 +184,11 @@ final class HTTP1Connection {
   private func handle(_ exchange: Exchange, _ head: inout Lent) async throws(ExchangeError) {
     if !exchange.hand.isTrying, let failure = exchange.hand.failure.take() { throw failure }
     let route: Route
-    if let found = exchange.route { route = found } else { route = try findRoute(exchange, head.bytes) }
+    if let found = exchange.route {
+      route = found
+    } else {
+      route = try findRoute(exchange, head.bytes)
+    }
     if let plan = route.upstream {
       let proxy = try reverseProxy(exchange, route, plan, &head)
       try await proxy.run(head)

@@ -104,14 +104,16 @@ extension ReverseProxy {
 
   /// Copies the lines that stay, in as few blocks as possible.
   private func putFields(
-    _ fields: [FieldLine],
+    _ fields: FieldLines,
     _ bytes: Span<UInt8>,
     without rules: Route.FieldRules,
     into out: inout Lent
   ) throws(ExchangeError) {
     var start = 0
     var end = 0
-    for line in fields {
+    let lines = fields.span
+    for index in lines.indices {
+      let line = lines[index]
       if !line.isHopByHop, !rules.dropped.contains(line, in: bytes) {
         if line.nameRange.lowerBound != end {
           try out.put(bytes.extracting(start..<end))

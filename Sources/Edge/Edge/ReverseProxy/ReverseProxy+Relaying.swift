@@ -5,7 +5,7 @@ import MartletNet
 import MartletTelemetry
 
 /// Where an answer comes from, and what goes on beside it.
-struct AnswerSource {
+struct AnswerSource: ~Copyable {
   let connection: UpstreamConnection
   let pool: MemberPool
   let upload: Upload?

@@ -11,6 +11,7 @@ extension ReverseProxy {
   ///
   /// - Returns: Whether that was done; if not, what was done is in hand.
   /// - Throws: ``ExchangeError`` when the try has failed.
+  @inline(__always)
   func startNow(_ head: borrowing Lent) throws(ExchangeError) -> Bool {
     guard exchange.body.hasEnded else { return false }
     exchange.hand.total = loop.deadline(after: route.timeouts.total)
@@ -23,52 +24,71 @@ extension ReverseProxy {
   }
 
   /// Passes the answer on, if all of it has come and the client takes it.
+  @inline(__always)
   func finishNow(_ head: borrowing Lent) -> HTTP1Connection.Progress {
-    guard let pool = exchange.hand.pool, let connection = exchange.hand.connection else {
-      return .needsCoroutine
-    }
+    guard let pool = exchange.hand.pool.take(), let connection = exchange.hand.connection.take()
+    else { return .needsCoroutine }
+    let source = AnswerSource(connection: connection, pool: pool, upload: nil)
+    let progress: HTTP1Connection.Progress
     do throws(ExchangeError) {
-      guard let answer = try firstBytesNow(connection) else {
-        rest(connection)
-        return .rests
-      }
-      guard try isFinal(answer) else {
-        exchange.hand.answer = consume answer
-        return .needsCoroutine
-      }
-      noteAnswer(from: pool)
-      var out = lendForAnswer()
-      try composeAnswer(answer, head, upload: nil, into: &out)
-      let source = AnswerSource(connection: connection, pool: pool, upload: nil)
-      guard completes(&out, with: answer, from: source) else {
-        exchange.hand.answer = consume answer
-        exchange.hand.out = consume out
-        return .needsCoroutine
-      }
-      let sent = try client.sendNow(out, exchange)
-      guard sent == out.count else {
-        exchange.hand.sent = sent
-        exchange.hand.out = consume out
-        return .needsCoroutine
-      }
-      leave(pool)
-      return .ended(isKept: true)
+      progress = try pass(from: source, head)
     } catch {
       exchange.hand.failure = error
+      progress = .needsCoroutine
+    }
+    if case .ended = progress {
+      leave(source.pool)
+    } else {
+      exchange.hand.pool = source.pool
+      exchange.hand.connection = source.connection
+    }
+    return progress
+  }
+
+  /// Passes on what has come of an answer, or takes it in hand.
+  @inline(__always)
+  private func pass(
+    from source: borrowing AnswerSource,
+    _ head: borrowing Lent
+  ) throws(ExchangeError) -> HTTP1Connection.Progress {
+    guard let answer = try firstBytesNow(source.connection) else {
+      rest(source.connection)
+      return .rests
+    }
+    guard try isFinal(answer) else {
+      exchange.hand.answer = consume answer
       return .needsCoroutine
     }
+    noteAnswer(from: source.pool)
+    var out = lendForAnswer()
+    try composeAnswer(answer, head, upload: nil, into: &out)
+    guard completes(&out, with: answer, from: source) else {
+      exchange.hand.answer = consume answer
+      exchange.hand.out = consume out
+      return .needsCoroutine
+    }
+    let sent = try client.sendNow(out, exchange)
+    guard sent == out.count else {
+      exchange.hand.sent = sent
+      exchange.hand.out = consume out
+      return .needsCoroutine
+    }
+    return .ended(isKept: true)
   }
 
   /// Whether the head of the final answer is complete.
   private func isFinal(_ answer: borrowing Lent) throws(ExchangeError) -> Bool {
-    var parser = Self.parser
+    let worker = client.worker
     do throws(MessageError) {
-      return try parser.parse(
+      let isComplete = try worker.responseParser.parse(
         answer.bytes,
         answering: exchange.request.method,
         into: &exchange.response
-      ) && exchange.response.status >= 200
+      )
+      if !isComplete { worker.responseParser.reset() }
+      return isComplete && exchange.response.status >= 200
     } catch {
+      worker.responseParser.reset()
       throw ExchangeError(.upstreamMalformed, detail: error.reason.rawValue)
     }
   }

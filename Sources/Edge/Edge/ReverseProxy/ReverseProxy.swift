@@ -6,7 +6,7 @@ import MartletNet
 import MartletTelemetry
 
 /// Passes one exchange to a member of an upstream, and the answer back to the client.
-struct ReverseProxy {
+struct ReverseProxy: ~Copyable {
   let client: HTTP1Connection
   let exchange: Exchange
   let route: Route

@@ -27,15 +27,21 @@ final class Upstream {
   /// The member that is to have the next request, or nil when none may have it.
   func choose(excluding tried: MemberSet) -> MemberPool? {
     var excluded = tried
-    for pool in pools where pool.member.isFull || !pool.isResolved { excluded.insert(pool.index) }
+    if plan.mayExclude {
+      for pool in pools where pool.member.isFull || !pool.isResolved { excluded.insert(pool.index) }
+    }
+    let choice: Int?
     if plan.needsActiveCounts {
       // All loops together: a loop alone does not know what the others have sent to a member.
       for pool in pools {
         activeCounts[pool.index] = UInt32(truncatingIfNeeded: pool.member.activeCount)
       }
+      let counts = activeCounts
+      choice = balancer.choose(excluding: excluded, active: counts.span)
+    } else {
+      choice = balancer.choose(excluding: excluded, active: Span())
     }
-    let counts = activeCounts
-    guard let index = balancer.choose(excluding: excluded, active: counts.span) else { return nil }
+    guard let index = choice else { return nil }
     return pools[index]
   }
 

@@ -17,6 +17,8 @@ final class UpstreamPlan: Sendable {
   let wait: Histogram
   let retries: Counter
   let balance: Balance
+  /// Whether a member may be full or without an address, so that each is asked before the choice.
+  let mayExclude: Bool
   /// Whether the choice asks how many exchanges each member has.
   let needsActiveCounts: Bool
   let pooling: Pooling
@@ -49,6 +51,7 @@ final class UpstreamPlan: Sendable {
     self.metrics = metrics
     wait = layout.histogram(EdgeMetrics.upstreamWait, [settings.name])
     retries = layout.counter(EdgeMetrics.retries, [settings.name])
+    mayExclude = members.contains { $0.connectionLimit > 0 || $0.hasName }
     balance = settings.balance
     needsActiveCounts = settings.balance == .leastConnections
     pooling = Pooling(
@@ -121,6 +124,9 @@ final class Member: Sendable {
     if isChanged { addressVersion.add(1, ordering: .releasing) }
     return isChanged
   }
+
+  /// Whether its addresses are those of a name, which may have none.
+  var hasName: Bool { if case .name = location { true } else { false } }
 
   /// How many exchanges with it are under way.
   var activeCount: Int { active.load(ordering: .relaxed) }
