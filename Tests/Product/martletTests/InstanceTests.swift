@@ -170,17 +170,18 @@ struct InstanceTests {
   func standalone() throws {
     let port = try freePort()
     let folder = try Folder()
-    let file = try folder.write("a.conf", configuration(port, "alone"))
+    let state = folder.path + "/state"
+    let text = "state_directory \(state)\nadmin unix:admin.sock\n" + configuration(port, "alone")
+    let file = try folder.write("a.conf", text)
     let process = Process()
     let output = Pipe()
     process.executableURL = program
-    process.arguments = [
-      "edge", "--standalone", "--config", file, "--state-directory", folder.path + "/state",
-    ]
+    process.arguments = ["edge", "--standalone", "--config", file]
     process.standardOutput = output
     try process.run()
     _ = try output.fileHandleForReading.read(upToCount: 1)
     #expect(try curl("http://127.0.0.1:\(port)/").output == "alone")
+    #expect(FileManager.default.fileExists(atPath: state + "/admin.sock"))
     process.terminate()
     process.waitUntilExit()
     #expect(process.terminationStatus == 0)

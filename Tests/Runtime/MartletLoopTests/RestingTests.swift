@@ -7,8 +7,10 @@ import TestLoop
 struct RestingTests {
   private final class Keeper: RestingKeeper {
     var told: [String] = []
+    var owners: [Int32] = []
 
     func descriptorWoke(_ descriptor: Int32, hasInput: Bool) {
+      owners.append(descriptor)
       told.append(hasInput ? "input" : "no input")
     }
   }
@@ -64,6 +66,53 @@ struct RestingTests {
     driven.advance(by: .milliseconds(300))
     #expect(keeper.told == ["no input"])
     driven.loop.forget(socket)
+  }
+
+  @Test("is told by the number of the one that it rests for", arguments: modes)
+  func owner(mode: EventLoop.WaitMode) throws {
+    let (driven, keeper, client) = try resting(mode)
+    let member = driven.kernel.descriptor()
+    try driven.loop.watch(member)
+    driven.loop.rest(member, for: client, until: .never)
+    driven.happen([.readable, .halfClosed], on: member)
+    #expect(keeper.owners == [client])
+    driven.happen([.readable], on: client)
+    #expect(keeper.owners == [client, client])
+    driven.loop.forget(member)
+    driven.loop.forget(client)
+  }
+
+  @Test("ends the next wait with what ended its rest", arguments: modes)
+  func waitBehind(mode: EventLoop.WaitMode) throws {
+    let (driven, keeper, socket) = try resting(mode, for: .seconds(1))
+    driven.advance(by: .seconds(2))
+    #expect(keeper.told == ["no input"])
+    var ends: [WaitError] = []
+    driven.start {
+      do throws(WaitError) { try await driven.loop.readable(socket, by: .never) } catch {
+        ends.append(error)
+      }
+    }
+    #expect(ends == [.timedOut])
+    driven.loop.forget(socket)
+  }
+
+  @Test("is told when the one that it rests for closes", arguments: modes)
+  func ownerCloses(mode: EventLoop.WaitMode) throws {
+    let driven = try DrivenLoop(mode)
+    let keeper = Keeper()
+    driven.loop.keeper = keeper
+    let client = driven.kernel.descriptor()
+    let member = driven.kernel.descriptor()
+    try driven.loop.watch(client)
+    try driven.loop.watch(member)
+    driven.loop.linkClose(of: client, to: member)
+    driven.loop.rest(member, for: client, until: .never)
+    driven.happen([.halfClosed], on: client)
+    #expect(keeper.told == ["no input"])
+    #expect(keeper.owners == [client])
+    driven.loop.forget(member)
+    driven.loop.forget(client)
   }
 
   @Test("says nothing more when it is forgotten", arguments: modes)
