@@ -109,17 +109,16 @@ struct FieldSection: Sendable {
   private(set) var options: ConnectionOptions = []
   /// Whether a name has an underscore.
   private(set) var hasUnderscore = false
+  private var optionCount = 0
+
+  /// Starts before the first line.
+  init(ofResponse: Bool) { seen = ofResponse ? .ofResponse : [] }
 
   /// Whether the connection goes on behind a message of this version; RFC 9112, section 9.3.
   func keepsAlive(_ version: HTTPVersion) -> Bool {
     if options.contains(.close) { return false }
     return version == .http11 || options.contains(.keepAlive)
   }
-
-  private var optionCount = 0
-
-  /// Starts before the first line.
-  init(ofResponse: Bool) { seen = ofResponse ? .ofResponse : [] }
 
   /// Reads the line in `start..<end` and adds it to `fields`.
   @inline(__always)
