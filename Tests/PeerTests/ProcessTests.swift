@@ -68,11 +68,11 @@ extension PeerTests {
           let wire = try Wire(to: martlet.endpoint)
           try wire.send(text: "GET /word HTTP/1.1\r\nHost: a\r\n\r\n")
           #expect(try wire.receiveAnswer().text == "\(number)")
+          #expect(try echoes(tunnel, "still here after \(number)"))
         }
         try load.wait(forMore: 100)
         let totals = try load.stop()
         #expect(totals.failures == [:] && totals.broken == 0, "\(totals)")
-        #expect(try echoes(tunnel, "still here"))
       }
     }
 
