@@ -49,6 +49,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private var usedTimers = 0
   private var headBuffers = BufferPool(keptCount: keptBuffers)
   private var bodyBuffers = BufferPool(keptCount: keptBuffers / 4)
+  /// The pipes; see ``lendPipe()``.
+  var pipes = PipePool()
   private var isStopping = false
 
   // For all threads.
@@ -111,6 +113,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   deinit {
     headBuffers.drain()
     bodyBuffers.drain()
+    pipes.drain(kernel)
     _ = martlet_close(queue)
     _ = martlet_close(wakeDescriptor)
     unsafe events.deallocate()
@@ -237,6 +240,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     if isStopping { return }
     var limit = milliseconds
     if wheel.linkedCount > 0, limit < 0 || limit > 16 { limit = 16 }
+    if pipes.freeCount > 0, limit < 0 || limit > PipePool.idleMilliseconds {
+      limit = PipePool.idleMilliseconds
+    }
     // From here on other threads wake the loop; what they left before is seen by the look below.
     sleeping.store(true, ordering: .sequentiallyConsistent)
     if !ready.isEmpty || !foreign.withLock({ $0.isEmpty }) {
@@ -270,6 +276,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     wheel.advance(to: tick, in: slots, expired: &expired)
     for slot in expired { wake(slot, .deadline) }
     expired.removeAll(keepingCapacity: true)
+    if pipes.freeCount > 0 { pipes.drainIfIdle(at: now, kernel) }
   }
 
   private func deliver(_ count: Int) {

@@ -66,6 +66,25 @@ public import CLinux
     Int(martlet_sendfile(fd, file, offset, count))
   }
 
+  /// Opens a pipe to splice through, with room for about `capacity` bytes: first its reading end.
+  ///
+  /// System call: `pipe2(2)`. A splice to a socket that broke raises `SIGPIPE`: if the process does
+  /// nothing about that signal, it is ignored from here on.
+  open func openPipe(_ ends: inout (Int32, Int32), capacity: Int) -> Int {
+    // Safe: a tuple of two Int32 is an array of two in C.
+    unsafe withUnsafeMutableBytes(of: &ends) { storage in
+      let ends = unsafe storage.baseAddress?.assumingMemoryBound(to: Int32.self)
+      return Int(unsafe martlet_splice_pipe(ends, Int32(capacity)))
+    }
+  }
+
+  /// Moves at most `count` bytes from a socket into a pipe, or from a pipe to a socket.
+  ///
+  /// System call: `splice(2)`.
+  open func splice(from source: Int32, to target: Int32, count: Int) -> Int {
+    Int(martlet_splice(source, target, count))
+  }
+
   /// Accepts a connection and tells who it is.
   ///
   /// System call: `accept4(2)`.

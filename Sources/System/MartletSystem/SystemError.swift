@@ -36,6 +36,7 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     case pipe, posixSpawn = "posix_spawn", prctl, pthreadCreate = "pthread_create", read, recv,
       recvmsg
     case rename, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
+    case splice
     case sigprocmask, socket, socketpair, unlink, waitpid, write, getpwnam, getgrnam, getrandom
     case flock, ftruncate, lseek, memfdCreate = "memfd_create", readlink, stat, opendir
   }

@@ -61,6 +61,10 @@ public final class ScriptedKernel: Kernel, @unchecked Sendable {
     case send(Int32, Int)
     /// `sendfile(2)` of so many bytes.
     case sendFile(Int32, Int)
+    /// `pipe2(2)`.
+    case openPipe
+    /// `splice(2)` from one descriptor to another of at most so many bytes.
+    case splice(Int32, Int32, Int)
     /// `accept4(2)`.
     case accept(Int32)
     /// `close(2)`.
@@ -82,6 +86,10 @@ public final class ScriptedKernel: Kernel, @unchecked Sendable {
   private var intakes: [Int32: [Intake]] = [:]
   private var files: [Int32: [Intake]] = [:]
   private var arrivals: [Int32: [Arrival]] = [:]
+  private var pipeFailures: [Int32] = []
+  /// The reading end of each pipe by its writing end, and what is in it.
+  private var pipes: [Int32: Int32] = [:]
+  private var held: [Int32: [UInt8]] = [:]
   private var watched: [Int32: UInt64] = [:]
   private var events: [(data: UInt64, happening: Happening)] = []
 
@@ -116,6 +124,9 @@ public final class ScriptedKernel: Kernel, @unchecked Sendable {
   public func willSendFile(_ script: Intake..., on descriptor: Int32) {
     files[descriptor, default: []] += script
   }
+
+  /// Says which errors the next pipes fail with, by their positive numbers; then they open.
+  public func willOpenPipe(fails codes: Int32...) { pipeFailures += codes }
 
   /// Says what accepts give, one after the other; then they would block.
   public func willAccept(_ script: Arrival..., on descriptor: Int32) {
@@ -154,16 +165,21 @@ public final class ScriptedKernel: Kernel, @unchecked Sendable {
   public override func receive(_ fd: Int32, into bytes: UnsafeMutableRawBufferPointer) -> Int {
     guard isScripted(fd) else { return unsafe super.receive(fd, into: bytes) }
     calls.append(.receive(fd))
-    guard var steps = inputs[fd], !steps.isEmpty else { return -Int(EAGAIN) }
+    let (result, part) = input(fd, upTo: bytes.count)
+    unsafe bytes.copyBytes(from: part)
+    return result
+  }
+
+  private func input(_ fd: Int32, upTo count: Int) -> (result: Int, bytes: ArraySlice<UInt8>) {
+    guard var steps = inputs[fd], !steps.isEmpty else { return (-Int(EAGAIN), []) }
     defer { inputs[fd] = steps }
     switch steps.removeFirst() {
-    case .end: return 0
-    case .fails(let code): return -Int(code)
+    case .end: return (0, [])
+    case .fails(let code): return (-Int(code), [])
     case .bytes(let all):
-      let part = all.prefix(bytes.count)
+      let part = all.prefix(count)
       if part.count < all.count { steps.insert(.bytes(Array(all.dropFirst(part.count))), at: 0) }
-      unsafe bytes.copyBytes(from: part)
-      return part.count
+      return (part.count, part)
     }
   }
 
@@ -206,6 +222,33 @@ public final class ScriptedKernel: Kernel, @unchecked Sendable {
     guard isScripted(fd) else { return super.sendFile(fd, from: file, at: offset, count: count) }
     calls.append(.sendFile(fd, count))
     return intake(fd, count, from: &files, otherwise: 0)
+  }
+
+  /// `pipe2(2)`: a pipe of the script, unless it is to fail.
+  public override func openPipe(_ ends: inout (Int32, Int32), capacity: Int) -> Int {
+    calls.append(.openPipe)
+    if !pipeFailures.isEmpty { return -Int(pipeFailures.removeFirst()) }
+    ends = (descriptor(), descriptor())
+    pipes[ends.1] = ends.0
+    held[ends.0] = []
+    return 0
+  }
+
+  /// `splice(2)` by the script: into a pipe as a receive, out of it as a send.
+  public override func splice(from source: Int32, to target: Int32, count: Int) -> Int {
+    calls.append(.splice(source, target, count))
+    if let pipe = pipes[target] {
+      let (result, part) = input(source, upTo: count)
+      held[pipe, default: []] += part
+      return result
+    }
+    let bytes = (held[source] ?? []).prefix(count)
+    let taken = intake(target, bytes.count, from: &intakes, otherwise: bytes.count)
+    if taken > 0 {
+      sent[target, default: []] += bytes.prefix(taken)
+      held[source]?.removeFirst(taken)
+    }
+    return taken
   }
 
   /// `accept4(2)` by the script, for a listener with one.

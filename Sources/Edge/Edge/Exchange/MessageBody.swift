@@ -70,6 +70,20 @@ struct MessageBody {
     if case .untilClose = state { true } else { false }
   }
 
+  /// How much is to come of a body of known length; 0 for others.
+  var fixedRemaining: UInt64 {
+    if case .fixed(let remaining) = state { remaining } else { 0 }
+  }
+
+  /// Takes `count` bytes of a body of known length that pass without being looked at.
+  ///
+  /// - Throws: ``ExchangeError`` when the body is too long.
+  mutating func pass(_ count: Int) throws(ExchangeError) {
+    try allow(count)
+    let remaining = fixedRemaining - UInt64(count)
+    state = remaining == 0 ? .ended : .fixed(remaining: remaining)
+  }
+
   /// Takes as much of the body as `buffer` holds from `start` on.
   ///
   /// The data of several chunks is moved together, so that one range holds it all. Bytes from

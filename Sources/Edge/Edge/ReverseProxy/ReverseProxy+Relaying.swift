@@ -90,7 +90,7 @@ extension ReverseProxy {
   }
 
   /// Gives the connection back to its pool if it can carry another exchange.
-  private func settle(_ source: borrowing AnswerSource, isClean: Bool) {
+  func settle(_ source: borrowing AnswerSource, isClean: Bool) {
     // A client that left meanwhile has marked the connection as cancelled.
     guard isClean, exchange.response.keepsAlive, exchange.body.hasEnded,
       source.upload?.isDone ?? true, !client.stream.isClosed
@@ -123,7 +123,12 @@ extension ReverseProxy {
     // An idle connection holds no buffer, and neither does one that waits for its member.
     out = loop.lend(.head)
     answer = loop.lend(.head)
+    var bulk = Bulk(remaining: remaining)
     while remaining > 0 {
+      if bulk.isOn {
+        bulk.took(try await splice(&remaining, source, by: total))
+        continue
+      }
       let block = try await read(source.connection, by: total)
       guard !block.isEmpty else {
         throw ExchangeError(.upstreamCut, detail: "\(remaining) missing")
@@ -132,6 +137,7 @@ extension ReverseProxy {
       remaining -= UInt64(count)
       if remaining == 0 { settle(source, isClean: block.count == count) }
       try await client.send(block, 0..<count, exchange)
+      bulk.took(block, remaining: remaining)
     }
   }
 

@@ -46,16 +46,27 @@ final class Tunnel {
     to target: Stream,
     _ count: ReferenceWritableKeyPath<Exchange, UInt64>
   ) async {
+    var bulk = Bulk(remaining: 0)
     while true {
       do throws(StreamError) {
+        if bulk.isOn {
+          bulk.took(try await splice(from: source, to: target, count))
+          continue
+        }
         let block = try await source.read(.body, by: idleUntil)
         idleUntil = client.loop.deadline(after: idleTime)
         guard !block.isEmpty else {
           target.shutdownWrite()
           return
         }
-        try await target.write(block, by: idleUntil)
+        do throws(StreamError) {
+          try await target.write(block, by: idleUntil)
+        } catch {
+          // What it did not take in time is lost: the other direction's life is of no use.
+          throw .cancelled
+        }
         exchange[keyPath: count] &+= UInt64(block.count)
+        bulk.took(block)
       } catch {
         // The other direction may have been busy meanwhile.
         if error == .timedOut, !client.loop.hasPassed(idleUntil) { continue }
@@ -64,5 +75,25 @@ final class Tunnel {
         return
       }
     }
+  }
+
+  /// Passes a piece through a pipe, and returns how many bytes that were.
+  ///
+  /// With 0 there was no pipe, or the end has come, which the read that follows finds again.
+  private func splice(
+    from source: Stream,
+    to target: Stream,
+    _ count: ReferenceWritableKeyPath<Exchange, UInt64>
+  ) async throws(StreamError) -> Int {
+    guard var pipe = try await source.readPipe(upTo: .max, by: idleUntil) else { return 0 }
+    idleUntil = client.loop.deadline(after: idleTime)
+    let total = pipe.count
+    defer { exchange[keyPath: count] &+= UInt64(total - pipe.count) }
+    do throws(StreamError) {
+      try await target.write(&pipe, pause: idleTime)
+    } catch {
+      throw .cancelled
+    }
+    return total
   }
 }

@@ -7,10 +7,10 @@ import MartletTelemetry
 ///
 /// It runs as a coroutine of its own and is over before its exchange is: see ``end()``.
 final class Upload {
-  private let client: HTTP1Connection
-  private let exchange: Exchange
-  private let route: Route
-  private let connection: UpstreamConnection
+  let client: HTTP1Connection
+  let exchange: Exchange
+  let route: Route
+  let connection: UpstreamConnection
   private let signal: Signal
   /// Whether it is over, for better or worse.
   private(set) var isDone = false
@@ -60,8 +60,15 @@ final class Upload {
     if exchange.body.expectsContinue, !exchange.responseStarted {
       try await sendContinue()
     }
+    var bulk = Bulk(remaining: exchange.body.fixedRemaining)
     while !exchange.body.hasEnded {
+      if bulk.isOn {
+        guard let count = try await splice(exchange.body.fixedRemaining) else { return }
+        bulk.took(count)
+        continue
+      }
       var block = try await read()
+      bulk.took(block, remaining: exchange.body.fixedRemaining)
       while true {
         let part = try exchange.body.take(from: &block, at: 0)
         exchange.bytesReceived &+= UInt64(part.end)

@@ -133,6 +133,22 @@ static inline int64_t martlet_set_close_on_exec(int fd, int on) {
   MARTLET_RESULT(fcntl(fd, F_SETFD, on ? FD_CLOEXEC : 0));
 }
 static inline int64_t martlet_pipe(int ends[2]) { MARTLET_RESULT(pipe2(ends, O_CLOEXEC | O_NONBLOCK)); }
+// A pipe to splice through, which holds up to `bytes`, or as much as this user may still have.
+//
+// splice(2) has no MSG_NOSIGNAL: a SIGPIPE that nobody handles is ignored from here on.
+static inline int64_t martlet_splice_pipe(int ends[2], int bytes) {
+  struct sigaction action;
+  if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) < 0) return -errno;
+  if (sigaction(SIGPIPE, NULL, &action) == 0 && action.sa_handler == SIG_DFL) {
+    signal(SIGPIPE, SIG_IGN);
+  }
+  fcntl(ends[1], 1031 /* F_SETPIPE_SZ */, bytes);
+  return 0;
+}
+// Moves what is there between a pipe and a socket, without copying where the kernel can.
+static inline int64_t martlet_splice(int from, int to, size_t count) {
+  MARTLET_RESULT(syscall(SYS_splice, from, NULL, to, NULL, count, 3u /* MOVE | NONBLOCK */));
+}
 static inline int64_t martlet_open(const char *path, int flags, unsigned mode) {
   MARTLET_RESULT(open(path, flags | O_CLOEXEC, mode));
 }

@@ -1,0 +1,64 @@
+public import MartletLoop
+import MartletSystem
+
+// The kernel's way past the process: `splice(2)` from the socket into a pipe, and from the pipe into
+// the other socket. The pages stay where they are. It pays for many bytes at a time only.
+
+extension Stream {
+  /// Waits for bytes, then takes a pipe and moves at most `limit` of them into it; an empty pipe is
+  /// the end.
+  ///
+  /// Unlike ``read(_:by:)`` it may leave bytes that came after; ask ``hasUnreadInput()`` before the
+  /// stream is given to somebody else.
+  ///
+  /// - Returns: nil when there is no pipe to be had: read the bytes instead.
+  /// - Throws: ``StreamError``. System call: `splice(2)`.
+  public func readPipe(
+    upTo limit: Int,
+    by deadline: Deadline
+  ) async throws(StreamError) -> LentPipe? {
+    while true {
+      if !hasEvent { try await readable(by: deadline) }
+      // Not before bytes are there: a stream that waits holds no pipe.
+      guard var pipe = loop.lendPipe() else { return nil }
+      let result = pipe.fill(from: descriptor, upTo: limit)
+      if result >= 0 { return pipe }
+      let error = SystemError(.splice, Int32(-result))
+      // A kind of socket that has no splice.
+      if error.code == Self.notSupported { return nil }
+      loop.clearReadiness(descriptor)
+      guard error.wouldBlock else { throw .failed(error) }
+    }
+  }
+
+  /// Writes what is in `pipe`, all of it; between two pieces the socket may pause for `limit`.
+  ///
+  /// A pipe that is dropped before it is empty is closed with what is in it.
+  ///
+  /// - Throws: ``StreamError``. System call: `splice(2)`.
+  public func write(
+    _ pipe: inout LentPipe,
+    pause limit: Timeout
+  ) async throws(StreamError) {
+    while !pipe.isEmpty {
+      let result = pipe.empty(into: descriptor)
+      if result > 0 { continue }
+      let error = SystemError(.splice, result == 0 ? Self.notSupported : Int32(-result))
+      guard error.wouldBlock else { throw .failed(error) }
+      try await writable(by: loop.deadline(after: limit))
+    }
+  }
+
+  /// Whether bytes, the end or an error wait that nobody has read; if not, the next read waits for an
+  /// event.
+  ///
+  /// System call: `recv(2)`, `MSG_PEEK`.
+  public func hasUnreadInput() -> Bool {
+    if loop.kernel.hasInput(descriptor) { return true }
+    loop.clearReadable(descriptor)
+    return false
+  }
+
+  /// EINVAL.
+  private static let notSupported: Int32 = 22
+}
