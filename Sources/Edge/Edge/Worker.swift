@@ -155,7 +155,8 @@ final class Worker {
 
   /// The connection with this descriptor.
   func connection(of descriptor: Int32) -> HTTP1Connection? {
-    connections.indices.contains(Int(descriptor)) ? connections[Int(descriptor)] : nil
+    let index = Int(descriptor)
+    return index < connections.count ? connections[index] : nil
   }
 
   /// Serves a connection that has a request.

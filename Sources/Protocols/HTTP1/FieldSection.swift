@@ -206,18 +206,21 @@ struct FieldSection: Sendable {
   ) throws(MessageError) -> UInt64 {
     guard !range.isEmpty else { throw MessageError(.malformedContentLength) }
     var length: UInt64 = 0
-    var isTooLong = range.count > 19
-    for index in range {
+    // Nineteen digits fit in 64 bits; what is longer is only looked at for other defects.
+    let isTooLong = range.count > 19
+    var index = range.lowerBound
+    while index < range.upperBound {
       let digit = bytes[index] &- 0x30
       guard digit < 10 else {
         let isList = bytes[index] == 0x2C && index > range.lowerBound
         throw MessageError(isList ? .repeatedContentLength : .malformedContentLength)
       }
-      // Nineteen digits fit in 64 bits; what is longer is only looked at for other defects.
-      if !isTooLong { length = length * 10 + UInt64(digit) }
+      length = length &* 10 &+ UInt64(digit)
+      index &+= 1
     }
-    isTooLong = isTooLong || length > UInt64(Int64.max)
-    guard !isTooLong else { throw MessageError(.contentLengthOverflow) }
+    guard !isTooLong, length <= UInt64(Int64.max) else {
+      throw MessageError(.contentLengthOverflow)
+    }
     return length
   }
 

@@ -79,10 +79,11 @@ public struct Authority: Hashable, Sendable {
   ) throws(MessageError) -> UInt16 {
     var port: UInt32 = 0
     var index = range.lowerBound
+    let isTooLong = range.count > 5
     while index < range.upperBound {
       let digit = bytes[index] &- 0x30
       // Five digits cannot overflow.
-      guard digit < 10, range.count <= 5 else {
+      guard digit < 10, !isTooLong else {
         let isUser = ByteSearch.firstIndex(of: 0x40, in: bytes, from: index, to: range.upperBound)
         throw MessageError(isUser == nil ? .malformedPort : .userinfo)
       }

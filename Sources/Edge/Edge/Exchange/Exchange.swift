@@ -87,7 +87,6 @@ final class Exchange {
     site = nil
     route = nil
     startedAt = 0
-    hand.clear()
   }
 
   /// A number that names this request in the log, in headers and in traces; made when first asked.

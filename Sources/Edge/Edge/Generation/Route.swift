@@ -30,10 +30,13 @@ final class Route: Sendable {
     let dropped: FieldNameSet
     /// The fields that are written behind those that are kept.
     let added: [(name: [UInt8], value: TextTemplate)]
+    /// Whether any are.
+    let adds: Bool
 
     init(dropped: FieldNameSet, added: [(name: [UInt8], value: TextTemplate)]) {
       self.dropped = dropped
       self.added = added
+      adds = !added.isEmpty
     }
   }
 

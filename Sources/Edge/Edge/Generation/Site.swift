@@ -23,6 +23,8 @@ final class Site: Sendable {
   let underscores: UnderscorePolicy
   /// The value of Via, and that with which an answer says so; empty: none is written.
   let via: [UInt8]
+  /// Whether members are told about the client or the way.
+  let tellsMembers: Bool
   let errorPages: [UInt16: Route.FixedAnswer]
   /// Which of the generation's access logs takes its records; nil: none.
   let logIndex: Int?
@@ -54,6 +56,7 @@ final class Site: Sendable {
     forwarded = settings.forwarded
     underscores = settings.underscores
     via = if case .name(let name) = settings.via { Array(name.utf8) } else { [] }
+    tellsMembers = forwarded != .off || !via.isEmpty
     errorPages = Dictionary(
       settings.errorPages.map { (UInt16($0.status), Route.FixedAnswer($0)) },
       uniquingKeysWith: { first, _ in first }

@@ -39,10 +39,10 @@ extension HTTP1Connection {
   /// Writes the fields that tell a member about the client.
   func putForwarded(
     _ exchange: Exchange,
+    of site: Site,
     _ head: Span<UInt8>,
     into out: inout Lent
   ) throws(ExchangeError) {
-    guard let site = exchange.site else { return }
     let isTrusted = site.trusted == nil ? false : isTrusted(exchange)
     if site.forwarded == .xForwarded || site.forwarded == .both {
       try out.put("X-Forwarded-For: ")

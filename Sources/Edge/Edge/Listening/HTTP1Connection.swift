@@ -52,7 +52,7 @@ final class HTTP1Connection {
   func serveNow() {
     isIdle = false
     repeat {
-      let current = exchange ?? worker.takeExchange()
+      let current = exchange.take() ?? worker.takeExchange()
       switch current.hand.isTrying ? finish(current) : start(current) {
       case .rests:
         exchange = current
@@ -61,7 +61,6 @@ final class HTTP1Connection {
         exchange = current
         return worker.serve(self)
       case .ended(let isKept):
-        exchange = nil
         worker.giveBack(current)
         guard isKept else { return worker.forget(self) }
       }
@@ -141,9 +140,10 @@ final class HTTP1Connection {
   func serve() async -> Bool {
     isIdle = false
     repeat {
-      let current = exchange ?? worker.takeExchange()
-      exchange = nil
+      let current = exchange.take() ?? worker.takeExchange()
       let isKept = await answer(current)
+      // What was in hand when something failed; two steps without a failure leave nothing.
+      current.hand.clear()
       worker.giveBack(current)
       guard isKept else { return false }
     } while carried != nil || stream.hasEvent

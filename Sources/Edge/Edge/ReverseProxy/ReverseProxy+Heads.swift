@@ -27,14 +27,28 @@ extension ReverseProxy {
     } else if exchange.request.acceptsTrailers {
       try out.put("Connection: TE\r\nTE: trailers\r\n")
     }
-    try client.putForwarded(exchange, bytes, into: &out)
-    for rule in route.request.added {
-      try out.put(rule.name)
-      try out.put(": ")
-      try rule.value.write(to: &out, exchange, client, bytes, answer: Span())
-      try out.put("\r\n")
+    if let site = exchange.site, site.tellsMembers {
+      try client.putForwarded(exchange, of: site, bytes, into: &out)
+    }
+    if route.request.adds {
+      try putAdded(by: route.request, bytes, answer: Span(), into: &out)
     }
     try out.put("\r\n")
+  }
+
+  /// Writes the fields that rules add.
+  func putAdded(
+    by rules: Route.FieldRules,
+    _ head: Span<UInt8>,
+    answer: Span<UInt8>,
+    into out: inout Lent
+  ) throws(ExchangeError) {
+    for rule in rules.added {
+      try out.put(rule.name)
+      try out.put(": ")
+      try rule.value.write(to: &out, exchange, client, head, answer: answer)
+      try out.put("\r\n")
+    }
   }
 
   private func putTarget(_ bytes: Span<UInt8>, into out: inout Lent) throws(ExchangeError) {

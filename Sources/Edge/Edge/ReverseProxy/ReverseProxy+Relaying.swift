@@ -23,11 +23,8 @@ extension ReverseProxy {
     // A client that is still sending what nobody reads has no further request on this connection.
     if upload != nil, !exchange.body.hasEnded { exchange.closesClient = true }
     try composeResponseHead(answer, into: &out)
-    for rule in route.response.added {
-      try out.put(rule.name)
-      try out.put(": ")
-      try rule.value.write(to: &out, exchange, client, head.bytes, answer: answer.bytes)
-      try out.put("\r\n")
+    if route.response.adds {
+      try putAdded(by: route.response, head.bytes, answer: answer.bytes, into: &out)
     }
     if exchange.response.first(.date) == nil {
       try out.put("Date: ")

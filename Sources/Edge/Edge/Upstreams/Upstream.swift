@@ -9,6 +9,8 @@ final class Upstream {
   let pools: [MemberPool]
   private var balancer: Balancer
   private var activeCounts: [UInt32]
+  /// The member, if there is but one and it may always be used.
+  private let only: MemberPool?
 
   /// Takes over the pools that `previous` has of the same members.
   init(_ plan: UpstreamPlan, worker: Worker, continuing previous: Upstream?) {
@@ -20,12 +22,15 @@ final class Upstream {
       }
       return pool
     }
+    let isAlone = plan.members.count == 1 && !plan.mayExclude && plan.members[0].weight > 0
+    only = isAlone ? pools[0] : nil
     balancer = Balancer(plan, start: worker.index)
     activeCounts = Array(repeating: 0, count: plan.members.count)
   }
 
   /// The member that is to have the next request, or nil when none may have it.
   func choose(excluding tried: MemberSet) -> MemberPool? {
+    if let only, tried.isEmpty { return only }
     var excluded = tried
     if plan.mayExclude {
       for pool in pools where pool.member.isFull || !pool.isResolved { excluded.insert(pool.index) }
