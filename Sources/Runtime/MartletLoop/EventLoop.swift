@@ -299,7 +299,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         if slots[read].isResting {
           endRest(read, .event)
         } else {
-          if closed, slots[read].waiter == 0 { cancelPartner(of: read) }
+          if slots[read].waiter == 0 {
+            // What ended a rest for want of time has come after all.
+            if slots[read].reason == .deadline { slots[read].reason = .event }
+            if closed { cancelPartner(of: read) }
+          }
           resume(read)
         }
       }

@@ -97,6 +97,26 @@ struct RestingTests {
     driven.loop.forget(socket)
   }
 
+  @Test("can be waited for again when input comes behind its deadline", arguments: modes)
+  func late(mode: EventLoop.WaitMode) throws {
+    let (driven, keeper, socket) = try resting(mode, for: .seconds(1))
+    driven.advance(by: .seconds(2))
+    #expect(keeper.told == ["no input"])
+    driven.happen([.readable], on: socket)
+    driven.loop.clearReadable(socket)
+    var ends = 0
+    driven.start {
+      do throws(WaitError) { try await driven.loop.readable(socket, by: .never) } catch {
+        ends = -1
+      }
+      ends += 1
+    }
+    #expect(ends == 0)
+    driven.happen([.readable], on: socket)
+    #expect(ends == 1)
+    driven.loop.forget(socket)
+  }
+
   @Test("is told when the one that it rests for closes", arguments: modes)
   func ownerCloses(mode: EventLoop.WaitMode) throws {
     let driven = try DrivenLoop(mode)
