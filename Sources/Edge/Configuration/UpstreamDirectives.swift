@@ -68,7 +68,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
       \.settings.pool.idleCount,
       .count(within: 0...10_000),
       "How many connections wait for their next request, for each loop and member; 0 keeps none.",
-      example: "idle_connections 64"
+      example: "idle_connections 1000"
     ),
     .value(
       "idle_time",

@@ -122,7 +122,7 @@ public struct PoolSettings: Hashable, Sendable {
 
   /// Creates the settings of a pool that is told nothing.
   public init(
-    idleCount: Int = 32,
+    idleCount: Int = 256,
     maxAge: Duration = .seconds(3600),
     maxRequestCount: Int = 1000,
     idleTime: Duration = .seconds(60)
