@@ -114,10 +114,16 @@ var targets: [Target] = []
   )
 }
 
-/// Declares a module of C headers.
-@MainActor func headers(_ name: String, _ layer: Layer) {
+/// Declares a module of C headers, with the system's library that it stands before.
+@MainActor func headers(_ name: String, _ layer: Layer, library: String? = nil) {
   layers[name] = layer
-  targets.append(.target(name: name, path: "Sources/\(layer.rawValue)/\(name)"))
+  targets.append(
+    .target(
+      name: name,
+      path: "Sources/\(layer.rawValue)/\(name)",
+      linkerSettings: library.map { [.linkedLibrary($0)] } ?? []
+    )
+  )
 }
 
 /// Declares what several test targets share.
@@ -172,7 +178,9 @@ module("Directives", .base)
 
 // System
 headers("CLinux", .system)
+headers("COpenSSL", .system, library: "crypto")
 module("MartletSystem", .system, ["CLinux", "MartletBytes"])
+module("Sealing", .system, ["CLinux", "COpenSSL"])
 
 // Runtime
 module(

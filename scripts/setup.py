@@ -20,6 +20,7 @@ GROUPS = {
     "run": [
         ("g++", "the C and C++ libraries that Swift links with"),
         ("make", "the targets"),
+        ("libssl-dev", "OpenSSL, which seals cookies"),
     ],
     "test": [
         ("nginx", "a peer of the tests"),
