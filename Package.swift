@@ -209,6 +209,7 @@ module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["T
 // Edge
 module("Configuration", .edge, ["Directives"])
 module("Balancing", .edge)
+module("Stickiness", .edge, ["MartletBytes", "Sealing"])
 module("Routing", .edge, ["MartletBytes", "Directives", "Configuration"])
 module(
   "Edge",
