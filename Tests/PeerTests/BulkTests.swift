@@ -73,7 +73,8 @@ extension PeerTests {
         let martlet = try Self.anyLength(rig, to: member.endpoint)
         let wire = try Wire(to: martlet.endpoint, receiveBuffer: receiveBuffer)
         var before = 0
-        for size in Self.sizes {
+        // Through a small window bytes come slowly: the sizes around buffers and pipes are enough.
+        for size in Self.sizes where receiveBuffer == nil || size < 400_000 {
           let body = Self.body(size)
           try wire.send(text: "PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: \(size)\r\n\r\n")
           try wire.send(body)
