@@ -205,11 +205,13 @@ module(
 // Protocols
 module("HTTPMessage", .protocols, ["MartletBytes"])
 module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["TestCorpora"])
+module("Probes", .protocols, ["HTTPMessage", "HTTP1"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
 module("Configuration", .edge, ["Directives"])
 module("Balancing", .edge)
 module("Stickiness", .edge, ["MartletBytes", "Sealing"])
+module("OutlierDetection", .edge)
 module("Routing", .edge, ["MartletBytes", "Directives", "Configuration"])
 module(
   "Edge",

@@ -20,6 +20,8 @@ public enum Corpus: String, Sendable {
   case response
   /// Chunked bodies that are accepted, and past failures.
   case chunked
+  /// What servers answer to checks of their health.
+  case probes
 
   /// The corpus's folder.
   public var folder: URL {
@@ -102,6 +104,9 @@ public struct RefusedMessage: Sendable, CustomStringConvertible {
 public struct CorpusError: Error, CustomStringConvertible {
   /// The sentence.
   public var what: String
+
+  /// Creates an error with its sentence.
+  public init(what: String) { self.what = what }
 
   /// The sentence.
   public var description: String { what }
