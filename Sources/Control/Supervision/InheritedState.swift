@@ -12,6 +12,8 @@ struct InheritedState {
 
   var lock: OpenFile
   var control: OpenFile
+  /// What edges remember; nil from a binary that did not know of it.
+  var memory: OpenFile?
   /// The number of the connection on which the upgrade was asked for.
   var reply: Int32?
   var edge: (process: Int32, channel: OpenFile)
@@ -23,7 +25,8 @@ struct InheritedState {
 
   /// All descriptors.
   var files: [OpenFile] {
-    [lock, control, edge.channel] + listeners.flatMap(\.files) + logs.map(\.file)
+    [lock, control, edge.channel] + (memory.map { [$0] } ?? []) + listeners.flatMap(\.files)
+      + logs.map(\.file)
   }
 
   /// The text for the next binary; nil if a name holds a tab or a line feed.
@@ -38,6 +41,7 @@ struct InheritedState {
       "edge \(edge.process) \(edge.channel.number)", "generation \(generation)",
       "limit \(drainLimit.components.seconds)",
     ]
+    if let memory { lines.append("memory \(memory.number)") }
     if let reply { lines.append("reply \(reply)") }
     for listener in listeners {
       lines += listener.files.map { "listener \($0.number) \(listener.key)" }
@@ -125,6 +129,7 @@ struct InheritedState {
     self.init(
       lock: lock,
       control: control,
+      memory: fields["memory"].flatMap(Self.file),
       reply: fields["reply"].flatMap { Int32($0) },
       edge: (process, channel),
       generation: generation,
@@ -138,6 +143,7 @@ struct InheritedState {
   init(
     lock: OpenFile,
     control: OpenFile,
+    memory: OpenFile?,
     reply: Int32?,
     edge: (process: Int32, channel: OpenFile),
     generation: UInt64,
@@ -148,6 +154,7 @@ struct InheritedState {
   ) {
     self.lock = lock
     self.control = control
+    self.memory = memory
     self.reply = reply
     self.edge = edge
     self.generation = generation

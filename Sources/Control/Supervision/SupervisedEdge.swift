@@ -64,12 +64,20 @@ final class SupervisedEdge {
     startedAt = SystemClock.monotonicNanoseconds()
   }
 
-  /// Starts a process.
+  /// Starts a process that has `memory` in common with those before it.
   ///
   /// - Throws: ``SystemError``.
-  static func start(_ program: Program, on loop: EventLoop) throws(SystemError) -> SupervisedEdge {
+  static func start(
+    _ program: Program,
+    memory: OpenFile,
+    on loop: EventLoop
+  ) throws(SystemError) -> SupervisedEdge {
     let (own, its) = try OpenFile.socketPair()
-    let child = try ChildProcess.start(program, descriptors: [its.number], on: loop)
+    let child = try ChildProcess.start(
+      program,
+      descriptors: [its.number, memory.number],
+      on: loop
+    )
     return SupervisedEdge(child, try HandoverChannel(adopting: own, on: loop))
   }
 

@@ -95,6 +95,7 @@ extension Supervisor {
     let state = InheritedState(
       lock: lock,
       control: control,
+      memory: memory,
       reply: reply?.number,
       edge: (edge.child.number, channel),
       generation: inForce.number,

@@ -29,6 +29,8 @@ public final class Supervisor {
   let state: StateDirectory
   let lock: OpenFile
   let control: OpenFile
+  /// What edges remember for those after them.
+  let memory: OpenFile
   let startedAt = SystemClock.monotonicNanoseconds()
   var inForce: InForce
   /// The edge that serves; nil between a crash and the next one.
@@ -84,6 +86,7 @@ public final class Supervisor {
       // The lock is ours, so a socket that is there is that of a process that is gone.
       try Files.remove(state.controlSocket)
       control = OpenFile(try Listener.bind(.unix(state.controlSocket)))
+      memory = try EdgeMemory.makeFile()
     } catch {
       throw CommandFailure(.failure, "cannot listen on \(state.controlSocket): \(error)")
     }
@@ -101,6 +104,7 @@ public final class Supervisor {
     state = StateDirectory(options.stateDirectory)
     lock = inherited.lock
     control = inherited.control
+    memory = try Self.memory(inherited.memory)
     inForce = InForce(
       assignment: Assignment(
         source: inherited.source,
@@ -115,6 +119,16 @@ public final class Supervisor {
     self.options = options
     self.loop = loop
     finished = try Self.signal(on: loop)
+  }
+
+  /// What the binary before this one had, which may not have known of it.
+  private static func memory(_ inherited: OpenFile?) throws(CommandFailure) -> OpenFile {
+    if let inherited { return inherited }
+    do throws(SystemError) {
+      return try EdgeMemory.makeFile()
+    } catch {
+      throw CommandFailure(.failure, "cannot start: \(error)")
+    }
   }
 
   private static func signal(on loop: EventLoop) throws(CommandFailure) -> Signal {
@@ -206,7 +220,7 @@ public final class Supervisor {
   func startAndOffer() async -> Result<SupervisedEdge, CommandFailure> {
     let edge: SupervisedEdge
     do throws(SystemError) {
-      edge = try SupervisedEdge.start(options.edge, on: loop)
+      edge = try SupervisedEdge.start(options.edge, memory: memory, on: loop)
     } catch {
       return .failure(CommandFailure(.failure, "cannot start an edge process: \(error)"))
     }

@@ -7,6 +7,14 @@ extension EventLoop {
     return Deadline(tick: tick == 0 ? 1 : tick)
   }
 
+  /// The first moment at which the loop's clock shows `nanoseconds` of the monotonic clock, or more, to
+  /// within a tick of 17 ms; at most two years from now.
+  public func deadline(at nanoseconds: Int64) -> Deadline {
+    let present = now >> Self.tickShift
+    let ticks = max(1, (nanoseconds >> Self.tickShift) + 1 - present)
+    return deadline(after: Timeout(ticks: UInt32(min(ticks, Int64(Int32.max)))))
+  }
+
   /// Whether `deadline` has passed.
   @inlinable
   public func hasPassed(_ deadline: Deadline) -> Bool {

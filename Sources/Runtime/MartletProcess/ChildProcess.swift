@@ -65,6 +65,13 @@ public final class ChildProcess {
   /// Ends the present or the next wait for the process' end.
   public func cancel() { loop.cancelWaits(of: watcher.number) }
 
+  /// Sends a signal to the group that the process leads, see ``MartletSystem/Program/hasOwnGroup``;
+  /// that of one that was reaped gets none.
+  public func sendToGroup(_ signal: ProcessSignal) {
+    guard end == nil else { return }
+    do throws(SystemError) { try Processes.send(signal, toGroup: number) } catch {}
+  }
+
   /// Sends a signal; one that was reaped gets none.
   public func send(_ signal: ProcessSignal) {
     guard end == nil else { return }

@@ -109,7 +109,7 @@ int64_t martlet_start_thread(void (*body)(void *), void *context, size_t stack_b
 
 int64_t martlet_spawn(
     const char *path, char *const arguments[], char *const environment[],
-    const int32_t *descriptors, size_t descriptor_count, int discards_output) {
+    const int32_t *descriptors, size_t descriptor_count, int discards_output, int has_own_group) {
   if (descriptor_count > martlet_descriptors_at_once) return -EINVAL;
   posix_spawn_file_actions_t actions;
   posix_spawnattr_t attributes;
@@ -138,7 +138,10 @@ int64_t martlet_spawn(
   sigfillset(&all);
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
+  if (has_own_group) flags |= POSIX_SPAWN_SETPGROUP;
+  posix_spawnattr_setflags(&attributes, flags);
   if (result == 0) {
     pid_t child = 0;
     int failure = posix_spawn(&child, path, &actions, &attributes, arguments, environment);

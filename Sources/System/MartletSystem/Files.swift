@@ -164,6 +164,42 @@ extension Descriptor {
     try rewind()
   }
 
+  /// A file without a name, of a size that nobody can change, full of zeros.
+  ///
+  /// - Throws: ``SystemError``. System calls: `memfd_create(2)`, `fcntl(2)`, `F_ADD_SEALS`.
+  public static func sealedMemoryFile(
+    _ name: String,
+    byteCount: Int
+  ) throws(SystemError) -> Descriptor {
+    let result = unsafe martlet_sealed_memory_file(name, Int64(byteCount))
+    return Descriptor(adopting: Int32(try check(result, .memfdCreate)))
+  }
+
+  /// Reads `count` bytes from `offset` on, or fewer at the end of the file.
+  ///
+  /// - Throws: ``SystemError``. System call: `pread(2)`.
+  public borrowing func read(upTo count: Int, at offset: Int) throws(SystemError) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: count)
+    // Safe: the kernel writes no more than the array holds.
+    let result = unsafe bytes.withUnsafeMutableBytes { storage in
+      unsafe martlet_read_at(number, storage.baseAddress, storage.count, Int64(offset))
+    }
+    let received = try check(result, .read)
+    bytes.removeLast(count - received)
+    return bytes
+  }
+
+  /// Writes bytes from `offset` on, and returns how many the file took.
+  ///
+  /// - Throws: ``SystemError``. System call: `pwrite(2)`.
+  public borrowing func write(_ bytes: [UInt8], at offset: Int) throws(SystemError) -> Int {
+    // Safe: the array outlives the call, which only reads it.
+    let result = unsafe bytes.withUnsafeBytes { storage in
+      unsafe martlet_write_at(number, storage.baseAddress, storage.count, Int64(offset))
+    }
+    return try check(result, .write)
+  }
+
   /// Goes to the start of the file.
   ///
   /// - Throws: ``SystemError``. System call: `lseek(2)`.

@@ -95,6 +95,15 @@ public enum Processes {
     try check(martlet_kill(process, signal.number), .kill)
   }
 
+  /// Sends a signal to all processes of a group, by the number of the one that leads it.
+  ///
+  /// - Throws: ``SystemError`` when there is no such group or it is not ours.
+  ///   System call: `kill(2)`.
+  public static func send(_ signal: ProcessSignal, toGroup leader: Int32) throws(SystemError) {
+    precondition(leader > 1, "a group is led by a process")
+    try check(martlet_kill_group(leader, signal.number), .kill)
+  }
+
   /// Takes the end of a child that has ended; nil while it runs.
   ///
   /// - Throws: ``SystemError`` when the process is no child. System call: `waitpid(2)`.

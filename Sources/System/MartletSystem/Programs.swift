@@ -11,6 +11,9 @@ public struct Program: Hashable, Sendable {
 
   /// Whether what it writes to its standard output is lost.
   public var discardsOutput = false
+  /// Whether it leads a group of processes of its own, so that those that it starts can be ended with
+  /// it; a terminal's Ctrl-C does not reach them.
+  public var hasOwnGroup = false
 
   /// Creates a program that is called by its path and inherits this process' environment.
   public init(_ path: String, arguments: [String] = []) {
@@ -67,7 +70,8 @@ public struct Program: Hashable, Sendable {
             environment,
             numbers.baseAddress,
             numbers.count,
-            discardsOutput ? 1 : 0
+            discardsOutput ? 1 : 0,
+            hasOwnGroup ? 1 : 0
           )
         }
       }

@@ -103,6 +103,20 @@ extension Descriptor {
     )
   }
 
+  /// A socket for echo requests of ICMP to addresses of `address`' family.
+  ///
+  /// It is one of the kernel's ping sockets where this process may open one, else a raw socket, which
+  /// also hands out the header of IPv4 in front of each datagram.
+  ///
+  /// - Throws: ``SystemError`` when this process may open neither. System call: `socket(2)`; `icmp(7)`.
+  public static func echo(
+    for address: SocketAddress
+  ) throws(SystemError) -> (descriptor: Int32, isRaw: Bool) {
+    let result = martlet_echo_socket(address.family, 0)
+    if result >= 0 { return (Int32(result), false) }
+    return (Int32(try check(martlet_echo_socket(address.family, 1), .socket)), true)
+  }
+
   /// Binds the socket.
   ///
   /// System call: `bind(2)`.
@@ -136,6 +150,38 @@ extension Descriptor {
     if result == -Int64(EINPROGRESS) { return false }
     try check(result, .connect)
     return true
+  }
+
+  /// Asks whether a connection that was begun stands by now.
+  ///
+  /// System call: `connect(2)`.
+  ///
+  /// - Throws: ``SystemError`` when it was refused.
+  public borrowing func isConnected(to address: SocketAddress) throws(SystemError) -> Bool {
+    var form = try address.kernelForm()
+    // Safe: the kernel reads `length` bytes of the storage.
+    let result = unsafe martlet_connect(number, &form)
+    if result == -Int64(EALREADY) || result == -Int64(EINPROGRESS) { return false }
+    if result != -Int64(EISCONN) { try check(result, .connect) }
+    return true
+  }
+
+  /// Resets the connection, so that the socket can make another one.
+  ///
+  /// System call: `connect(2)`, `AF_UNSPEC`.
+  ///
+  /// - Throws: ``SystemError`` when the descriptor is no stream socket.
+  public borrowing func disconnect() throws(SystemError) {
+    try check(martlet_disconnect(number), .connect)
+  }
+
+  /// Makes the close that follows reset the connection.
+  ///
+  /// System call: `setsockopt(2)`, `SO_LINGER`.
+  ///
+  /// - Throws: ``SystemError`` when the descriptor is no socket.
+  public borrowing func resetOnClose() throws(SystemError) {
+    try check(martlet_set_linger(number, 1, 0), .setsockopt)
   }
 
   /// Sets an option to a number, or to 0 and 1 for off and on.

@@ -30,6 +30,15 @@ public enum SocketAddress: Hashable, Sendable {
     }
   }
 
+  /// Whether it is one that no packet leaves this machine for: of the loopback, or a Unix socket.
+  public var isOfThisMachine: Bool {
+    switch self {
+    case .ipv4(let host, _): host >> 24 == 127
+    case .ipv6(let high, let low, _, _): high == 0 && low == 1
+    case .unix: true
+    }
+  }
+
   /// The sixteen bytes of the host; an IPv4 host as `::ffff:a.b.c.d`; nil for a Unix socket.
   public var hostWords: (UInt64, UInt64)? {
     switch self {

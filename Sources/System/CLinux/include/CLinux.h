@@ -181,6 +181,23 @@ static inline int64_t martlet_truncate(int fd) { MARTLET_RESULT(ftruncate(fd, 0)
 static inline int64_t martlet_memory_file(const char *name) {
   MARTLET_RESULT((int)syscall(SYS_memfd_create, name, 0));
 }
+// A file without a name and with a size that nobody can change.
+static inline int64_t martlet_sealed_memory_file(const char *name, int64_t bytes) {
+  int fd = (int)syscall(SYS_memfd_create, name, 3u /* CLOEXEC | ALLOW_SEALING */);
+  if (fd < 0) return -errno;
+  if (ftruncate(fd, bytes) < 0 || fcntl(fd, 1033 /* F_ADD_SEALS */, 7 /* SEAL, SHRINK, GROW */) < 0) {
+    int64_t failure = -errno;
+    close(fd);
+    return failure;
+  }
+  return fd;
+}
+static inline int64_t martlet_read_at(int fd, void *bytes, size_t count, int64_t offset) {
+  MARTLET_RESULT(pread(fd, bytes, count, offset));
+}
+static inline int64_t martlet_write_at(int fd, const void *bytes, size_t count, int64_t offset) {
+  MARTLET_RESULT(pwrite(fd, bytes, count, offset));
+}
 static inline int64_t martlet_rewind(int fd) { MARTLET_RESULT(lseek(fd, 0, SEEK_SET)); }
 static inline int64_t martlet_read_link(const char *path, char *to, size_t count) {
   MARTLET_RESULT(readlink(path, to, count));
@@ -279,6 +296,13 @@ static const int martlet_kind_datagram = SOCK_DGRAM;
 static inline int64_t martlet_socket(int family, int kind) {
   MARTLET_RESULT(socket(family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
 }
+// A socket for echo requests of ICMP, which any process of a group that the kernel names may open
+// (net.ipv4.ping_group_range); a raw one needs CAP_NET_RAW.
+static inline int64_t martlet_echo_socket(int family, int is_raw) {
+  int protocol = family == AF_INET6 ? IPPROTO_ICMPV6 : IPPROTO_ICMP;
+  int kind = is_raw ? SOCK_RAW : SOCK_DGRAM;
+  MARTLET_RESULT(socket(family, kind | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+}
 static inline int64_t martlet_socket_pair(int ends[2]) {
   MARTLET_RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
 }
@@ -288,6 +312,10 @@ static inline int64_t martlet_bind(int fd, const martlet_address *address) {
 static inline int64_t martlet_listen(int fd, int backlog) { MARTLET_RESULT(listen(fd, backlog)); }
 static inline int64_t martlet_connect(int fd, const martlet_address *address) {
   MARTLET_RESULT(connect(fd, (const struct sockaddr *)&address->storage, address->length));
+}
+static inline int64_t martlet_disconnect(int fd) {
+  struct sockaddr nowhere = {.sa_family = AF_UNSPEC};
+  MARTLET_RESULT(connect(fd, &nowhere, sizeof nowhere));
 }
 static inline int64_t martlet_accept(int fd, martlet_address *peer) {
   peer->length = sizeof peer->storage;
@@ -410,10 +438,11 @@ static inline int64_t martlet_pidfd(int pid) { MARTLET_RESULT((int)syscall(SYS_p
 // child's signal mask is empty and its handlers are the defaults. Its standard output may be discarded.
 int64_t martlet_spawn(
     const char *path, char *const arguments[], char *const environment[],
-    const int32_t *descriptors, size_t descriptor_count, int discards_output);
+    const int32_t *descriptors, size_t descriptor_count, int discards_output, int has_own_group);
 // Replaces this process; blocked signals stay blocked. Returns only on failure.
 int64_t martlet_execute(const char *path, char *const arguments[], char *const environment[]);
 static inline int64_t martlet_kill(int pid, int signal) { MARTLET_RESULT(kill(pid, signal)); }
+static inline int64_t martlet_kill_group(int pid, int signal) { MARTLET_RESULT(kill(-pid, signal)); }
 // The wait status of a child that ended, -EAGAIN while it runs.
 static inline int64_t martlet_reap(int pid) {
   int status = 0;
