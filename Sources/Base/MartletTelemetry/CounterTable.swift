@@ -40,6 +40,12 @@ public final class CounterTable: @unchecked Sendable {
     unsafe cells = raw.bindMemory(to: Atomic<UInt64>.self, capacity: count)
     for index in 0..<count { unsafe (cells + index).initialize(to: Atomic(0)) }
     guard let old else { return }
+    if layout.continues(old.layout) {
+      for index in 0..<min(count, old.count) {
+        unsafe cells[index].store(old.value(at: index), ordering: .relaxed)
+      }
+      return
+    }
     for (from, to, length) in layout.places(sharedWith: old.layout) {
       for step in 0..<length {
         unsafe cells[to + step].store(old.value(at: from + step), ordering: .relaxed)

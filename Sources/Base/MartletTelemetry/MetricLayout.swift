@@ -42,6 +42,17 @@ public struct MetricLayout: Sendable {
   /// How many cells a table has.
   public let cellCount: Int
 
+  /// Which layout this is, and which one it continues.
+  fileprivate let identity = Token()
+  fileprivate let parent: Token?
+
+  fileprivate final class Token: Sendable {}
+
+  /// Whether every place of `old` is the same one here, and those that are not there come behind.
+  func continues(_ old: MetricLayout) -> Bool {
+    identity === old.identity || parent === old.identity
+  }
+
   /// The places that two layouts have in common: from, to and how many cells.
   func places(sharedWith old: MetricLayout) -> [(from: Int, to: Int, count: Int)] {
     old.places.compactMap { identity, place in
@@ -61,6 +72,8 @@ extension MetricLayout {
     private var places: [Identity: Place]
     private var cellCount: Int
     private let cellLimit: Int
+    private let parent: Token?
+    private var isExtending = false
 
     /// Creates a builder.
     ///
@@ -71,6 +84,31 @@ extension MetricLayout {
       places = previous?.places ?? [:]
       cellCount = previous?.cellCount ?? 0
       self.cellLimit = cellLimit
+      parent = previous?.identity
+    }
+
+    /// Creates a builder that has everything of `layout` already, to add to it or to take from it.
+    public init(extending layout: MetricLayout, cellLimit: Int = 1 << 21) {
+      self.init(continuing: layout, cellLimit: cellLimit)
+      isExtending = true
+      entries = layout.entries
+      for (index, entry) in entries.enumerated() {
+        entryPlaces[entry.family.name] = index
+      }
+    }
+
+    /// Shows no numbers any more that have all of these label values; their places stay.
+    ///
+    /// - Complexity: O(*n*) in the sets of label values.
+    public mutating func hide(_ labels: [(name: String, value: String)]) {
+      for index in entries.indices {
+        let names = entries[index].family.labelNames
+        let wanted = labels.map { (names.firstIndex(of: $0.name), $0.value) }
+        guard wanted.allSatisfy({ $0.0 != nil }) else { continue }
+        entries[index].series.removeAll { series in
+          wanted.allSatisfy { place, value in place.map { series.labels[$0] == value } ?? false }
+        }
+      }
     }
 
     /// A place for a counter; the label values stand in the order of the family's names.
@@ -120,10 +158,15 @@ extension MetricLayout {
         cellCount += place.count
         places[identity] = place
       }
-      if shown.insert(identity).inserted {
+      if shown.insert(identity).inserted, !isInherited(identity, of: entry) {
         entries[entry].series.append(Series(labels: labels, index: place.index))
       }
       return place.index
+    }
+
+    /// Whether the layout that is extended shows the numbers already.
+    private func isInherited(_ identity: Identity, of entry: Int) -> Bool {
+      isExtending && entries[entry].series.contains { $0.labels == identity.labels }
     }
 
     /// Ends the building.
@@ -132,7 +175,7 @@ extension MetricLayout {
     ///   table may have; the places given out then lead nowhere.
     public consuming func finished() throws(MetricLayoutError) -> MetricLayout {
       guard cellCount <= cellLimit else { throw .tooManyCells(cellCount, limit: cellLimit) }
-      return MetricLayout(entries: entries, places: places, cellCount: cellCount)
+      return MetricLayout(entries: entries, places: places, cellCount: cellCount, parent: parent)
     }
   }
 }

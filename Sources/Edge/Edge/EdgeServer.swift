@@ -6,9 +6,11 @@ public import MartletSystem
 ///
 /// May be used from any thread; what it does is done on its loops.
 public final class EdgeServer: Sendable {
-  private let workers: [LoopLocal<Worker>]
-  private let names: LoopLocal<NameResolution>
-  private let board: Board
+  let workers: [LoopLocal<Worker>]
+  let names: LoopLocal<NameResolution>
+  let board: Board
+  /// What makes changes come one after the other.
+  let turns: LoopLocal<Turns>
 
   /// Starts the loops, one thread each, with a generation that listens nowhere yet.
   ///
@@ -31,8 +33,13 @@ public final class EdgeServer: Sendable {
     }
     let first = workers[0].loop
     names = LoopLocal(on: first) { NameResolution(loop: first, board: board) }
+    turns = LoopLocal(on: first) { Turns(on: first) }
     self.workers = workers
   }
+
+  /// The generation in force, with the figures of the members it has by now: what the next one
+  /// continues.
+  public var generation: Generation { board.generation }
 
   /// Puts a generation in force on all loops.
   ///
@@ -46,8 +53,42 @@ public final class EdgeServer: Sendable {
     sockets: NamedDescriptors,
     logs: NamedDescriptors = NamedDescriptors()
   ) async throws(SystemError) {
-    for name in logs.names {
-      if let file = try logs.duplicate(of: name) { board.log.open(name, file) }
+    await turns.perform { await $0.take() }
+    let failure = await put(generation, sockets, logs)
+    await turns.perform { $0.giveBack() }
+    if let failure { throw failure }
+  }
+
+  /// Compiles the generation that follows the one in force, and puts it in force like
+  /// ``publish(_:sockets:logs:)``; no member comes or goes meanwhile.
+  ///
+  /// - Throws: What `make` throws, or ``SystemError`` when a socket cannot be watched.
+  public func publish(
+    sockets: NamedDescriptors,
+    logs: NamedDescriptors,
+    _ make: @Sendable (Generation) throws -> Generation
+  ) async throws {
+    await turns.perform { await $0.take() }
+    let result: Result<Generation, any Error>
+    do { result = .success(try make(generation)) } catch { result = .failure(error) }
+    var failure: SystemError?
+    if case .success(let next) = result { failure = await put(next, sockets, logs) }
+    await turns.perform { $0.giveBack() }
+    _ = try result.get()
+    if let failure { throw failure }
+  }
+
+  private func put(
+    _ generation: Generation,
+    _ sockets: NamedDescriptors,
+    _ logs: NamedDescriptors
+  ) async -> SystemError? {
+    do throws(SystemError) {
+      for name in logs.names {
+        if let file = try logs.duplicate(of: name) { board.log.open(name, file) }
+      }
+    } catch {
+      return error
     }
     await names.perform { await $0.follow(generation, waitingAtMost: .seconds(2)) }
     board.log.configure(generation.configuration.process.errorLog)
@@ -61,8 +102,9 @@ public final class EdgeServer: Sendable {
           return error
         }
       }
-      if let failure { throw failure }
+      if let failure { return failure }
     }
+    return nil
   }
 
   /// Stops accepting, and waits until all exchanges have ended, or the limit.

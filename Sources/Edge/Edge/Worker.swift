@@ -112,6 +112,13 @@ final class Worker {
     for acceptor in started { loop.spawn { await acceptor.run() } }
   }
 
+  /// Counts what `generation`, the one in force with other figures, counts.
+  func count(_ generation: Generation) {
+    self.generation = generation
+    counters = CounterTable(generation.layout, continuing: counters)
+    board.show(counters, ofLoop: index)
+  }
+
   // MARK: Connections
 
   /// Serves a connection that was just accepted.

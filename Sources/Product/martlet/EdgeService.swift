@@ -20,7 +20,6 @@ final class EdgeService {
   private let stateDirectory: String
   private let finished: Signal
   private var server: EdgeServer?
-  private var generation: Generation?
   private var admin: (key: String, server: AdminServer)?
   private var isDraining = false
 
@@ -135,25 +134,33 @@ final class EdgeService {
     do {
       let sockets = try Self.named(offer.listeners, files)
       let logs = try Self.named(offer.logs, files.dropFirst(offer.listeners.count))
-      let next = try Generation(
-        configuration,
-        number: offer.number,
-        stateDirectory: stateDirectory,
-        continuing: generation
-      )
-      let server =
-        try server
-        ?? EdgeServer(
-          loopCount: configuration.process.loopCount ?? Int(martlet_available_processors()),
-          generation: next
-        )
+      let server = try server ?? start(configuration)
       self.server = server
-      try await server.publish(next, sockets: sockets, logs: logs)
-      generation = next
+      let directory = stateDirectory
+      try await server.publish(sockets: sockets, logs: logs) { previous in
+        try Generation(
+          configuration,
+          number: offer.number,
+          stateDirectory: directory,
+          continuing: previous
+        )
+      }
       try openAdmin(zip(offer.listeners, files).first { $0.0.hasPrefix(Self.adminPrefix) }, server)
     } catch {
       throw CommandFailure(.failure, "\(error)")
     }
+  }
+
+  /// Starts the loops, with a generation that has nothing.
+  private func start(_ configuration: EdgeConfiguration) throws -> EdgeServer {
+    try EdgeServer(
+      loopCount: configuration.process.loopCount ?? Int(martlet_available_processors()),
+      generation: Generation(
+        EdgeConfiguration(process: configuration.process),
+        number: 0,
+        stateDirectory: stateDirectory
+      )
+    )
   }
 
   private static func named(
@@ -199,13 +206,12 @@ final class EdgeService {
   }
 
   private func reopen(_ keys: [String], _ files: [OpenFile]) async {
-    guard let server, let generation else { return }
+    guard let server else { return }
     do {
       try await server.publish(
-        generation,
         sockets: NamedDescriptors(),
         logs: try Self.named(keys, files)
-      )
+      ) { $0 }
     } catch {
       Console.complain("martlet: the log files could not be exchanged: \(error)")
     }
@@ -214,7 +220,7 @@ final class EdgeService {
   private func drain(_ limit: Duration?, closesIdle: Bool) async {
     guard !isDraining else { return }
     isDraining = true
-    let limit = limit ?? generation?.configuration.process.drainLimit ?? .zero
+    let limit = limit ?? server?.generation.configuration.process.drainLimit ?? .zero
     await server?.drain(limit: limit, closesIdle: closesIdle)
     finished.set()
   }

@@ -11,10 +11,9 @@ import Testing
 actor RunningEdge {
   nonisolated let loop: EventLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
-  private let server: EdgeServer
+  let server: EdgeServer
   private let sockets = NamedDescriptors()
   private var addresses: [Address: SocketAddress] = [:]
-  private var generation: Generation
 
   /// Starts an edge of `configuration`, whose listening addresses stand for chosen ones.
   ///
@@ -30,7 +29,7 @@ actor RunningEdge {
       chosen.append(.ip(.ipv4(0x7F00_0001), port: try #require(address.port)))
       sockets.insert(socket, for: listener.description)
     }
-    generation = try Generation(make(chosen), number: 1, stateDirectory: "/nonexistent")
+    let generation = try Generation(make(chosen), number: 1, stateDirectory: "/nonexistent")
     server = try EdgeServer(loopCount: 2, generation: generation)
     try await server.publish(generation, sockets: sockets)
   }
@@ -39,13 +38,24 @@ actor RunningEdge {
 
   /// Puts another configuration in force.
   func publish(_ configuration: EdgeConfiguration) async throws {
-    generation = try Generation(
-      configuration,
-      number: generation.number + 1,
-      stateDirectory: "/nonexistent",
-      continuing: generation
-    )
-    try await server.publish(generation, sockets: sockets)
+    try await server.publish(sockets: sockets, logs: NamedDescriptors()) { previous in
+      try Generation(
+        configuration,
+        number: previous.number + 1,
+        stateDirectory: "/nonexistent",
+        continuing: previous
+      )
+    }
+  }
+
+  /// What configurations call the place that `listener` stands for.
+  func place(of listener: Address) throws -> Address {
+    .ip(.ipv4(0x7F00_0001), port: try #require(addresses[listener]?.port))
+  }
+
+  /// The upstream of a name.
+  nonisolated func upstream(_ name: String) throws -> UpstreamPlan {
+    try #require(server.generation.upstreams.first { $0.name == name })
   }
 
   /// Drains all loops.

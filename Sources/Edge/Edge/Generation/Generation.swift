@@ -12,12 +12,14 @@ public final class Generation: Sendable {
   /// What it was compiled from.
   public let configuration: EdgeConfiguration
   let listeners: [ListenerPlan]
-  let upstreams: [UpstreamPlan]
+  /// The upstreams in their written order.
+  public let upstreams: [UpstreamPlan]
   /// The access logs, each destination and format once.
   public let logs: [AccessLogSettings]
   /// Where each figure is counted.
   let layout: MetricLayout
   let metrics: ProcessMetrics
+  let stateDirectory: String
 
   /// Compiles a configuration that was checked.
   ///
@@ -32,18 +34,22 @@ public final class Generation: Sendable {
     continuing previous: Generation? = nil
   ) throws(MetricLayoutError) {
     self.number = number
+    self.stateDirectory = stateDirectory
     self.configuration = configuration
     var layout = MetricLayout.Builder(continuing: previous?.layout)
     metrics = ProcessMetrics(&layout)
+    let before = Dictionary(
+      previous?.upstreams.map { ($0.name, $0) } ?? [],
+      uniquingKeysWith: { first, _ in first }
+    )
     var plans: [String: (plan: UpstreamPlan, settings: UpstreamSettings)] = [:]
     var upstreams: [UpstreamPlan] = []
     for (index, settings) in configuration.upstreams.enumerated() {
-      let old = previous?.upstreams.first { $0.name == settings.name }
       let plan = UpstreamPlan(
         settings,
         index: index,
         stateDirectory: stateDirectory,
-        continuing: old,
+        continuing: before[settings.name],
         &layout
       )
       upstreams.append(plan)
@@ -72,5 +78,28 @@ public final class Generation: Sendable {
     }
     self.listeners = listeners
     self.layout = try layout.finished()
+  }
+
+  /// The generation `other` with room for more figures.
+  private init(_ other: Generation, layout: MetricLayout) {
+    number = other.number
+    configuration = other.configuration
+    listeners = other.listeners
+    upstreams = other.upstreams
+    logs = other.logs
+    metrics = other.metrics
+    stateDirectory = other.stateDirectory
+    self.layout = layout
+  }
+
+  /// The same generation, with other figures.
+  ///
+  /// - Throws: ``MetricLayoutError`` when there are more than can be counted.
+  func counting(
+    _ change: (inout MetricLayout.Builder) -> Void
+  ) throws(MetricLayoutError) -> Generation {
+    var builder = MetricLayout.Builder(extending: layout)
+    change(&builder)
+    return Generation(self, layout: try builder.finished())
   }
 }

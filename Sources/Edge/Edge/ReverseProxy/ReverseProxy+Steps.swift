@@ -106,7 +106,7 @@ extension ReverseProxy {
   /// - Throws: ``ExchangeError``: that of the last try, or that there is none.
   @discardableResult
   func begin(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool {
-    guard let pool = upstream.choose(excluding: tried) else {
+    guard let pool = upstream.take(excluding: tried) else {
       throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
     }
     if !tried.isEmpty { client.worker.counters.add(to: upstream.plan.retries) }
@@ -115,9 +115,8 @@ extension ReverseProxy {
     return pool
   }
 
-  /// Begins a try with a member.
+  /// Begins a try with a member at which it is counted in already.
   func enter(_ pool: MemberPool) {
-    pool.begin()
     exchange.hand.pool = pool
     exchange.tryCount &+= 1
     exchange.isReused = false

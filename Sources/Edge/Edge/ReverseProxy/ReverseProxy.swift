@@ -44,6 +44,7 @@ struct ReverseProxy: ~Copyable {
           // The connection was stale, which says nothing about the member.
           takesIdle = false
           exchange.tryCount &-= 1
+          pool.member.begin()
           enter(pool)
         } else {
           noteFailure(of: pool, error)

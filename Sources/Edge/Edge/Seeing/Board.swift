@@ -1,3 +1,4 @@
+import Configuration
 import MartletSystem
 import MartletTelemetry
 import Synchronization
@@ -32,6 +33,9 @@ final class Board: Sendable {
 
   /// Notes which configuration is in force.
   func publish(_ generation: Generation) { state.withLock { $0.generation = generation } }
+
+  /// The configuration in force.
+  var generation: Generation { state.withLock { $0.generation } }
 
   /// Shows the figures of a loop in `table` from now on.
   func show(_ table: CounterTable, ofLoop index: Int) {
@@ -119,11 +123,15 @@ final class Board: Sendable {
     json.object { json in
       json.member("name", upstream.name)
       json.array("members") { json in
-        for (member, metrics) in zip(upstream.members, upstream.metrics) {
+        for plan in upstream.membership.plans {
+          let (member, metrics, state) = (plan.member, plan.metrics, plan.member.state)
           json.object { json in
             json.member("address", member.name)
-            json.member("weight", member.weight)
-            json.member("backup", member.isBackup)
+            json.member("weight", plan.weight)
+            json.member("backup", plan.settings.isBackup)
+            json.member("mode", state.mode.name)
+            json.member("health", state.health.name)
+            json.member("ejected", state.isEjected)
             json.member("active", member.activeCount)
             json.member("idle", Int(tables.value(of: metrics.idle)))
             json.member("responses", metrics.responses.reduce(0) { $0 &+ tables.value(of: $1) })

@@ -7,9 +7,13 @@ import Synchronization
 /// The connections of one loop to one member.
 final class MemberPool {
   let member: Member
-  /// The member's place in its upstream.
+  /// The member's number in its upstream.
   let index: Int
-  private let plan: UpstreamPlan
+  /// The upstream in whose generation the pool was made.
+  let upstream: UpstreamPlan
+  /// The most exchanges at once, over all loops; 0: no limit.
+  private let connectionLimit: Int
+  private let hasName: Bool
   private let loop: EventLoop
   private var idle: [UpstreamConnection] = []
   private var addresses: [SocketAddress] = []
@@ -17,11 +21,13 @@ final class MemberPool {
   private var addressVersion: UInt32 = 0
   private var nextAddress = 0
 
-  init(_ member: Member, index: Int, plan: UpstreamPlan, loop: EventLoop) {
-    self.member = member
-    self.index = index
-    self.plan = plan
-    metrics = plan.metrics[index]
+  init(_ plan: MemberPlan, of upstream: UpstreamPlan, loop: EventLoop) {
+    member = plan.member
+    index = plan.member.number
+    self.upstream = upstream
+    connectionLimit = plan.connectionLimit
+    hasName = plan.member.hasName
+    metrics = plan.metrics
     self.loop = loop
   }
 
@@ -33,12 +39,8 @@ final class MemberPool {
   /// How many connections are idle.
   var idleCount: Int { idle.count }
 
-  /// Whether the member has an address.
-  var isResolved: Bool {
-    if case .address = member.location { return true }
-    refreshAddresses()
-    return !addresses.isEmpty
-  }
+  /// Whether the member may be full.
+  var hasLimit: Bool { connectionLimit > 0 }
 
   private func refreshAddresses() {
     let version = member.addressVersion.load(ordering: .acquiring)
@@ -49,17 +51,22 @@ final class MemberPool {
     idle.removeAll { !addresses.contains($0.peer) }
   }
 
-  /// Notes that an exchange with the member begins.
-  func begin() { member.active.add(1, ordering: .relaxed) }
+  /// Notes that an exchange with the member begins, unless as many are under way as may be.
+  func begin() -> Bool {
+    if hasLimit { return member.begin(within: connectionLimit) }
+    member.begin()
+    return true
+  }
 
   /// Notes that an exchange with the member ended.
-  func end() { member.active.subtract(1, ordering: .relaxed) }
+  func end() { member.end() }
 
   /// An idle connection that is still good, the one used last first.
   ///
   /// With `certain` the kernel is asked whether the member has closed it meanwhile: for requests
   /// that may not be sent twice.
   func takeIdle(certain: Bool) -> UpstreamConnection? {
+    if hasName { refreshAddresses() }
     while let connection = idle.popLast() {
       if connection.stream.hasEvent || loop.hasPassed(connection.oldest) { continue }
       if certain, connection.stream.hasEventNow() { continue }
@@ -88,7 +95,7 @@ final class MemberPool {
       return UpstreamConnection(
         stream: stream,
         peer: address,
-        oldest: loop.deadline(after: plan.pooling.age)
+        oldest: loop.deadline(after: upstream.pooling.age)
       )
     } catch {
       switch error {
@@ -105,10 +112,11 @@ final class MemberPool {
   /// Takes back a connection that can carry another request.
   func giveBack(_ connection: UpstreamConnection) {
     guard
-      idle.count < plan.pooling.idleCount, connection.requestCount < plan.pooling.requestCount,
+      idle.count < upstream.pooling.idleCount,
+      connection.requestCount < upstream.pooling.requestCount,
       !connection.stream.hasEvent
     else { return }
-    connection.idleUntil = loop.deadline(after: plan.pooling.idleTime)
+    connection.idleUntil = loop.deadline(after: upstream.pooling.idleTime)
     idle.append(connection)
   }
 

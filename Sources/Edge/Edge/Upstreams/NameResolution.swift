@@ -34,20 +34,13 @@ final class NameResolution {
     guard let signal = Signal(on: loop) else { return }
     var waiting = 0
     for upstream in generation.upstreams {
-      for member in upstream.members {
-        guard case .name(let name, let port) = member.location else { continue }
+      for member in upstream.members where member.hasName {
         waiting += 1
         loop.spawn {
-          await self.resolve(name, port, for: member, in: upstream)
+          await self.resolve(member, in: upstream)
           waiting -= 1
           signal.set()
-          while turn == self.turn {
-            do { try await self.loop.sleep(for: upstream.resolveInterval) } catch {
-              await self.loop.yield()
-            }
-            guard turn == self.turn else { return }
-            await self.resolve(name, port, for: member, in: upstream)
-          }
+          await self.keepResolving(member, in: upstream, turn)
         }
       }
     }
@@ -56,13 +49,27 @@ final class NameResolution {
     }
   }
 
-  private func resolve(
-    _ name: String,
-    _ port: UInt16,
-    for member: Member,
-    in upstream: UpstreamPlan
-  ) async {
-    guard let threads else { return }
+  /// Resolves the name of a member that was added, and again whenever its time has come.
+  func follow(_ member: Member, in upstream: UpstreamPlan) {
+    guard member.hasName else { return }
+    let turn = turn
+    loop.spawn {
+      await self.resolve(member, in: upstream)
+      await self.keepResolving(member, in: upstream, turn)
+    }
+  }
+
+  /// Resolves a name at its times, until the member is gone or another generation is in force.
+  private func keepResolving(_ member: Member, in upstream: UpstreamPlan, _ turn: Int) async {
+    while turn == self.turn {
+      do { try await loop.sleep(for: upstream.resolveInterval) } catch { await loop.yield() }
+      guard turn == self.turn, upstream.members.contains(where: { $0 === member }) else { return }
+      await resolve(member, in: upstream)
+    }
+  }
+
+  private func resolve(_ member: Member, in upstream: UpstreamPlan) async {
+    guard let threads, case .name(let name, let port) = member.location else { return }
     do {
       let found = try await threads.run(on: loop) {
         () -> Result<[SocketAddress], ResolutionError> in
