@@ -208,6 +208,7 @@ module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["T
 module("Probes", .protocols, ["HTTPMessage", "HTTP1"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
+module("FailurePolicies", .edge)
 module("Configuration", .edge, ["Directives"])
 module("Balancing", .edge)
 module("Stickiness", .edge, ["MartletBytes", "Sealing"])

@@ -59,7 +59,7 @@ extension ReverseProxy {
       exchange.hand.answer = consume answer
       return .needsCoroutine
     }
-    noteAnswer(from: source.pool)
+    note(.answered, of: source.pool)
     var out = lendForAnswer()
     try composeAnswer(answer, head, upload: nil, into: &out)
     guard completes(&out, with: answer, from: source) else {

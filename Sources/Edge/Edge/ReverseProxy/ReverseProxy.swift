@@ -37,7 +37,7 @@ struct ReverseProxy: ~Copyable {
         return
       } catch {
         guard isRepeatable, mayRepeat(error), !loop.hasPassed(total) else {
-          if error.isOfUpstream { noteFailure(of: pool, error) }
+          if error.isOfUpstream { note(.failed(error), of: pool) }
           throw error
         }
         if exchange.isReused, error.reason == .upstreamReset {
@@ -47,7 +47,7 @@ struct ReverseProxy: ~Copyable {
           pool.member.begin()
           enter(pool)
         } else {
-          noteFailure(of: pool, error)
+          note(.failed(error), of: pool)
           tried.insert(pool.index)
           takesIdle = true
           guard exchange.tryCount < route.tryCount else { throw error }
@@ -56,21 +56,6 @@ struct ReverseProxy: ~Copyable {
         }
       }
     }
-  }
-
-  /// Counts and logs that a member has failed.
-  private func noteFailure(of pool: MemberPool, _ error: ExchangeError) {
-    client.worker.counters.add(to: pool.metrics.failures)
-    client.worker.board.log.note(
-      .warning,
-      "a member failed",
-      [
-        LogLine.Field("upstream", upstream.plan.name),
-        LogLine.Field("member", pool.member.name),
-        LogLine.Field("reason", error.reason.rawValue),
-        LogLine.Field("detail", error.detail),
-      ]
-    )
   }
 
   private func mayRepeat(_ error: ExchangeError) -> Bool {
@@ -254,7 +239,7 @@ struct ReverseProxy: ~Copyable {
       }
       guard count > 0 else { throw ExchangeError(.upstreamReset, detail: "within the head") }
     }
-    noteAnswer(from: source.pool)
+    note(.answered, of: source.pool)
     if exchange.status == 101 {
       try await upgrade(source.connection, answer, head)
       return
@@ -285,18 +270,6 @@ struct ReverseProxy: ~Copyable {
   func lendForAnswer() -> Lent {
     let isLarge = exchange.response.byteCount > BufferSize.head.bytes - Self.headGrowth
     return loop.lend(isLarge ? .body : .head)
-  }
-
-  /// Counts an answer whose head is complete.
-  func noteAnswer(from pool: MemberPool) {
-    exchange.answeredAt = loop.now
-    exchange.status = exchange.response.status
-    let counters = client.worker.counters
-    counters.add(to: pool.metrics.responses[Int(exchange.status) / 100 - 1])
-    counters.record(
-      nanoseconds: UInt64(max(0, exchange.answeredAt - exchange.sentAt)),
-      in: upstream.plan.wait
-    )
   }
 
   func firstBytesNow(
