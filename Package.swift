@@ -206,6 +206,7 @@ module(
 module("HTTPMessage", .protocols, ["MartletBytes"])
 module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["TestCorpora"])
 module("Probes", .protocols, ["HTTPMessage", "HTTP1"], alsoTestedWith: ["TestCorpora"])
+module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
 module("FailurePolicies", .edge)
@@ -220,7 +221,7 @@ module(
   [
     "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet",
     "HTTPMessage",
-    "HTTP1", "Configuration", "Balancing", "Routing",
+    "HTTP1", "Prefaces", "Configuration", "Balancing", "Routing",
   ]
 )
 

@@ -24,6 +24,7 @@ GROUPS = {
     ],
     "test": [
         ("nginx", "a peer of the tests"),
+        ("libnginx-mod-stream", "nginx for streams and datagrams"),
         ("haproxy", "a peer of the tests"),
         ("curl", "a client of the tests"),
         ("openssl", "keys, certificates and a raw TLS client"),

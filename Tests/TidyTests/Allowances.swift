@@ -104,6 +104,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/MartletSystem/DatagramTable.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/MartletSystem/Descriptor.swift",
     "wraps system calls: this layer is where pointers end"
   ),

@@ -4,6 +4,8 @@ public struct WordOption<Settings>: Sendable {
   public let name: String
 
   let kindForm: String?
+  /// Whether further values may follow the first one, up to the next option.
+  var takesSeveral = false
   let read: @Sendable (Word?, Statement, String, inout Settings, inout Reading) -> Void
 
   /// A word with a value behind it.
@@ -20,6 +22,25 @@ public struct WordOption<Settings>: Sendable {
           let value = reading.value(of: word, kind, in: statement, example: example)
         else { return }
         settings[keyPath: path] = value
+      }
+    )
+  }
+
+  /// A word with one or more values behind it, up to the next option.
+  public static func list<Value: Sendable>(
+    _ name: String,
+    _ path: any WritableKeyPath<Settings, [Value]> & Sendable,
+    _ kind: ValueKind<Value>
+  ) -> WordOption {
+    WordOption(
+      name: name,
+      kindForm: kind.form + "…",
+      takesSeveral: true,
+      read: { word, statement, example, settings, reading in
+        guard let word,
+          let value = reading.value(of: word, kind, in: statement, example: example)
+        else { return }
+        settings[keyPath: path].append(value)
       }
     )
   }
@@ -79,6 +100,12 @@ extension Reading {
         return
       }
       option.read(value, statement, example, &settings, &self)
+      while option.takesSeveral, let next = words.first {
+        let isOption = options.contains { $0.name == (next.text ?? raw(next.range)) }
+        if isOption { break }
+        words.removeFirst()
+        option.read(next, statement, example, &settings, &self)
+      }
     }
   }
 }

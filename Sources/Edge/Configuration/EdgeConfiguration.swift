@@ -33,6 +33,14 @@ public struct EdgeConfiguration: Hashable, Sendable {
     var seen: Set<Address> = []
     return servers.lazy.flatMap(\.listeners).map(\.address).filter { seen.insert($0).inserted }
   }
+
+  /// Whether connections to an address begin with a PROXY header: it suffices that one server says so.
+  ///
+  /// - Complexity: O(*n*) in the listeners.
+  public func proxyReception(at address: Address) -> ProxyReception {
+    servers.lazy.flatMap(\.listeners)
+      .first { $0.address == address && $0.proxy.demand != .off }?.proxy ?? ProxyReception()
+  }
 }
 
 /// What concerns the process as a whole.

@@ -112,6 +112,7 @@ extension Reading {
   private mutating func checkNames(_ servers: [ServerDraft]) {
     var firsts: [NameOnAddress: SourceRange] = [:]
     var fallbacks: [Address: SourceRange] = [:]
+    var proxies: [Address: (ProxyReception, SourceRange)] = [:]
     for server in servers {
       for (listener, range) in zip(server.settings.listeners, server.listenerRanges) {
         let address = listener.address
@@ -122,6 +123,18 @@ extension Reading {
             at: range,
             notes: [Diagnostic.Note("the first one", place(first))]
           )
+        }
+        if listener.proxy.demand != .off {
+          let first = proxies[address] ?? (listener.proxy, range)
+          proxies[address] = first
+          if first.0 != listener.proxy {
+            error(
+              "another server says otherwise about PROXY headers on `\(address)`",
+              mend: "write the same in both, or in one of them alone",
+              at: range,
+              notes: [Diagnostic.Note("the first one", place(first.1))]
+            )
+          }
         }
         for (name, range) in zip(server.settings.names, server.nameRanges) {
           let key = NameOnAddress(address: address, name: name)

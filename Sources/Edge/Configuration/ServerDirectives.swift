@@ -16,17 +16,21 @@ private let listenOptions: [WordOption<ListenerSettings>] = [
   .value("backlog", \.backlogCount, .count(within: 1...65_535)),
   .mark("reuse_port", \.reusesPort),
   .mark("fallback", \.isFallback),
+  .value("proxy_protocol", \.proxy.demand, .choice),
+  .list("from", \.proxy.senders, .network),
+  .value("timeout", \.proxy.timeout, .duration(within: proxyTimes)),
 ]
 
 private let listen = Directive<ServerDraft>(
   "listen",
   form: "ADDRESS " + listenOptions.map(\.form).joined(separator: " "),
-  bounds: "backlog 1 to 65535",
+  bounds: "backlog 1 to 65535, timeout 100ms to 1m",
   repeats: true,
   words: listenOptions.map(\.name),
-  defaultText: "backlog 511",
+  defaultText: "backlog 511 proxy_protocol off timeout 5s",
   "Where the server listens; servers may share an address, and `fallback` answers for hosts that "
-    + "none of them names.",
+    + "none of them names. With `proxy_protocol` connections of the senders behind `from` begin with a "
+    + "PROXY header, which says who the client is, within `timeout`.",
   example: "listen 127.0.0.1:8080 backlog 1024",
   read: { statement, draft, reading in
     let example = "listen :8080"
@@ -37,6 +41,7 @@ private let listen = Directive<ServerDraft>(
     var listener = ListenerSettings(address: address ?? .any(port: 1))
     reading.options(of: statement, from: 1, listenOptions, into: &listener, example: example)
     guard let address else { return }
+    reading.check(listener.proxy, of: address, in: statement)
     if let index = draft.settings.listeners.firstIndex(where: { $0.address == address }) {
       reading.warning(
         "the server listens on `\(address)` already; this line changes nothing",
@@ -57,6 +62,7 @@ private let listen = Directive<ServerDraft>(
           JSONValue.Member("backlog", .number(listener.backlogCount)),
           JSONValue.Member("reuse_port", .flag(listener.reusesPort)),
           JSONValue.Member("fallback", .flag(listener.isFallback)),
+          JSONValue.Member("proxy_protocol", listener.proxy.json),
         ])
       }
     )

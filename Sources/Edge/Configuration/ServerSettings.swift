@@ -105,18 +105,22 @@ public struct ListenerSettings: Hashable, Sendable {
   public var reusesPort: Bool
   /// Whether this server answers for hosts that no server of this address names.
   public var isFallback: Bool
+  /// Whether connections begin with a PROXY header.
+  public var proxy: ProxyReception
 
   /// Creates the settings of a listener.
   public init(
     address: Address,
     backlogCount: Int = 511,
     reusesPort: Bool = false,
-    isFallback: Bool = false
+    isFallback: Bool = false,
+    proxy: ProxyReception = ProxyReception()
   ) {
     self.address = address
     self.backlogCount = backlogCount
     self.reusesPort = reusesPort
     self.isFallback = isFallback
+    self.proxy = proxy
   }
 }
 

@@ -63,6 +63,8 @@ public enum Variable: Hashable, Sendable {
   case serverName
   /// The address of the listener.
   case listenerAddress
+  /// What a PROXY header has said.
+  case proxy(ProxyVariable)
   /// The status of the answer.
   case responseStatus
   /// The value of a field of the answer; its name in lower case.

@@ -21,6 +21,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
       "The `Host` that members are sent: the client's, the member's address, or this one.",
       example: "host app.internal"
     ),
+    proxyProtocolDirective,
     .value(
       "tries",
       \.settings.tryCount,

@@ -18,6 +18,8 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var resolveInterval: Duration
   /// The `Host` that members are sent.
   public var host: UpstreamHost
+  /// The PROXY header that each connection to a member begins with; nil: none.
+  public var proxyProtocol: ProxySending?
 
   /// Creates the settings of an upstream.
   public init(
@@ -28,7 +30,8 @@ public struct UpstreamSettings: Hashable, Sendable {
     tryCount: Int = 3,
     pool: PoolSettings = PoolSettings(),
     resolveInterval: Duration = .seconds(30),
-    host: UpstreamHost = .client
+    host: UpstreamHost = .client,
+    proxyProtocol: ProxySending? = nil
   ) {
     self.name = name
     self.balance = balance
@@ -38,6 +41,7 @@ public struct UpstreamSettings: Hashable, Sendable {
     self.pool = pool
     self.resolveInterval = resolveInterval
     self.host = host
+    self.proxyProtocol = proxyProtocol
   }
 }
 

@@ -39,34 +39,45 @@ public struct VariableReference: Sendable {
 
 extension Variable {
   /// Every variable there is.
-  public static let references: [VariableReference] = [
-    VariableReference(
-      "client.address",
-      .clientAddress,
-      "The client's address, behind trusted proxies."
-    ),
-    VariableReference("client.port", .clientPort, "The client's port."),
-    VariableReference("request.id", .requestID, "The identifier that Martlet gave the request."),
-    VariableReference("request.method", .requestMethod, "The method."),
-    VariableReference("request.target", .requestTarget, "The target as it was sent."),
-    VariableReference("request.path", .requestPath, "The path, normalized."),
-    VariableReference("request.query", .requestQuery, "The query, without `?`."),
-    VariableReference("request.host", .requestHost, "The host, in lower case and without a port."),
-    VariableReference("request.scheme", .requestScheme, "The scheme: `http` or `https`."),
-    VariableReference(
-      prefix: "request.header.",
-      { .requestHeader($0.lowercased()) },
-      "The value of a request field."
-    ),
-    VariableReference(
-      prefix: "request.query.",
-      { .queryParameter($0) },
-      "The value of a query parameter."
-    ),
-    VariableReference("upstream.name", .upstreamName, "The upstream's name."),
-    VariableReference("upstream.member", .upstreamMember, "The member's address."),
-    VariableReference("server.name", .serverName, "The server's name."),
-    VariableReference("listener.address", .listenerAddress, "The address of the listener."),
+  public static let references: [VariableReference] =
+    [
+      VariableReference(
+        "client.address",
+        .clientAddress,
+        "The client's address, behind trusted proxies."
+      ),
+      VariableReference("client.port", .clientPort, "The client's port."),
+      VariableReference("request.id", .requestID, "The identifier that Martlet gave the request."),
+      VariableReference("request.method", .requestMethod, "The method."),
+      VariableReference("request.target", .requestTarget, "The target as it was sent."),
+      VariableReference("request.path", .requestPath, "The path, normalized."),
+      VariableReference("request.query", .requestQuery, "The query, without `?`."),
+      VariableReference(
+        "request.host",
+        .requestHost,
+        "The host, in lower case and without a port."
+      ),
+      VariableReference("request.scheme", .requestScheme, "The scheme: `http` or `https`."),
+      VariableReference(
+        prefix: "request.header.",
+        { .requestHeader($0.lowercased()) },
+        "The value of a request field."
+      ),
+      VariableReference(
+        prefix: "request.query.",
+        { .queryParameter($0) },
+        "The value of a query parameter."
+      ),
+      VariableReference("upstream.name", .upstreamName, "The upstream's name."),
+      VariableReference("upstream.member", .upstreamMember, "The member's address."),
+      VariableReference("server.name", .serverName, "The server's name."),
+      VariableReference("listener.address", .listenerAddress, "The address of the listener."),
+    ]
+    + ProxyVariable.allCases.map { part in
+      VariableReference("proxy.\(part.rawValue)", .proxy(part), part.sentence)
+    } + responseReferences
+
+  private static let responseReferences: [VariableReference] = [
     VariableReference(
       "response.status",
       .responseStatus,

@@ -124,6 +124,8 @@ final class Worker {
   /// Serves a connection that was just accepted.
   func serve(_ accepted: consuming Accepted, from acceptor: Acceptor) {
     let peer = accepted.peer
+    let proxy = acceptor.plan.proxyReception
+    if let proxy, !mayConnect(peer, proxy, at: acceptor) { return }
     do throws(SystemError) {
       let stream = try Stream(adopting: accepted.descriptor, on: loop)
       let connection = HTTP1Connection(
@@ -139,7 +141,7 @@ final class Worker {
       board.openConnections.add(1, ordering: .relaxed)
       counters.add(to: acceptor.plan.metrics.accepted)
       counters.add(1, to: acceptor.plan.metrics.open)
-      connection.rest()
+      if let proxy, proxy.trusts(peer) { connection.restForPreface() } else { connection.rest() }
     } catch {
       noteAccepting(error, at: acceptor.plan.key)
     }

@@ -1,5 +1,6 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
+#include <endian.h>
 #include <netdb.h>
 #include <stdio.h>
 
@@ -53,6 +54,190 @@ int64_t martlet_receive_descriptors(
     }
   }
   return received;
+}
+
+enum { datagram_control_bytes = CMSG_SPACE(sizeof(struct in6_pktinfo)) };
+
+struct martlet_datagrams {
+  int count;
+  size_t size;
+  uint8_t *bytes;
+  struct mmsghdr *messages;
+  struct iovec *parts;
+  struct sockaddr_storage *peers;
+  uint8_t *control;
+};
+
+void martlet_datagrams_destroy(martlet_datagrams *all) {
+  if (!all) return;
+  if (all->bytes) munmap(all->bytes, all->size * (size_t)all->count);
+  free(all->messages);
+  free(all->parts);
+  free(all->peers);
+  free(all->control);
+  free(all);
+}
+
+martlet_datagrams *martlet_datagrams_create(int count, size_t size) {
+  martlet_datagrams *all = calloc(1, sizeof *all);
+  if (!all) return NULL;
+  all->count = count;
+  all->size = size;
+  size_t slots = (size_t)count;
+  // Pages that no datagram reaches are never there.
+  all->bytes = mmap(NULL, size * slots, PROT_READ | PROT_WRITE,
+                    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (all->bytes == MAP_FAILED) all->bytes = NULL;
+  all->messages = calloc(slots, sizeof *all->messages);
+  all->parts = calloc(slots, sizeof *all->parts);
+  all->peers = calloc(slots, sizeof *all->peers);
+  all->control = calloc(slots, datagram_control_bytes);
+  if (!all->bytes || !all->messages || !all->parts || !all->peers || !all->control) {
+    martlet_datagrams_destroy(all);
+    return NULL;
+  }
+  for (int i = 0; i < count; i++) {
+    all->parts[i] = (struct iovec){all->bytes + size * (size_t)i, size};
+    all->messages[i].msg_hdr = (struct msghdr){
+        .msg_name = &all->peers[i], .msg_iov = &all->parts[i], .msg_iovlen = 1};
+  }
+  return all;
+}
+
+int64_t martlet_datagrams_receive(
+    martlet_datagrams *all, int fd, int first, int count, int connected) {
+  for (int i = first; i < first + count; i++) {
+    struct msghdr *header = &all->messages[i].msg_hdr;
+    all->parts[i].iov_len = all->size;
+    header->msg_namelen = connected ? 0 : sizeof all->peers[i];
+    header->msg_control = connected ? NULL : all->control + datagram_control_bytes * (size_t)i;
+    header->msg_controllen = connected ? 0 : datagram_control_bytes;
+    header->msg_flags = 0;
+  }
+  int received = recvmmsg(fd, all->messages + first, (unsigned)count, MSG_DONTWAIT, NULL);
+  if (received < 0) return -errno;
+  for (int i = first; i < first + received; i++) all->parts[i].iov_len = all->messages[i].msg_len;
+  return received;
+}
+
+size_t martlet_datagrams_length(const martlet_datagrams *all, int slot) {
+  return all->parts[slot].iov_len;
+}
+int martlet_datagrams_truncated(const martlet_datagrams *all, int slot) {
+  return (all->messages[slot].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+}
+const uint8_t *martlet_datagrams_bytes(const martlet_datagrams *all, int slot) {
+  return all->parts[slot].iov_base;
+}
+
+static void read_ipv6(const struct in6_addr *from, martlet_endpoint *to) {
+  uint64_t words[2];
+  memcpy(words, from, sizeof words);
+  to->high = be64toh(words[0]);
+  to->low = be64toh(words[1]);
+  to->family = AF_INET6;
+}
+
+static void write_ipv6(const martlet_endpoint *from, struct in6_addr *to) {
+  uint64_t words[2] = {htobe64(from->high), htobe64(from->low)};
+  memcpy(to, words, sizeof words);
+}
+
+void martlet_datagrams_peer(const martlet_datagrams *all, int slot, martlet_endpoint *to) {
+  *to = (martlet_endpoint){0};
+  const struct msghdr *header = &all->messages[slot].msg_hdr;
+  const struct sockaddr_storage *peer = &all->peers[slot];
+  if (header->msg_namelen >= sizeof(struct sockaddr_in) && peer->ss_family == AF_INET) {
+    const struct sockaddr_in *in = (const struct sockaddr_in *)peer;
+    *to = (martlet_endpoint){
+        .low = ntohl(in->sin_addr.s_addr), .port = ntohs(in->sin_port), .family = AF_INET};
+  } else if (header->msg_namelen >= sizeof(struct sockaddr_in6) && peer->ss_family == AF_INET6) {
+    const struct sockaddr_in6 *in = (const struct sockaddr_in6 *)peer;
+    read_ipv6(&in->sin6_addr, to);
+    to->port = ntohs(in->sin6_port);
+    to->scope = in->sin6_scope_id;
+  }
+}
+
+void martlet_datagrams_arrival(const martlet_datagrams *all, int slot, martlet_endpoint *to) {
+  *to = (martlet_endpoint){0};
+  struct msghdr *header = (struct msghdr *)&all->messages[slot].msg_hdr;
+  for (struct cmsghdr *part = CMSG_FIRSTHDR(header); part; part = CMSG_NXTHDR(header, part)) {
+    if (part->cmsg_level == IPPROTO_IP && part->cmsg_type == IP_PKTINFO) {
+      struct in_pktinfo info;
+      memcpy(&info, CMSG_DATA(part), sizeof info);
+      // The address that the datagram was sent to; ipi_spec_dst is that from which we answer.
+      *to = (martlet_endpoint){.low = ntohl(info.ipi_spec_dst.s_addr), .family = AF_INET};
+    } else if (part->cmsg_level == IPPROTO_IPV6 && part->cmsg_type == IPV6_PKTINFO) {
+      struct in6_pktinfo info;
+      memcpy(&info, CMSG_DATA(part), sizeof info);
+      read_ipv6(&info.ipi6_addr, to);
+      // A link-local address means nothing without its interface.
+      if (IN6_IS_ADDR_LINKLOCAL(&info.ipi6_addr)) to->scope = info.ipi6_ifindex;
+    }
+  }
+}
+
+void martlet_datagrams_address(
+    martlet_datagrams *all, int slot, const martlet_endpoint *to, const martlet_endpoint *from) {
+  struct msghdr *header = &all->messages[slot].msg_hdr;
+  memset(&all->peers[slot], 0, sizeof all->peers[slot]);
+  if (to->family == AF_INET) {
+    struct sockaddr_in *in = (struct sockaddr_in *)&all->peers[slot];
+    in->sin_family = AF_INET;
+    in->sin_port = htons(to->port);
+    in->sin_addr.s_addr = htonl((uint32_t)to->low);
+    header->msg_namelen = sizeof *in;
+  } else {
+    struct sockaddr_in6 *in = (struct sockaddr_in6 *)&all->peers[slot];
+    in->sin6_family = AF_INET6;
+    in->sin6_port = htons(to->port);
+    in->sin6_scope_id = to->scope;
+    write_ipv6(to, &in->sin6_addr);
+    header->msg_namelen = sizeof *in;
+  }
+  header->msg_control = NULL;
+  header->msg_controllen = 0;
+  header->msg_flags = 0;
+  if (from->family == 0) return;
+  header->msg_control = all->control + datagram_control_bytes * (size_t)slot;
+  header->msg_controllen = datagram_control_bytes;
+  memset(header->msg_control, 0, datagram_control_bytes);
+  struct cmsghdr *part = CMSG_FIRSTHDR(header);
+  if (from->family == AF_INET) {
+    struct in_pktinfo info = {.ipi_spec_dst.s_addr = htonl((uint32_t)from->low)};
+    part->cmsg_level = IPPROTO_IP;
+    part->cmsg_type = IP_PKTINFO;
+    part->cmsg_len = CMSG_LEN(sizeof info);
+    memcpy(CMSG_DATA(part), &info, sizeof info);
+    header->msg_controllen = CMSG_SPACE(sizeof info);
+  } else {
+    struct in6_pktinfo info = {.ipi6_ifindex = from->scope};
+    write_ipv6(from, &info.ipi6_addr);
+    part->cmsg_level = IPPROTO_IPV6;
+    part->cmsg_type = IPV6_PKTINFO;
+    part->cmsg_len = CMSG_LEN(sizeof info);
+    memcpy(CMSG_DATA(part), &info, sizeof info);
+    header->msg_controllen = CMSG_SPACE(sizeof info);
+  }
+}
+
+int64_t martlet_datagrams_send_one(const martlet_datagrams *all, int fd, int slot) {
+  MARTLET_RESULT(syscall(SYS_sendto, fd, all->parts[slot].iov_base, all->parts[slot].iov_len,
+                         MSG_NOSIGNAL | MSG_DONTWAIT, NULL, 0));
+}
+
+int64_t martlet_datagrams_send(martlet_datagrams *all, int fd, int first, int count) {
+  MARTLET_RESULT(
+      sendmmsg(fd, all->messages + first, (unsigned)count, MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
+int64_t martlet_tell_arrival(int fd, int family) {
+  int yes = 1;
+  if (family == AF_INET) {
+    MARTLET_RESULT(setsockopt(fd, IPPROTO_IP, IP_PKTINFO, &yes, sizeof yes));
+  }
+  MARTLET_RESULT(setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof yes));
 }
 
 enum { resolve_error_base = -1000 };

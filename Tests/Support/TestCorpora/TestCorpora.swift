@@ -22,6 +22,10 @@ public enum Corpus: String, Sendable {
   case chunked
   /// What servers answer to checks of their health.
   case probes
+  /// PROXY headers, accepted and refused.
+  case proxy
+  /// ClientHellos of TLS, accepted and refused.
+  case hello
 
   /// The corpus's folder.
   public var folder: URL {
@@ -97,6 +101,40 @@ public struct RefusedMessage: Sendable, CustomStringConvertible {
       throw CorpusError(what: "expected.txt and the files of \(corpus.rawValue) differ")
     }
     return messages
+  }
+}
+
+/// The beginning of a connection, with what is expected of it: one line of `expected.txt`.
+public struct Preface: Sendable, CustomStringConvertible {
+  /// The name of its file, without `.bin`.
+  public var name: String
+  /// `accepted`, `incomplete`, or the name of the defect.
+  public var outcome: String
+  /// All bytes that are sent.
+  public var bytes: [UInt8]
+
+  /// Its name.
+  public var description: String { name }
+
+  /// Every line of the table, in its order.
+  ///
+  /// - Throws: ``CorpusError`` for a line that cannot be read, for a file without a line and for a
+  ///   line without a file.
+  public static func all(in corpus: Corpus) throws -> [Preface] {
+    let table = String(decoding: try corpus.bytes(of: "expected.txt"), as: UTF8.self)
+    var prefaces: [Preface] = []
+    for line in table.split(separator: "\n") where !line.hasPrefix("#") {
+      let words = line.split(separator: " ").map(String.init)
+      guard words.count == 2 else {
+        throw CorpusError(what: "expected.txt has the malformed line: \(line)")
+      }
+      let bytes = try corpus.bytes(of: words[0] + ".bin")
+      prefaces.append(Preface(name: words[0], outcome: words[1], bytes: bytes))
+    }
+    guard prefaces.map({ $0.name + ".bin" }).sorted() == (try corpus.names()) else {
+      throw CorpusError(what: "expected.txt and the files of \(corpus.rawValue) differ")
+    }
+    return prefaces
   }
 }
 

@@ -64,7 +64,11 @@ extension Rig {
   /// Starts nginx as one process with `server` as the inside of its server block.
   ///
   /// - Throws: ``PeerError`` when it does not listen in time.
-  public func nginx(_ server: String, outside: String = "") throws -> Peer {
+  public func nginx(
+    _ server: String,
+    outside: String = "",
+    listen options: String = ""
+  ) throws -> Peer {
     let endpoint = try freePort()
     let name = "nginx-\(endpoint.description)"
     let text = """
@@ -83,7 +87,7 @@ extension Rig {
         client_max_body_size 0;
         \(outside)
         server {
-          listen \(endpoint);
+          listen \(endpoint) \(options);
           \(server)
         }
       }
@@ -92,12 +96,36 @@ extension Rig {
     return try start(["nginx", "-c", file, "-e", path(name) + ".log"], at: endpoint)
   }
 
-  /// Starts HAProxy as one process in front of `members`.
+  /// Starts nginx as one process that passes streams on, with `server` as the inside of its block.
   ///
   /// - Throws: ``PeerError`` when it does not listen in time.
-  public func haproxy(to members: [Endpoint]) throws -> Peer {
+  public func nginxStream(_ server: String) throws -> Peer {
     let endpoint = try freePort()
-    let servers = members.enumerated().map { "  server s\($0.offset) \($0.element)" }
+    let name = "nginx-\(endpoint.description)"
+    let text = """
+      load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+      daemon off;
+      master_process off;
+      pid \(path(name)).pid;
+      error_log \(path(name)).log;
+      events { worker_connections 512; }
+      stream { server { listen \(endpoint); \(server) } }
+      """
+    let file = try write(text, to: name + ".conf")
+    return try start(["nginx", "-c", file, "-e", path(name) + ".log"], at: endpoint)
+  }
+
+  /// Starts HAProxy as one process in front of `members`, with further words for its parts.
+  ///
+  /// - Throws: ``PeerError`` when it does not listen in time.
+  public func haproxy(
+    to members: [Endpoint],
+    options: String = "",
+    bind: String = "",
+    front: String = ""
+  ) throws -> Peer {
+    let endpoint = try freePort()
+    let servers = members.enumerated().map { "  server s\($0.offset) \($0.element) \(options)" }
     let text = """
       global
         maxconn 256
@@ -107,7 +135,8 @@ extension Rig {
         timeout client 20s
         timeout server 20s
       frontend front
-        bind \(endpoint)
+        bind \(endpoint) \(bind)
+        \(front)
         default_backend back
       backend back
       \(servers.joined(separator: "\n"))

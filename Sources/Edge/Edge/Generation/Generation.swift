@@ -73,7 +73,12 @@ public final class Generation: Sendable {
     var listeners: [ListenerPlan] = []
     for address in configuration.listeningAddresses {
       listeners.append(
-        ListenerPlan(key: address.description, sites: members[address] ?? [], &layout)
+        ListenerPlan(
+          key: address.description,
+          proxy: configuration.proxyReception(at: address),
+          sites: members[address] ?? [],
+          &layout
+        )
       )
     }
     self.listeners = listeners

@@ -23,14 +23,18 @@ final class ListenerPlan: Sendable {
   let idleTimeout: Timeout
   let headTimeout: Timeout
   let sendTimeout: Timeout
+  /// Who may send a PROXY header; nil: none is read.
+  let proxyReception: ProxyReceptionPlan?
 
   init(
     key: String,
+    proxy: ProxyReception,
     sites members: [(site: Site, settings: ServerSettings, isFallback: Bool)],
     _ layout: inout MetricLayout.Builder
   ) {
     self.key = key
     metrics = ListenerMetrics(key, &layout)
+    proxyReception = ProxyReceptionPlan(proxy, listener: key, &layout)
     var hosts: [(pattern: HostPattern, value: Int)] = []
     var first: Site?
     var chosen: Site?

@@ -53,7 +53,7 @@ struct TextTemplate: Sendable {
     case .requestPath: try out.put(head.extracting(exchange.request.path.range))
     case .requestQuery: try out.put(head.extracting(exchange.request.query.range))
     case .requestHost: try out.put(lowercasing: head.extracting(exchange.request.host.range))
-    case .requestScheme: try out.put("http")
+    case .requestScheme: try out.put(connection.scheme)
     case .requestHeader(let name):
       let bytes = Array(name.utf8)
       if let line = exchange.request.field(named: bytes.span, in: head) {
@@ -71,6 +71,8 @@ struct TextTemplate: Sendable {
     case .upstreamMember: try out.put(exchange.memberName)
     case .serverName: try out.put(exchange.site?.name ?? "")
     case .listenerAddress: try out.put(connection.acceptor.plan.key)
+    case .proxy(let part):
+      if let preface = connection.preface { try out.put(preface.value(of: part)) }
     case .responseStatus: try out.put(decimal: UInt64(exchange.status))
     case .responseHeader(let name):
       let bytes = Array(name.utf8)

@@ -13,6 +13,9 @@ final class Acceptor {
   var parser: RequestParser
   /// Whether the address is no longer listened on: its connections end with their next answer.
   private(set) var isClosing = false
+  /// When a connection that is refused for its PROXY header is noted again, and how many were not.
+  var nextRefusalNote: Deadline?
+  var unnotedRefusals = 0
   /// Closed when nothing more is accepted: connections that go on hold their acceptor, and a socket
   /// that is still watched here would take wake-ups from the processes that do accept.
   private var listener: Listener?

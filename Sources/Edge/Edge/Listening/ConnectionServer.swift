@@ -44,7 +44,7 @@ extension Worker: RestingKeeper {
     if hasInput {
       connection.serveNow()
     } else if connection.isIdle {
-      forget(connection)
+      connection.end()
     } else {
       // The member is late or the client has left: the coroutine finds out when it waits.
       serve(connection)

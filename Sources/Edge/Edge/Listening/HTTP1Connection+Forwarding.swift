@@ -52,7 +52,7 @@ extension HTTP1Connection {
       if isTrusted, let line = exchange.request.first(.xForwardedProto) {
         try out.put(head.extracting(line.valueRange.range))
       } else {
-        try out.put("http")
+        try out.put(scheme)
       }
       try out.put("\r\nX-Forwarded-Host: ")
       if isTrusted, let line = exchange.request.first(.xForwardedHost) {
@@ -111,7 +111,14 @@ extension HTTP1Connection {
       try out.put(head.extracting(exchange.request.authority.range))
       try out.put("\"")
     }
-    try out.put(";proto=http")
+    try out.put(";proto=")
+    try out.put(scheme)
+  }
+
+  /// The scheme that the client has used, as far as is known.
+  var scheme: StaticString {
+    guard let preface else { return "http" }
+    return preface.isEncrypted ? "https" : "http"
   }
 
   private func putPeer(into out: inout Lent) throws(ExchangeError) {

@@ -4,6 +4,7 @@ import MartletLoop
 import MartletNet
 import MartletSystem
 import MartletTelemetry
+import Prefaces
 
 /// A client's connection that speaks HTTP/1: one exchange after the other.
 ///
@@ -11,9 +12,16 @@ import MartletTelemetry
 /// exchange has no coroutine either: see ``serveNow()``.
 final class HTTP1Connection {
   let stream: Stream
-  let peer: SocketAddress
+  /// Who has connected, or for whom a proxy has, as its PROXY header says.
+  private(set) var peer: SocketAddress
   let worker: Worker
   let acceptor: Acceptor
+  /// What a proxy in front has said of the client.
+  private(set) var preface: ConnectionPreface?
+  /// Whether a PROXY header is to come before the first request.
+  private var awaitsPreface = false
+  /// A connection to a member that serves this client alone.
+  var ownConnection: OwnConnection?
   /// What came behind the last request: the beginning of the next one.
   var carried: Lent?
   /// The exchange that rests, or that a coroutine is to go on with.
@@ -42,6 +50,39 @@ final class HTTP1Connection {
     stream.rest(until: loop.deadline(after: limit))
   }
 
+  /// How long the first request may take to come.
+  var headTimeout: Timeout { acceptor.plan.headTimeout }
+
+  // MARK: The preface
+
+  /// Rests until a PROXY header comes, which goes before the first request.
+  func restForPreface() {
+    guard let plan = acceptor.plan.proxyReception else { return rest() }
+    awaitsPreface = true
+    isIdle = true
+    restedAt = loop.now
+    restForPreface(plan)
+  }
+
+  /// Takes the client to be the one that a header names, if there was one and it names one.
+  func adopt(_ header: ProxyHeader?) {
+    awaitsPreface = false
+    guard let header, header.command == .proxy else { return }
+    preface = ConnectionPreface(header, from: peer)
+    if let source = header.source { peer = SocketAddress(source) }
+  }
+
+  /// Answers the requests that came with a header, or rests.
+  func goOn() {
+    if carried != nil || stream.hasEvent { serveNow() } else { rest() }
+  }
+
+  /// Closes a connection that has waited for its client too long.
+  func end() {
+    if awaitsPreface, let plan = acceptor.plan.proxyReception { notePrefaceLate(plan) }
+    worker.forget(self)
+  }
+
   // MARK: Without a coroutine
 
   /// Goes on with the exchange in hand and answers the requests that are there, as far as nothing has
@@ -51,6 +92,10 @@ final class HTTP1Connection {
   /// answer on. In between the member's connection rests.
   func serveNow() {
     isIdle = false
+    if awaitsPreface {
+      guard let plan = acceptor.plan.proxyReception else { return worker.forget(self) }
+      return readPrefaceNow(plan)
+    }
     repeat {
       let current = exchange.take() ?? worker.takeExchange()
       switch current.hand.isTrying ? finish(current) : start(current) {
@@ -139,6 +184,12 @@ final class HTTP1Connection {
   /// - Returns: Whether the connection can carry further ones.
   func serve() async -> Bool {
     isIdle = false
+    if awaitsPreface {
+      guard let plan = acceptor.plan.proxyReception, await receivePreface(plan) else {
+        return false
+      }
+      if carried == nil, !stream.hasEvent { return true }
+    }
     repeat {
       let current = exchange.take() ?? worker.takeExchange()
       let isKept = await answer(current)

@@ -93,7 +93,11 @@ extension ReverseProxy {
       source.upload?.isDone ?? true, !client.stream.isClosed
     else { return }
     loop.linkClose(of: client.stream.descriptor, to: nil)
-    source.pool.giveBack(source.connection)
+    if upstream.plan.proxySending == nil {
+      source.pool.giveBack(source.connection)
+    } else {
+      source.pool.keepOwn(source.connection, of: client)
+    }
   }
 
   // MARK: A body of known length

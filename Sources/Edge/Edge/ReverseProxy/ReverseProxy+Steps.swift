@@ -134,7 +134,10 @@ extension ReverseProxy {
   /// A connection of the member that is good for this request.
   func takeIdle(of pool: MemberPool) -> UpstreamConnection? {
     let isCertain = !exchange.request.method.isIdempotent
-    guard let connection = pool.takeIdle(certain: isCertain) else { return nil }
+    let connection =
+      upstream.plan.proxySending == nil
+      ? pool.takeIdle(certain: isCertain) : pool.takeOwn(of: client, certain: isCertain)
+    guard let connection else { return nil }
     exchange.isReused = true
     exchange.connectedAt = loop.now
     client.worker.counters.add(to: pool.metrics.reused)

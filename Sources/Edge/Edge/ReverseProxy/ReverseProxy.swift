@@ -88,6 +88,7 @@ struct ReverseProxy: ~Copyable {
           by: loop.deadline(after: route.timeouts.connect).earlier(total)
         )
         exchange.connectedAt = loop.now
+        connection.preface = client.proxyHeader(for: upstream.plan)
       }
       try send(head, over: connection)
     }
@@ -129,11 +130,14 @@ struct ReverseProxy: ~Copyable {
     let part = exchange.hand.part
     let isLarge = exchange.request.byteCount > BufferSize.head.bytes - Self.headGrowth
     var out = loop.lend(isLarge ? .body : .head)
+    let preface = connection.preface.take()
+    if let preface { try out.put(preface) }
     do throws(ExchangeError) {
       try composeRequest(head, into: &out)
     } catch {
       guard !isLarge else { throw error }
       out = loop.lend(.body)
+      if let preface { try out.put(preface) }
       try composeRequest(head, into: &out)
     }
     let isChunked = exchange.request.bodyLength == .chunked

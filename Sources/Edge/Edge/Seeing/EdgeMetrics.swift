@@ -14,6 +14,12 @@ enum EdgeMetrics {
     "Client connections that are open.",
     labels: ["listener"]
   )
+  static let proxyHeaders = MetricFamily(
+    .counter,
+    "martlet_proxy_headers_total",
+    "Connections that were to begin with a PROXY header, by what came of that.",
+    labels: ["listener", "outcome"]
+  )
   static let received = MetricFamily(
     .counter,
     "martlet_received_bytes_total",

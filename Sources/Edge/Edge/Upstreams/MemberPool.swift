@@ -68,12 +68,38 @@ final class MemberPool {
   func takeIdle(certain: Bool) -> UpstreamConnection? {
     if hasName { refreshAddresses() }
     while let connection = idle.popLast() {
-      if connection.stream.hasEvent || loop.hasPassed(connection.oldest) { continue }
-      if certain, connection.stream.hasEventNow() { continue }
-      connection.requestCount &+= 1
-      return connection
+      if isGood(connection, certain: certain) { return connection }
     }
     return nil
+  }
+
+  /// Whether a connection that waited is still good, which then carries one more request.
+  private func isGood(_ connection: UpstreamConnection, certain: Bool) -> Bool {
+    if connection.stream.hasEvent || loop.hasPassed(connection.oldest) { return false }
+    if certain, connection.stream.hasEventNow() { return false }
+    connection.requestCount &+= 1
+    return true
+  }
+
+  /// The connection that serves `client` alone, if it is one to this member and still good.
+  func takeOwn(of client: HTTP1Connection, certain: Bool) -> UpstreamConnection? {
+    guard let own = client.ownConnection, own.member === member else { return nil }
+    client.ownConnection = nil
+    refreshAddresses()
+    guard addresses.contains(own.connection.peer), !loop.hasPassed(own.connection.idleUntil) else {
+      return nil
+    }
+    return isGood(own.connection, certain: certain) ? own.connection : nil
+  }
+
+  /// Keeps a connection for the next request of `client`, to whom alone it belongs.
+  func keepOwn(_ connection: UpstreamConnection, of client: HTTP1Connection) {
+    guard connection.requestCount < upstream.pooling.requestCount, !connection.stream.hasEvent
+    else {
+      return
+    }
+    connection.idleUntil = loop.deadline(after: upstream.pooling.idleTime)
+    client.ownConnection = OwnConnection(connection, to: member)
   }
 
   /// Opens a connection; a member with several addresses gets them in turn.

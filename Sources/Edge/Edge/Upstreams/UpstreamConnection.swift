@@ -12,10 +12,24 @@ final class UpstreamConnection {
   var idleUntil = Deadline.never
   /// How many requests it has carried.
   var requestCount = 1
+  /// The PROXY header that goes before the first request, until it was sent.
+  var preface: [UInt8]?
 
   init(stream: Stream, peer: SocketAddress, oldest: Deadline) {
     self.stream = stream
     self.peer = peer
     self.oldest = oldest
+  }
+}
+
+/// A connection to a member that serves one client alone, because it began with that client's PROXY
+/// header; it waits for the client's next request, and ends with the client.
+final class OwnConnection {
+  let member: Member
+  let connection: UpstreamConnection
+
+  init(_ connection: UpstreamConnection, to member: Member) {
+    self.connection = connection
+    self.member = member
   }
 }

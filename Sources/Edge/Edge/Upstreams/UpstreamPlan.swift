@@ -19,6 +19,8 @@ public final class UpstreamPlan: Sendable {
   let balance: Balance
   let pooling: Pooling
   let host: UpstreamHost
+  /// The PROXY header that each connection begins with; nil: none, and connections are shared.
+  let proxySending: ProxySendingPlan?
   let resolveInterval: Duration
 
   /// How connections to members are kept between requests, on each loop.
@@ -58,6 +60,7 @@ public final class UpstreamPlan: Sendable {
       requestCount: settings.pool.maxRequestCount
     )
     host = settings.host
+    proxySending = settings.proxyProtocol.map { ProxySendingPlan($0) }
     resolveInterval = settings.resolveInterval
   }
 

@@ -387,6 +387,36 @@ int64_t martlet_send_descriptors(
 int64_t martlet_receive_descriptors(
     int fd, void *bytes, size_t count, int32_t *descriptors, size_t *descriptor_count);
 
+// Several datagrams with one call: a table of slots of `size` bytes each, which is never moved. A slot
+// holds a datagram, who sent it or is to get it, and at which of our addresses it arrived or is to
+// leave from.
+typedef struct martlet_datagrams martlet_datagrams;
+typedef struct {
+  uint64_t high, low;  // IPv4: 0, and the host
+  uint32_t scope;
+  uint16_t port;
+  uint16_t family;  // 0: none
+} martlet_endpoint;
+martlet_datagrams *martlet_datagrams_create(int count, size_t size);
+void martlet_datagrams_destroy(martlet_datagrams *all);
+// Receives into slots `first` to `first + count - 1` what is there; of connected sockets, whose sender is
+// known, with `connected`. The address of arrival is told where the socket was asked to tell it.
+int64_t martlet_datagrams_receive(
+    martlet_datagrams *all, int fd, int first, int count, int connected);
+size_t martlet_datagrams_length(const martlet_datagrams *all, int slot);
+int martlet_datagrams_truncated(const martlet_datagrams *all, int slot);
+const uint8_t *martlet_datagrams_bytes(const martlet_datagrams *all, int slot);
+void martlet_datagrams_peer(const martlet_datagrams *all, int slot, martlet_endpoint *to);
+void martlet_datagrams_arrival(const martlet_datagrams *all, int slot, martlet_endpoint *to);
+// Says where a slot is sent to, and from which of our addresses if that is told.
+void martlet_datagrams_address(
+    martlet_datagrams *all, int slot, const martlet_endpoint *to, const martlet_endpoint *from);
+// Sends a slot over a connected socket; several at once to where each was addressed.
+int64_t martlet_datagrams_send_one(const martlet_datagrams *all, int fd, int slot);
+int64_t martlet_datagrams_send(martlet_datagrams *all, int fd, int first, int count);
+// Has a socket tell at which address each datagram arrived.
+int64_t martlet_tell_arrival(int fd, int family);
+
 // Resolves a name; calls blocks. Writes up to `capacity` addresses and returns how many, or the
 // getaddrinfo error (negative) shifted below -1000 so that it cannot be taken for an errno.
 int64_t martlet_resolve(const char *name, uint16_t port, martlet_address *to, size_t capacity);
