@@ -26,6 +26,8 @@ GROUPS = {
         ("nginx", "a peer of the tests"),
         ("libnginx-mod-stream", "nginx for streams and datagrams"),
         ("haproxy", "a peer of the tests"),
+        ("redis-server", "a member of the tests"),
+        ("redis-tools", "redis-cli, a client of the tests"),
         ("curl", "a client of the tests"),
         ("openssl", "keys, certificates and a raw TLS client"),
         ("python3", "members, clients and the scripts' tests"),
@@ -35,6 +37,7 @@ GROUPS = {
     ],
     "bench": [
         ("nginx", "a peer that is measured against"),
+        ("libnginx-mod-stream", "nginx at layer 4, which is measured against"),
         ("haproxy", "a peer that is measured against"),
         ("wrk", "the closed-loop load"),
         ("nghttp2-client", "h2load"),
@@ -47,6 +50,7 @@ GROUPS = {
 SERVICES = {
     "nginx": ["nginx"],
     "haproxy": ["haproxy"],
+    "redis-server": ["redis-server"],
     "varnish": ["varnish", "varnishncsa"],
 }
 

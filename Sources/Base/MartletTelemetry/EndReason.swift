@@ -17,6 +17,8 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
   case clientTimeout = "client_timeout"
   /// The client did not take its answer in time.
   case clientTooSlow = "client_too_slow"
+  /// The client reset its connection of layer 4.
+  case clientReset = "client_reset"
 
   // What Martlet decided.
 
@@ -30,6 +32,8 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
   case headTooLarge = "head_too_large"
   /// As many connections are open as may be.
   case overloaded
+  /// Neither side of a connection of layer 4 sent anything for as long as it may.
+  case idleTimeout = "idle_timeout"
   /// The exchange took longer than it may.
   case totalTimeout = "total_timeout"
   /// The process was told to end, and the time for that was over.

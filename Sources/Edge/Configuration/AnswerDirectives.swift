@@ -79,21 +79,29 @@ extension Reading {
 
   fileprivate mutating func readProxy(_ statement: Statement, _ draft: inout RouteDraft) {
     let example = "proxy 127.0.0.1:9001"
+    guard let target = proxyTarget(of: statement, example: example) else { return }
+    draft.members = target.members
+    draft.handler = .proxy(upstream: target.name)
+  }
+
+  /// Reads `proxy UPSTREAM` or `proxy ADDRESS…`; the upstream of addresses is named by them.
+  mutating func proxyTarget(
+    of statement: Statement,
+    example: String
+  ) -> (name: String, members: [Address])? {
     guard let first = statement.arguments.first else {
-      return lacksValue(statement, example: example)
+      lacksValue(statement, example: example)
+      return nil
     }
-    guard let text = plainText(of: first, in: statement, example: example) else { return }
+    guard let text = plainText(of: first, in: statement, example: example) else { return nil }
     if !text.contains(":"), statement.arguments.count == 1 {
-      guard let name = value(of: first, .name(), in: statement, example: example) else { return }
-      draft.handler = .proxy(upstream: name)
-      return
+      return value(of: first, .name(), in: statement, example: example).map { ($0, []) }
     }
     let members = statement.arguments.compactMap { word in
       value(of: word, .member, in: statement, example: example)
     }
-    guard members.count == statement.arguments.count else { return }
-    draft.members = members
-    draft.handler = .proxy(upstream: UpstreamSettings(members: members).name)
+    guard members.count == statement.arguments.count else { return nil }
+    return (UpstreamSettings(members: members).name, members)
   }
 
   fileprivate mutating func readRespond(_ statement: Statement, _ draft: inout RouteDraft) {

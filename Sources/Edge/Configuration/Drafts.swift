@@ -4,6 +4,7 @@ import Directives
 struct FileDraft: Sendable {
   var process = ProcessSettings()
   var servers: [ServerDraft] = []
+  var tcp: [TCPDraft] = []
   var upstreams: [UpstreamDraft] = []
   /// The places of the upstreams above, by name.
   var upstreamIndices: [String: Int] = [:]

@@ -1,9 +1,12 @@
 public import Directives
 
-/// Everything the edge is told: the servers, their upstreams and the process itself.
+/// Everything the edge is told: the servers, the blocks of layer 4, their upstreams and the process
+/// itself.
 public struct EdgeConfiguration: Hashable, Sendable {
   /// The servers in their written order.
   public var servers: [ServerSettings]
+  /// The `tcp` blocks in their written order.
+  public var tcp: [TCPSettings]
   /// The upstreams in their written order; then those that `proxy ADDRESS…` made, named by their
   /// addresses.
   public var upstreams: [UpstreamSettings]
@@ -13,10 +16,12 @@ public struct EdgeConfiguration: Hashable, Sendable {
   /// Creates a configuration.
   public init(
     servers: [ServerSettings] = [],
+    tcp: [TCPSettings] = [],
     upstreams: [UpstreamSettings] = [],
     process: ProcessSettings = ProcessSettings()
   ) {
     self.servers = servers
+    self.tcp = tcp
     self.upstreams = upstreams
     self.process = process
   }
@@ -26,6 +31,11 @@ public struct EdgeConfiguration: Hashable, Sendable {
   /// - Complexity: O(*n*) in the upstreams.
   public func upstream(named name: String) -> UpstreamSettings? {
     upstreams.first { $0.name == name }
+  }
+
+  /// The access logs of all blocks, some of which may be the same.
+  public var accessLogs: [AccessLogSettings] {
+    servers.compactMap(\.accessLog) + tcp.compactMap(\.accessLog)
   }
 
   /// Every address that some server listens on, once, in written order.

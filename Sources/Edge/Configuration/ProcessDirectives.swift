@@ -3,9 +3,10 @@ import Directives
 /// What stands in no block.
 let fileDirectives = DirectiveTable<FileDraft>(
   "file",
-  "What stands outside of every block: the process as a whole, the servers and the upstreams.",
+  "What stands outside of every block: the process as a whole, the servers, the blocks of layer 4 and "
+    + "the upstreams.",
   makeDefault: { FileDraft() },
-  processDirectives + [serverBlock, upstreamBlock]
+  processDirectives + [serverBlock] + streamBlocks + [upstreamBlock]
 )
 
 private let processDirectives: [Directive<FileDraft>] = [

@@ -4,7 +4,7 @@ import Directives
 extension Reading {
   /// Puts the parts together, and notes what is wrong between them.
   mutating func configuration(of draft: inout FileDraft) -> EdgeConfiguration {
-    if draft.servers.isEmpty, !hasErrors {
+    if draft.servers.isEmpty, draft.tcp.isEmpty, !hasErrors {
       error(
         "the configuration has no server",
         mend: "write `server { … }` with `listen :8080` and `route / { … }` in it",
@@ -22,6 +22,7 @@ extension Reading {
       )
     }
     checkNames(draft.servers)
+    checkStreams(draft)
     // Where something could not be read, what seems unused or unreachable may not be.
     if !hasErrors { warn(of: draft) }
     return EdgeConfiguration(
@@ -34,21 +35,23 @@ extension Reading {
         }
         return settings
       },
+      tcp: draft.tcp.map(\.settings),
       upstreams: draft.upstreams.map(\.settings),
       process: draft.process
     )
   }
 
   private mutating func warn(of draft: FileDraft) {
-    let used = draft.servers.flatMap(\.routes).compactMap { route in
+    let routed = draft.servers.flatMap(\.routes).compactMap { route in
       if case .proxy(let name)? = route.handler { name } else { nil }
     }
-    let unused = Set(draft.upstreams.map(\.settings.name)).subtracting(used)
+    let unused = Set(draft.upstreams.map(\.settings.name)).subtracting(routed)
+      .subtracting(draft.tcp.map(\.settings.upstream))
     for upstream in draft.upstreams where unused.contains(upstream.settings.name) {
       let name = upstream.settings.name
       warning(
-        "no route sends requests to the upstream `\(name)`",
-        mend: "remove it, or write `proxy \(name)` into a route",
+        "nothing is sent to the upstream `\(name)`",
+        mend: "remove it, or write `proxy \(name)` into a route or a `tcp` block",
         at: upstream.range
       )
     }
@@ -74,10 +77,12 @@ extension Reading {
   /// Adds the upstreams of `proxy ADDRESS…`.
   private func addUpstreams(of draft: inout FileDraft) {
     var names = Set(draft.upstreams.map(\.settings.name))
-    for route in draft.servers.flatMap(\.routes) where !route.members.isEmpty {
+    let routes = draft.servers.flatMap(\.routes).map { ($0.members, $0.handlerStatement, $0.range) }
+    let blocks = draft.tcp.map { ($0.members, $0.proxyStatement, $0.range) }
+    for (members, statement, range) in routes + blocks where !members.isEmpty {
       var upstream = UpstreamDraft()
-      upstream.settings = UpstreamSettings(members: route.members)
-      upstream.range = route.handlerStatement?.range ?? route.range
+      upstream.settings = UpstreamSettings(members: members)
+      upstream.range = statement?.range ?? range
       guard names.insert(upstream.settings.name).inserted else { continue }
       draft.upstreams.append(upstream)
     }
@@ -85,10 +90,14 @@ extension Reading {
 
   private mutating func checkReferences(_ draft: FileDraft) {
     let names = Set(draft.upstreams.map(\.settings.name))
-    for route in draft.servers.flatMap(\.routes) {
-      guard case .proxy(let name)? = route.handler, let statement = route.handlerStatement else {
-        continue
-      }
+    let routes = draft.servers.flatMap(\.routes).compactMap { route -> (String, Statement)? in
+      guard case .proxy(let name)? = route.handler else { return nil }
+      return route.handlerStatement.map { (name, $0) }
+    }
+    let blocks = draft.tcp.compactMap { tcp -> (String, Statement)? in
+      tcp.settings.upstream.isEmpty ? nil : tcp.proxyStatement.map { (tcp.settings.upstream, $0) }
+    }
+    for (name, statement) in routes + blocks {
       guard !names.contains(name), let word = statement.arguments.first else { continue }
       let near = nearestName(to: name, among: names.sorted().filter { !$0.contains(":") })
       let isPort = UInt16(name) != nil

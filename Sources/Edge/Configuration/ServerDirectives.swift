@@ -72,43 +72,59 @@ private let listen = Directive<ServerDraft>(
 private let accessLog = Directive<ServerDraft>(
   "access_log",
   form: "stdout|stderr|PATH|off [combined|json]",
-  words: ["stdout", "stderr", "off"] + AccessLogSettings.Format.allCases.map(\.rawValue),
+  words: ["stdout", "stderr", "off", "combined", "json"],
   defaultText: "off",
   "Where requests are recorded, and in which form.",
   example: "access_log /var/log/martlet/access.log json",
   read: { statement, draft, reading in
-    let example = "access_log stdout json"
+    draft.settings.accessLog = reading.accessLog(
+      of: statement,
+      formats: [.combined, .json],
+      example: "access_log stdout json"
+    )
+  },
+  show: { draft, mask in draft.settings.accessLog?.shown(mask) ?? .null }
+)
+
+extension Reading {
+  /// Reads an access log in one of these formats, of which the first is the usual one; nil for none.
+  mutating func accessLog(
+    of statement: Statement,
+    formats: [AccessLogSettings.Format],
+    example: String
+  ) -> AccessLogSettings? {
     guard let word = statement.arguments.first else {
-      return reading.lacksValue(statement, example: example)
+      lacksValue(statement, example: example)
+      return nil
     }
     let kind = ValueKind<LogDestination?>.optional(.destination, none: "off")
-    guard let value = reading.value(of: word, kind, in: statement, example: example) else { return }
+    guard let value = value(of: word, kind, in: statement, example: example) else { return nil }
     guard let destination = value else {
-      draft.settings.accessLog = nil
-      return reading.refuseWords(of: statement, from: 1, example: "access_log off")
+      refuseWords(of: statement, from: 1, example: "access_log off")
+      return nil
     }
-    var settings = AccessLogSettings(destination: destination)
-    if statement.arguments.count > 1,
-      let format: AccessLogSettings.Format = reading.value(
-        of: statement.arguments[1],
-        .choice,
-        in: statement,
-        example: example
-      )
-    {
-      settings.format = format
+    var settings = AccessLogSettings(destination: destination, format: formats[0])
+    if statement.arguments.count > 1 {
+      let format = ValueKind<AccessLogSettings.Format>.choice(formats.map { ($0.rawValue, $0) })
+      let word = statement.arguments[1]
+      if let chosen = self.value(of: word, format, in: statement, example: example) {
+        settings.format = chosen
+      }
     }
-    reading.refuseWords(of: statement, from: 2, example: example)
-    draft.settings.accessLog = settings
-  },
-  show: { draft, mask in
-    guard let log = draft.settings.accessLog else { return .null }
-    return .object([
-      JSONValue.Member("to", ValueKind.destination.json(log.destination, mask)),
-      JSONValue.Member("format", .text(log.format.rawValue)),
+    refuseWords(of: statement, from: 2, example: example)
+    return settings
+  }
+}
+
+extension AccessLogSettings {
+  /// The log for programs.
+  func shown(_ mask: Mask) -> JSONValue {
+    .object([
+      JSONValue.Member("to", ValueKind.destination.json(destination, mask)),
+      JSONValue.Member("format", .text(format.rawValue)),
     ])
   }
-)
+}
 
 private let forwarding: [Directive<ServerDraft>] = [
   .list(

@@ -209,8 +209,10 @@ public struct AccessLogSettings: Hashable, Sendable {
   public enum Format: String, Hashable, Sendable, CaseIterable {
     /// One JSON object a line.
     case json
-    /// The combined format of older servers.
+    /// The combined format of older servers, for requests only.
     case combined
+    /// One line of words, for connections of layer 4 only.
+    case text
   }
 
   /// Where the records go.

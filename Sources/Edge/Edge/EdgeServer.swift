@@ -1,5 +1,6 @@
 import Configuration
 import MartletLoop
+import MartletNet
 public import MartletSystem
 
 /// The loops of an edge process and what they serve.
@@ -120,6 +121,13 @@ public final class EdgeServer: Sendable {
       }
     }
     board.log.finish()
+  }
+
+  /// Whether this process may connect to members from the addresses of clients.
+  ///
+  /// - Throws: ``SystemError``: EPERM without the capability CAP_NET_ADMIN or CAP_NET_RAW.
+  public static func checkForeignSources() throws(SystemError) {
+    try ConnectionSource.checkForeignIsAllowed()
   }
 
   /// Whether every loop has turned within the last second.

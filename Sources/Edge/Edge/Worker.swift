@@ -28,6 +28,8 @@ final class Worker {
   private var acceptors: [String: Acceptor] = [:]
   /// The open connections, by descriptor.
   private var connections: [HTTP1Connection?] = []
+  /// The relays, by the descriptor that each was given as its key.
+  private(set) var relays: [Relay?] = []
   private(set) var connectionCount = 0
   /// The first of the exchanges that wait for a request, and how many there are.
   private var freeExchange: Exchange?
@@ -123,6 +125,9 @@ final class Worker {
 
   /// Serves a connection that was just accepted.
   func serve(_ accepted: consuming Accepted, from acceptor: Acceptor) {
+    if let plan = acceptor.plan.stream {
+      return serve(accepted, by: plan, metrics: acceptor.plan.metrics)
+    }
     let peer = accepted.peer
     let proxy = acceptor.plan.proxyReception
     if let proxy, !mayConnect(peer, proxy, at: acceptor) { return }
@@ -137,10 +142,7 @@ final class Worker {
       let number = Int(stream.descriptor)
       while connections.count <= number { connections.append(nil) }
       connections[number] = connection
-      connectionCount += 1
-      board.openConnections.add(1, ordering: .relaxed)
-      counters.add(to: acceptor.plan.metrics.accepted)
-      counters.add(1, to: acceptor.plan.metrics.open)
+      noteOpened(acceptor.plan.metrics)
       if let proxy, proxy.trusts(peer) { connection.restForPreface() } else { connection.rest() }
     } catch {
       noteAccepting(error, at: acceptor.plan.key)
@@ -150,11 +152,40 @@ final class Worker {
   /// Lets go of a connection that has ended.
   func forget(_ connection: HTTP1Connection) {
     connections[Int(connection.stream.descriptor)] = nil
+    noteClosed(connection.acceptor.plan.metrics)
+  }
+
+  /// Counts a connection of a client that was opened.
+  func noteOpened(_ metrics: ListenerMetrics) {
+    connectionCount += 1
+    board.openConnections.add(1, ordering: .relaxed)
+    counters.add(to: metrics.accepted)
+    counters.add(1, to: metrics.open)
+  }
+
+  /// Counts a connection of a client that was closed.
+  func noteClosed(_ metrics: ListenerMetrics) {
     connectionCount -= 1
     board.openConnections.subtract(1, ordering: .relaxed)
-    counters.add(-1, to: connection.acceptor.plan.metrics.open)
+    counters.add(-1, to: metrics.open)
     if connectionCount == 0 { emptied?.set() }
   }
+
+  /// Keeps a relay until it is over, to be found by `key`.
+  func attend(_ relay: Relay, as key: Int32) {
+    let number = Int(key)
+    while relays.count <= number { relays.append(nil) }
+    relays[number] = relay
+  }
+
+  /// The relay that is found by `key`.
+  func relay(of key: Int32) -> Relay? {
+    let index = Int(key)
+    return index < relays.count ? relays[index] : nil
+  }
+
+  /// Lets go of the relay that is found by `key`.
+  func forgetRelay(of key: Int32) { relays[Int(key)] = nil }
 
   /// Whether as many connections are open as may be, on all loops together.
   var isFull: Bool {
@@ -247,6 +278,7 @@ final class Worker {
     isOver = true
     // An exchange may go on to its next wait when one was ended: it is told again until it is over.
     for _ in 0..<Self.cutOffCount where connectionCount > 0 {
+      for case let relay? in relays { relay.end(.drained) }
       for case let connection? in connections {
         connection.stream.cancel()
         loop.cancelLinked(to: connection.stream.descriptor)

@@ -74,6 +74,15 @@ struct CheckedConfiguration: Sendable {
         )
       )
     }
+    for listener in configuration.tcp.flatMap(\.listeners) {
+      listeners.append(
+        ListenerDemand(
+          key: listener.key,
+          place: try Self.place(of: listener.address, stateDirectory),
+          backlog: Int32(listener.backlogCount)
+        )
+      )
+    }
     if let admin = configuration.process.adminListener {
       let place = try Self.place(of: admin, stateDirectory)
       listeners.append(
@@ -81,7 +90,7 @@ struct CheckedConfiguration: Sendable {
       )
     }
     var logs: [LogDemand] = []
-    for case .file(let path)? in configuration.servers.map(\.accessLog?.destination) {
+    for case .file(let path) in configuration.accessLogs.map(\.destination) {
       let demand = LogDemand(key: path, path: path)
       if !logs.contains(demand) { logs.append(demand) }
     }

@@ -131,6 +131,7 @@ final class EdgeService {
     }
     let configuration = try CheckedConfiguration(bundle).configuration
     if server == nil { try dropRights(configuration.process) }
+    try Self.checkSources(of: configuration)
     do {
       let sockets = try Self.named(offer.listeners, files)
       let logs = try Self.named(offer.logs, files.dropFirst(offer.listeners.count))
@@ -184,6 +185,22 @@ final class EdgeService {
     } catch {
       let reason = error.code == 2 ? "there is no such user or group" : "\(error)"
       throw CommandFailure(.noRight, "cannot run as user \(settings.user ?? ""): \(reason)")
+    }
+  }
+
+  /// Sees to it that `source transparent` is allowed, which each connection would fail for otherwise.
+  private static func checkSources(
+    of configuration: EdgeConfiguration
+  ) throws(CommandFailure) {
+    guard configuration.tcp.contains(where: { $0.source == .transparent }) else { return }
+    do throws(SystemError) {
+      try EdgeServer.checkForeignSources()
+    } catch {
+      throw CommandFailure(
+        .noRight,
+        "`source transparent` needs the capability CAP_NET_ADMIN, which the edge process does not have "
+          + "(\(error)): start as root without `user`, or remove it"
+      )
     }
   }
 

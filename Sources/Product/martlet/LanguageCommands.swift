@@ -29,10 +29,14 @@ struct CheckCommand: ParsableCommand {
     guard let configuration = loaded.configuration else { throw failure }
     guard !json else { return }
     if !failure.message.isEmpty { Console.complain(failure.message) }
+    var parts: [String] = []
+    if !configuration.servers.isEmpty || configuration.tcp.isEmpty {
+      parts.append(Self.count(configuration.servers.count, "server"))
+    }
+    if !configuration.tcp.isEmpty { parts.append(Self.count(configuration.tcp.count, "tcp block")) }
+    parts.append(Self.count(configuration.upstreams.count, "upstream"))
     Console.say(
-      "\(config ?? "the embedded configuration") is valid: "
-        + "\(Self.count(configuration.servers.count, "server")), "
-        + Self.count(configuration.upstreams.count, "upstream")
+      "\(config ?? "the embedded configuration") is valid: " + parts.joined(separator: ", ")
     )
   }
 

@@ -115,6 +115,7 @@ struct Launch {
         started: { keys in
           let addresses = keys.filter {
             !$0.hasPrefix(EdgeService.adminPrefix) && !$0.hasPrefix("unix:")
+              && !$0.hasPrefix("tcp unix:")
           }
           Console.say(banner(addresses.isEmpty ? keys : addresses))
         }
@@ -143,17 +144,19 @@ struct Launch {
     let isHello = source == .hello
     return { addresses in
       let places = addresses.map { address in
-        address.hasPrefix(":") ? "http://localhost\(address)" : "http://\(address)"
+        if address.hasPrefix("tcp ") { return address }
+        return address.hasPrefix(":") ? "http://localhost\(address)" : "http://\(address)"
       }
-      let first = places.first ?? "http://localhost"
       var lines = ["Martlet \(Version.text) listens on \(places.joined(separator: ", "))", ""]
       lines.append(
         isHello
           ? "Three demonstration members answer in turn. Try next, in another terminal:"
           : "Try next, in another terminal:"
       )
+      if let first = places.first(where: { $0.hasPrefix("http:") }) {
+        lines.append("  curl -i \(first)/")
+      }
       lines += [
-        "  curl -i \(first)/",
         "  \(program) status\(suffix)",
         isHello ? "  \(program) reference route" : "  \(program) reload\(suffix)",
       ]

@@ -35,6 +35,12 @@ extension EventLoop {
     slots[Int(descriptor) &* 2].readiness.contains(.closed)
   }
 
+  /// Whether `descriptor` is known to have broken: it was reset, or could not be opened.
+  @inlinable
+  public func isBroken(_ descriptor: Int32) -> Bool {
+    slots[Int(descriptor) &* 2].readiness.contains(.broken)
+  }
+
   /// Says that a read found nothing more: the next one waits for an event.
   @inlinable
   public func clearReadable(_ descriptor: Int32) {

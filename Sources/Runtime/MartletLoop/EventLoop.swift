@@ -45,6 +45,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private var ready: [UnownedJob] = []
   private var running: [UnownedJob] = []
   private var expired: [Int] = []
+  /// What is to wake in the next turn; see ``restBriefly(_:for:)``.
+  var brief: [WakeToken] = []
   private var freeTimers: [Int32] = []
   private var usedTimers = 0
   private var headBuffers = BufferPool(keptCount: keptBuffers)
@@ -243,6 +245,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     if pipes.freeCount > 0, limit < 0 || limit > PipePool.idleMilliseconds {
       limit = PipePool.idleMilliseconds
     }
+    if !brief.isEmpty { limit = 0 }
     // From here on other threads wake the loop; what they left before is seen by the look below.
     sleeping.store(true, ordering: .sequentiallyConsistent)
     if !ready.isEmpty || !foreign.withLock({ $0.isEmpty }) {
@@ -253,6 +256,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     sleeping.store(false, ordering: .relaxed)
     updateClock()
     if count > 0 { deliver(count) }
+    if !brief.isEmpty { endBriefRests() }
     runReady()
   }
 
@@ -274,7 +278,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     let tick = UInt32(truncatingIfNeeded: now >> Self.tickShift)
     guard tick != wheel.tick else { return }
     wheel.advance(to: tick, in: slots, expired: &expired)
-    for slot in expired { wake(slot, .deadline) }
+    // Whoever was told just now may have closed another of these, and given its number away.
+    for slot in expired where hasPassed(Deadline(tick: slots[slot].deadline)) {
+      wake(slot, .deadline)
+    }
     expired.removeAll(keepingCapacity: true)
     if pipes.freeCount > 0 { pipes.drainIfIdle(at: now, kernel) }
   }
@@ -295,7 +302,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       guard slots[read].generation == UInt32(data >> 32) else { continue }
       let closed = happened & martlet_event_closed != 0
       if happened & ~martlet_event_writable != 0 {
-        slots[read].readiness.formUnion(closed ? [.ready, .closed] : .ready)
+        slots[read].readiness.formUnion(closed ? Readiness(closing: happened) : .ready)
         if slots[read].isResting {
           endRest(read, .event)
         } else {
@@ -309,7 +316,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       }
       // The coroutine that just ran may have closed the descriptor.
       guard slots[read].generation == UInt32(data >> 32) else { continue }
-      if closed || happened & martlet_event_writable != 0 { resume(read &+ 1) }
+      guard closed || happened & martlet_event_writable != 0 else { continue }
+      if slots[read &+ 1].isResting { endRest(read &+ 1, .event) } else { resume(read &+ 1) }
     }
   }
 

@@ -43,6 +43,13 @@ struct Readiness: OptionSet {
   @inlinable static var ready: Readiness { Readiness(rawValue: 1) }
   /// The other side closed, or the connection broke: calls no longer wait.
   @inlinable static var closed: Readiness { Readiness(rawValue: 2) }
+  /// The connection broke: it was reset, or could not be opened.
+  @inlinable static var broken: Readiness { Readiness(rawValue: 4) }
+
+  /// What an event says that is about a close.
+  init(closing event: UInt32) {
+    self = event & martlet_event_broken != 0 ? [.ready, .closed, .broken] : [.ready, .closed]
+  }
 }
 
 /// What woke a waiter.

@@ -21,14 +21,46 @@ extension Stream {
       if !hasEvent { try await readable(by: deadline) }
       // Not before bytes are there: a stream that waits holds no pipe.
       guard var pipe = loop.lendPipe() else { return nil }
-      let result = pipe.fill(from: descriptor, upTo: limit)
-      if result >= 0 { return pipe }
-      let error = SystemError(.splice, Int32(-result))
-      // A kind of socket that has no splice.
-      if error.code == Self.notSupported { return nil }
-      loop.clearReadiness(descriptor)
-      guard error.wouldBlock else { throw .failed(error) }
+      do throws(StreamError) {
+        if try readNow(into: &pipe, upTo: limit) != nil { return pipe }
+      } catch {
+        // A kind of socket that has no splice.
+        if error.isNotSupported { return nil }
+        throw error
+      }
     }
+  }
+
+  /// Moves at most `limit` bytes that are there into `pipe`.
+  ///
+  /// - Returns: How many that were; 0 is the end, nil means nothing yet.
+  /// - Throws: ``StreamError``; see ``StreamError/isNotSupported``. System call: `splice(2)`.
+  public func readNow(
+    into pipe: inout LentPipe,
+    upTo limit: Int
+  ) throws(StreamError) -> Int? {
+    let result = pipe.fill(from: descriptor, upTo: limit)
+    if result >= 0 { return result }
+    let error = SystemError(.splice, Int32(-result))
+    if error.code == StreamError.notSupported { throw .failed(error) }
+    loop.clearReadiness(descriptor)
+    if error.wouldBlock { return nil }
+    throw .failed(error)
+  }
+
+  /// Writes as much of what is in `pipe` as the socket takes at once.
+  ///
+  /// - Returns: Whether that was all.
+  /// - Throws: ``StreamError``. System call: `splice(2)`.
+  public func writeNow(_ pipe: inout LentPipe) throws(StreamError) -> Bool {
+    while !pipe.isEmpty {
+      let result = pipe.empty(into: descriptor)
+      if result > 0 { continue }
+      let error = SystemError(.splice, result == 0 ? StreamError.notSupported : Int32(-result))
+      if error.wouldBlock { return false }
+      throw .failed(error)
+    }
+    return true
   }
 
   /// Writes what is in `pipe`, all of it; between two pieces the socket may pause for `limit`.
@@ -40,13 +72,7 @@ extension Stream {
     _ pipe: inout LentPipe,
     pause limit: Timeout
   ) async throws(StreamError) {
-    while !pipe.isEmpty {
-      let result = pipe.empty(into: descriptor)
-      if result > 0 { continue }
-      let error = SystemError(.splice, result == 0 ? Self.notSupported : Int32(-result))
-      guard error.wouldBlock else { throw .failed(error) }
-      try await writable(by: loop.deadline(after: limit))
-    }
+    while try !writeNow(&pipe) { try await writable(by: loop.deadline(after: limit)) }
   }
 
   /// Whether bytes, the end or an error wait that nobody has read; if not, the next read waits for an
@@ -58,7 +84,14 @@ extension Stream {
     loop.clearReadable(descriptor)
     return false
   }
+}
 
+extension StreamError {
   /// EINVAL.
-  private static let notSupported: Int32 = 22
+  static let notSupported: Int32 = 22
+
+  /// Whether a kind of socket cannot do what was asked of it.
+  public var isNotSupported: Bool {
+    if case .failed(let error) = self { error.code == Self.notSupported } else { false }
+  }
 }

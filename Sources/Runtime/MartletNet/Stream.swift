@@ -48,44 +48,6 @@ public final class Stream {
     loop.kernel.close(descriptor)
   }
 
-  /// Connects to `address`.
-  ///
-  /// - Throws: ``StreamError``.
-  public static func connect(
-    to address: SocketAddress,
-    on loop: EventLoop,
-    by deadline: Deadline
-  ) async throws(StreamError) -> Stream {
-    do {
-      let socket = try Descriptor.stream(for: address)
-      if address.port != nil { try socket.set(.noDelay, to: 1) }
-      let isConnected = try socket.connect(to: address)
-      let stream = try Stream(adopting: socket, on: loop)
-      if !isConnected { try await stream.finishConnecting(by: deadline) }
-      return stream
-    } catch let error as SystemError {
-      throw .failed(error)
-    } catch let error as StreamError {
-      throw error
-    } catch {
-      preconditionFailure("only these two are thrown above")
-    }
-  }
-
-  private func finishConnecting(by deadline: Deadline) async throws(StreamError) {
-    do throws(WaitError) {
-      try await loop.writable(descriptor, by: deadline)
-    } catch {
-      throw StreamError(error)
-    }
-    do throws(SystemError) {
-      let code = try check(SocketError.take(from: descriptor), .getsockopt)
-      if code != 0 { throw SystemError(.connect, Int32(code)) }
-    } catch {
-      throw .failed(error)
-    }
-  }
-
   // MARK: State
 
   /// Whether the other side is known to have closed, or bytes wait that nobody asked for.
@@ -106,6 +68,13 @@ public final class Stream {
   /// the number of `owner` if there is one.
   public func rest(for owner: Stream? = nil, until deadline: Deadline) {
     loop.rest(descriptor, for: owner?.descriptor, until: deadline)
+  }
+
+  /// Rests until it can be written, after it took less than it was given or while it connects, or
+  /// until `deadline` comes: the loop's keeper is told then, by the number `owner`.
+  @inlinable
+  public func restForWriting(for owner: Int32, until deadline: Deadline) {
+    loop.restForWriting(descriptor, for: owner, until: deadline)
   }
 
   // MARK: Reading
@@ -186,6 +155,15 @@ public final class Stream {
   public func writeNow(_ buffer: borrowing Lent) throws(StreamError) -> Int {
     // Safe: the buffer is borrowed until this returns.
     try result(loop.withKernel { unsafe $0.send(descriptor, buffer.storage, more: false) })
+  }
+
+  /// Writes as much of `buffer` from `offset` on as the socket takes at once.
+  ///
+  /// - Returns: How many bytes that was.
+  /// - Throws: ``StreamError``.
+  public func writeNow(_ buffer: borrowing Lent, from offset: Int) throws(StreamError) -> Int {
+    // Safe: the buffer is borrowed until this returns.
+    try result(unsafe loop.kernel.send(descriptor, rest(buffer.storage, offset), more: false))
   }
 
   /// Writes the bytes of `buffer` from `offset` on, all of them.

@@ -79,6 +79,17 @@ public struct SocketOption: Hashable, Sendable {
   public static let fastOpen = Self(martlet_level_tcp, martlet_option_fast_open)
   /// `IPV6_V6ONLY`.
   public static let ipv6Only = Self(martlet_level_ipv6, martlet_option_ipv6_only)
+  /// `IP_BIND_ADDRESS_NO_PORT`: the port of a bound address is chosen when it connects, so that one
+  /// port can be used towards several servers.
+  public static let bindsLate = Self(martlet_level_ipv4, martlet_option_bind_no_port)
+  /// `IP_TRANSPARENT`, `IPV6_TRANSPARENT`: bind an address that is not of this machine.
+  public static func transparent(for address: SocketAddress) -> Self {
+    if case .ipv6 = address {
+      Self(martlet_level_ipv6, martlet_option_transparent_ipv6)
+    } else {
+      Self(martlet_level_ipv4, martlet_option_transparent)
+    }
+  }
   /// `SO_ERROR`: the error that waits on the socket, taken by reading it.
   public static let pendingError = Self(martlet_level_socket, martlet_option_error)
   /// `SO_ACCEPTCONN`: whether the socket listens (read only).

@@ -23,12 +23,15 @@ struct EffectiveTests {
 
   @Test("has every setting with the value in force")
   func complete() throws {
-    let text = "server { listen :80\n route / { proxy :1 } }"
+    let text = "server { listen :80\n route / { proxy :1 } }\ntcp { listen :81\n proxy :1 }"
     let whole = try effective(text)
     let server = try first("server", in: whole)
     let upstream = try first("upstream", in: whole)
+    let shown = [
+      "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
+    ]
     for block in ConfigurationReference.blocks where block.name != "route" {
-      let shown = block.name == "file" ? whole : block.name == "server" ? server : upstream
+      let shown = try #require(shown[block.name])
       for directive in block.directives {
         #expect(shown[directive.name] != nil, "\(block.name)/\(directive.name)")
       }

@@ -18,6 +18,8 @@ func whole(_ line: String, in block: String) -> String {
   case "route":
     ["proxy", "respond", "redirect"].contains { line.hasPrefix($0) }
       ? "server { route / {\n\(line)\n} }" : "server { route / {\n\(line)\nrespond 200\n} }"
+  case "tcp":
+    line.hasPrefix("proxy") ? "tcp {\n\(line)\n}" : "tcp {\nproxy :9000\n\(line)\n}"
   case "upstream": "upstream api {\nmember :9000\n\(line)\n}"
   default: ""
   }
@@ -27,7 +29,7 @@ func whole(_ line: String, in block: String) -> String {
 struct ExampleTests {
   static let names = [
     "hello.conf", "reverse-proxy.conf", "virtual-hosts.conf", "headers.conf",
-    "static-answers.conf", "production.conf",
+    "static-answers.conf", "production.conf", "layer4.conf",
   ]
 
   @Test("are read without a word, and stand in the usual form", arguments: names)
@@ -89,7 +91,10 @@ struct ManualTests {
 
   @Test(
     "has no block that is not so",
-    arguments: [("docs/manual/configuration.md", 10), ("docs/manual/proxy-protocol.md", 3)]
+    arguments: [
+      ("docs/manual/configuration.md", 10), ("docs/manual/proxy-protocol.md", 3),
+      ("docs/manual/layer4.md", 2),
+    ]
   )
   func guide(page: String, count: Int) throws {
     var shown: String?

@@ -51,10 +51,10 @@ extension EndReason {
     case .refused, .bodyRefused: 400
     case .noRoute: 404
     case .methodNotAllowed: 405
-    case .clientTimeout, .clientTooSlow: 408
+    case .clientTimeout, .clientTooSlow, .idleTimeout: 408
     case .bodyTooLarge: 413
     case .noSite: 421
-    case .clientClosed: 499
+    case .clientClosed, .clientReset: 499
     case .headTooLarge, .internalError: 500
     case .upstreamConnectFailed, .upstreamReset, .upstreamMalformed, .upstreamCut: 502
     case .noMember, .overloaded, .drained: 503

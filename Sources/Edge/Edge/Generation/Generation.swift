@@ -69,7 +69,6 @@ public final class Generation: Sendable {
         members[listener.address, default: []].append((site, server, listener.isFallback))
       }
     }
-    self.logs = logs
     var listeners: [ListenerPlan] = []
     for address in configuration.listeningAddresses {
       listeners.append(
@@ -81,6 +80,12 @@ public final class Generation: Sendable {
         )
       )
     }
+    for tcp in configuration.tcp {
+      guard let group = plans[tcp.upstream] else { continue }
+      if let log = tcp.accessLog, !logs.contains(log) { logs.append(log) }
+      listeners += ListenerPlan.plans(tcp, group, continuing: previous, &layout)
+    }
+    self.logs = logs
     self.listeners = listeners
     self.layout = try layout.finished()
   }

@@ -6,7 +6,8 @@ import Routing
 import MartletLoop
 import MartletTelemetry
 
-/// What a listening address serves: its sites by host, and what holds before the host is known.
+/// What a listening address serves: its sites by host, and what holds before the host is known; or
+/// bytes.
 final class ListenerPlan: Sendable {
   /// The address as written; names the socket in messages between processes and in metrics.
   let key: String
@@ -25,15 +26,19 @@ final class ListenerPlan: Sendable {
   let sendTimeout: Timeout
   /// Who may send a PROXY header; nil: none is read.
   let proxyReception: ProxyReceptionPlan?
+  /// What becomes of the connections of a listener that serves bytes; nil where HTTP is spoken.
+  let stream: StreamPlan?
 
   init(
     key: String,
     proxy: ProxyReception,
-    sites members: [(site: Site, settings: ServerSettings, isFallback: Bool)],
+    sites members: [(site: Site, settings: ServerSettings, isFallback: Bool)] = [],
+    stream: StreamPlan? = nil,
     _ layout: inout MetricLayout.Builder
   ) {
     self.key = key
-    metrics = ListenerMetrics(key, &layout)
+    self.stream = stream
+    metrics = ListenerMetrics(key, isStream: stream != nil, &layout)
     proxyReception = ProxyReceptionPlan(proxy, listener: key, &layout)
     var hosts: [(pattern: HostPattern, value: Int)] = []
     var first: Site?

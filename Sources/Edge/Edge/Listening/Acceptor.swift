@@ -39,11 +39,11 @@ final class Acceptor {
     while !isClosing {
       do throws(SystemError) {
         var taken = 0
-        while taken < Self.batch, !worker.isFull, let accepted = try listener.acceptNow() {
+        while taken < Self.batch, !isFull, let accepted = try listener.acceptNow() {
           worker.serve(accepted, from: self)
           taken += 1
         }
-        if worker.isFull {
+        if isFull {
           await pause()
           continue
         }
@@ -61,6 +61,9 @@ final class Acceptor {
     self.listener = nil
     end(listener)
   }
+
+  /// Whether as many connections are open as may be.
+  private var isFull: Bool { worker.isFull || plan.stream?.isFull ?? false }
 
   /// Waits a little for connections to end.
   private func pause() async {

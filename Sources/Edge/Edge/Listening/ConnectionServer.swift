@@ -40,7 +40,10 @@ extension Worker: RestingKeeper {
   /// Goes on with a connection that has a request or an answer, and closes one that has waited for its
   /// client too long.
   func descriptorWoke(_ descriptor: Int32, hasInput: Bool) {
-    guard let connection = connection(of: descriptor) else { return }
+    guard let connection = connection(of: descriptor) else {
+      relay(of: descriptor)?.woke(hasInput: hasInput)
+      return
+    }
     if hasInput {
       connection.serveNow()
     } else if connection.isIdle {

@@ -333,7 +333,9 @@ struct ReverseProxy: ~Copyable {
     loop.linkClose(of: client.stream.descriptor, to: nil)
     try await client.send(out, exchange)
     exchange.closesClient = true
-    let tunnel = Tunnel(client: client, upstream: connection, exchange: exchange)
+    guard let tunnel = Tunnel(client: client, upstream: connection, exchange: exchange) else {
+      return
+    }
     var early = loop.lend(.body)
     early.append(head.bytes.extracting(exchange.requestEnd...))
     var late = loop.lend(.body)

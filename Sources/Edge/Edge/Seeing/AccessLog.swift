@@ -8,8 +8,15 @@ final class AccessLog {
     case combined(CombinedAccessFormat)
   }
 
+  private enum StreamFormat {
+    case json(JSONStreamFormat)
+    case text(TextStreamFormat)
+  }
+
   let settings: AccessLogSettings
   private var format: Format
+  /// For connections of layer 4.
+  private var streamFormat: StreamFormat
   private var buffer = LogBuffer()
   private let writer: LogWriter
 
@@ -19,8 +26,11 @@ final class AccessLog {
     format =
       switch settings.format {
       case .json: .json(JSONAccessFormat())
-      case .combined: .combined(CombinedAccessFormat())
+      // The configuration has seen to it that requests are not written as plain text.
+      case .combined, .text: .combined(CombinedAccessFormat())
       }
+    streamFormat =
+      settings.format == .json ? .json(JSONStreamFormat()) : .text(TextStreamFormat())
     writer.attach(buffer.lane, to: settings.destination.name)
   }
 
@@ -37,6 +47,25 @@ final class AccessLog {
     case .combined(var form):
       isHandedOver = buffer.append { form.append(record, text, to: &$0) }
       format = .combined(form)
+    }
+    if isHandedOver { writer.wake() }
+  }
+
+  /// Adds the line of a connection of layer 4.
+  func append(_ record: StreamRecord, _ labels: StreamLabels, member: String, detail: String) {
+    let (member, detail) = (member.utf8.span, detail.utf8.span)
+    let isHandedOver: Bool
+    switch streamFormat {
+    case .json(var form):
+      isHandedOver = buffer.append {
+        form.append(record, labels, member: member, detail: detail, to: &$0)
+      }
+      streamFormat = .json(form)
+    case .text(var form):
+      isHandedOver = buffer.append {
+        form.append(record, labels, member: member, detail: detail, to: &$0)
+      }
+      streamFormat = .text(form)
     }
     if isHandedOver { writer.wake() }
   }

@@ -23,13 +23,13 @@ enum EdgeMetrics {
   static let received = MetricFamily(
     .counter,
     "martlet_received_bytes_total",
-    "Bytes of requests, heads and bodies.",
+    "Bytes of requests, heads and bodies; of layer 4, bytes passed to members.",
     labels: ["listener"]
   )
   static let sent = MetricFamily(
     .counter,
     "martlet_sent_bytes_total",
-    "Bytes of responses, heads and bodies.",
+    "Bytes of responses, heads and bodies; of layer 4, bytes passed to clients.",
     labels: ["listener"]
   )
   static let duration = MetricFamily(
@@ -97,6 +97,24 @@ enum EdgeMetrics {
     "Requests that were sent to a further member.",
     labels: ["upstream"]
   )
+  static let streamsEnded = MetricFamily(
+    .counter,
+    "martlet_stream_ended_total",
+    "Connections of layer 4 by the reason for which they ended.",
+    labels: ["listener", "reason"]
+  )
+  static let streamDuration = MetricFamily(
+    .histogram,
+    "martlet_stream_duration_seconds",
+    "How long connections of layer 4 lasted.",
+    labels: ["listener"]
+  )
+  static let upstreamStreams = MetricFamily(
+    .gauge,
+    "martlet_upstream_streams_open",
+    "Connections of layer 4 to members that are open.",
+    labels: ["upstream", "member"]
+  )
   static let generation = MetricFamily(
     .gauge,
     "martlet_generation",
@@ -120,12 +138,37 @@ struct ListenerMetrics: Sendable {
   let sent: Counter
   let duration: Histogram
 
-  init(_ name: String, _ layout: inout MetricLayout.Builder) {
+  /// With `isStream` it is a listener of layer 4, which has no requests.
+  init(_ name: String, isStream: Bool, _ layout: inout MetricLayout.Builder) {
     accepted = layout.counter(EdgeMetrics.accepted, [name])
     open = layout.gauge(EdgeMetrics.open, [name])
     received = layout.counter(EdgeMetrics.received, [name])
     sent = layout.counter(EdgeMetrics.sent, [name])
-    duration = layout.histogram(EdgeMetrics.duration, [name])
+    duration = layout.histogram(
+      isStream ? EdgeMetrics.streamDuration : EdgeMetrics.duration,
+      [name]
+    )
+  }
+}
+
+/// The figures that a listener of layer 4 has besides.
+struct StreamMetrics: Sendable {
+  /// By the order of ``reasons``.
+  let ended: [Counter]
+
+  /// Why a connection of layer 4 can end.
+  static let reasons: [EndReason] = [
+    .complete, .clientReset, .upstreamReset, .idleTimeout, .totalTimeout, .noMember,
+    .upstreamConnectFailed, .upstreamConnectTimeout, .overloaded, .drained, .internalError,
+  ]
+
+  init(_ name: String, _ layout: inout MetricLayout.Builder) {
+    ended = layout.counters(EdgeMetrics.streamsEnded, [name], each: Self.reasons.map(\.rawValue))
+  }
+
+  /// The place of a reason; what is not foreseen counts as a defect.
+  func place(of reason: EndReason) -> Int {
+    reason == .complete ? 0 : Self.reasons.firstIndex(of: reason) ?? Self.reasons.count - 1
   }
 }
 
@@ -136,6 +179,8 @@ struct MemberMetrics: Sendable {
   let opened: Counter
   let reused: Counter
   let idle: Gauge
+  /// Connections of layer 4.
+  let streams: Gauge
 
   init(_ upstream: String, _ member: String, _ layout: inout MetricLayout.Builder) {
     let labels = [upstream, member]
@@ -148,6 +193,7 @@ struct MemberMetrics: Sendable {
     opened = layout.counter(EdgeMetrics.upstreamConnections, labels)
     reused = layout.counter(EdgeMetrics.upstreamReused, labels)
     idle = layout.gauge(EdgeMetrics.upstreamIdle, labels)
+    streams = layout.gauge(EdgeMetrics.upstreamStreams, labels)
   }
 }
 

@@ -102,20 +102,26 @@ final class MemberPool {
     client.ownConnection = OwnConnection(connection, to: member)
   }
 
+  /// The address for the next connection: a member with several gets them in turn; nil while its name
+  /// has none.
+  func takeAddress() -> SocketAddress? {
+    refreshAddresses()
+    guard !addresses.isEmpty else { return nil }
+    nextAddress = (nextAddress &+ 1) % addresses.count
+    return addresses[nextAddress]
+  }
+
   /// Opens a connection; a member with several addresses gets them in turn.
   ///
   /// - Throws: ``ExchangeError``, which may always be retried: nothing was sent.
   func open(by deadline: Deadline) async throws(ExchangeError) -> UpstreamConnection {
-    refreshAddresses()
-    guard !addresses.isEmpty else {
+    guard let address = takeAddress() else {
       throw ExchangeError(
         .upstreamConnectFailed,
         retry: .always,
         detail: "\(member.name) has no address"
       )
     }
-    nextAddress = (nextAddress &+ 1) % addresses.count
-    let address = addresses[nextAddress]
     do throws(StreamError) {
       let stream = try await Stream.connect(to: address, on: loop, by: deadline)
       return UpstreamConnection(

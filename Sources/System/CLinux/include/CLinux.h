@@ -54,6 +54,7 @@ static const uint32_t martlet_event_readable = EPOLLIN;
 static const uint32_t martlet_event_writable = EPOLLOUT;
 static const uint32_t martlet_event_closed = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 static const uint32_t martlet_event_half_closed = EPOLLRDHUP;
+static const uint32_t martlet_event_broken = EPOLLERR;
 static const uint32_t martlet_event_edge = (uint32_t)1 << 31;
 static const uint32_t martlet_event_exclusive = (uint32_t)1 << 28;
 
@@ -353,6 +354,7 @@ static inline int64_t martlet_set_linger(int fd, int on, int seconds) {
 }
 static const int martlet_level_socket = SOL_SOCKET;
 static const int martlet_level_tcp = IPPROTO_TCP;
+static const int martlet_level_ipv4 = IPPROTO_IP;
 static const int martlet_level_ipv6 = IPPROTO_IPV6;
 static const int martlet_option_error = SO_ERROR;
 static const int martlet_option_reuse_address = SO_REUSEADDR;
@@ -372,6 +374,9 @@ static const int martlet_option_user_timeout = TCP_USER_TIMEOUT;
 static const int martlet_option_defer_accept = TCP_DEFER_ACCEPT;
 static const int martlet_option_fast_open = TCP_FASTOPEN;
 static const int martlet_option_ipv6_only = IPV6_V6ONLY;
+static const int martlet_option_bind_no_port = IP_BIND_ADDRESS_NO_PORT;
+static const int martlet_option_transparent = IP_TRANSPARENT;
+static const int martlet_option_transparent_ipv6 = 75;  // IPV6_TRANSPARENT of linux/in6.h
 
 typedef struct { int32_t process; uint32_t user; uint32_t group; } martlet_credentials;
 // struct ucred needs _GNU_SOURCE; the kernel's layout is these three.

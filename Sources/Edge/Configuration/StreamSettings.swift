@@ -1,0 +1,73 @@
+public import Directives
+
+/// A `tcp` block: connections that are passed to an upstream as bytes.
+public struct TCPSettings: Hashable, Sendable {
+  /// Where it listens.
+  public var listeners: [StreamListener]
+  /// The name of the upstream.
+  public var upstream: String
+  /// How long a connection to a member may take to open; nil means the upstream's time.
+  public var connectTimeout: Duration?
+  /// How long neither side may send anything.
+  public var idleTimeout: Duration
+  /// How long a connection may last; nil means no limit.
+  public var totalTimeout: Duration?
+  /// How many members are tried; nil means the upstream's number.
+  public var tryCount: Int?
+  /// How many connections may be open at once, all loops together; nil means no limit of its own.
+  public var maxConnectionCount: Int?
+  /// From where members are connected to.
+  public var source: StreamSource
+  /// Where connections are recorded; nil records none.
+  public var accessLog: AccessLogSettings?
+
+  /// Creates the settings of a block that is told nothing.
+  public init(
+    listeners: [StreamListener] = [],
+    upstream: String = "",
+    connectTimeout: Duration? = nil,
+    idleTimeout: Duration = .seconds(3600),
+    totalTimeout: Duration? = nil,
+    tryCount: Int? = nil,
+    maxConnectionCount: Int? = nil,
+    source: StreamSource = .any,
+    accessLog: AccessLogSettings? = nil
+  ) {
+    self.listeners = listeners
+    self.upstream = upstream
+    self.connectTimeout = connectTimeout
+    self.idleTimeout = idleTimeout
+    self.totalTimeout = totalTimeout
+    self.tryCount = tryCount
+    self.maxConnectionCount = maxConnectionCount
+    self.source = source
+    self.accessLog = accessLog
+  }
+}
+
+/// One address that a block of layer 4 listens on.
+public struct StreamListener: Hashable, Sendable {
+  /// Where it listens.
+  public var address: Address
+  /// How many connections may wait to be accepted.
+  public var backlogCount: Int
+
+  /// Creates the settings of a listener.
+  public init(address: Address, backlogCount: Int = 511) {
+    self.address = address
+    self.backlogCount = backlogCount
+  }
+
+  /// What names the socket in messages between processes, in logs and metrics: `tcp :5432`.
+  public var key: String { "tcp \(address)" }
+}
+
+/// From which address members are connected to.
+public enum StreamSource: Hashable, Sendable {
+  /// The one that the kernel chooses.
+  case any
+  /// This address of the machine.
+  case address(IPAddress)
+  /// The client's address.
+  case transparent
+}

@@ -1,0 +1,260 @@
+import Balancing
+import MartletLoop
+import MartletNet
+import MartletSystem
+import MartletTelemetry
+
+/// A client's connection whose bytes are passed to a member of an upstream.
+///
+/// While the connection to the member opens, the first bytes of the client are read; they are sent as
+/// soon as it stands. A member that cannot be connected to has seen none of them, so another is tried.
+final class StreamConnection: Relay {
+  let peer: SocketAddress
+  let plan: StreamPlan
+  private let metrics: ListenerMetrics
+  private let startedAt: Int64
+  private var connectedAt: Int64 = 0
+  private var upstream: Upstream?
+  /// The member that is tried, or that bytes are passed to.
+  private(set) var pool: MemberPool?
+  private var tried = MemberSet()
+  private var tryCount = 0
+  private var connectUntil = Deadline.never
+  /// Whether something of the client is held until the member's connection stands.
+  private var hasEarly = false
+
+  init(
+    worker: Worker,
+    client: Stream,
+    peer: SocketAddress,
+    plan: StreamPlan,
+    metrics: ListenerMetrics
+  ) {
+    self.peer = peer
+    self.plan = plan
+    self.metrics = metrics
+    startedAt = worker.loop.now
+    super.init(
+      worker: worker,
+      client: client,
+      key: client.descriptor,
+      idle: plan.idleTimeout,
+      total: worker.loop.deadline(after: plan.totalTimeout)
+    )
+  }
+
+  /// Begins: the listener has one upstream, so nothing need be known of the client first.
+  ///
+  /// A listener that chooses by what the client says first, such as a server name, peeks at it here
+  /// instead, and calls ``proceed(to:)`` when it has chosen; what it has read it gives to
+  /// ``holdEarly(_:)`` before that.
+  func start() {
+    proceed(to: worker.upstreams[plan.upstream.index])
+  }
+
+  /// Holds bytes that were read from the client, which the member gets first; empty ones say that the
+  /// client has ended its sending.
+  func holdEarly(_ bytes: consuming Lent) {
+    hasEarly = true
+    up.hold(bytes)
+  }
+
+  /// Connects to a member of `upstream`, and passes bytes when that stands.
+  func proceed(to upstream: Upstream) {
+    self.upstream = upstream
+    if !hasEarly { restForClient() }
+    tryNext(after: nil)
+  }
+
+  // MARK: Connecting
+
+  /// Why a member could not be connected to.
+  private struct Failure {
+    var reason: EndReason
+    var detail: String
+  }
+
+  /// Tries members until one can be waited for or none is left.
+  private func tryNext(after failure: Failure?) {
+    var failure = failure
+    while let upstream {
+      guard tryCount < plan.tryCount || tryCount == 0, let pool = upstream.take(excluding: tried)
+      else {
+        let last = failure ?? Failure(reason: .noMember, detail: upstream.plan.name)
+        return end(last.reason, last.detail)
+      }
+      if tryCount > 0 { worker.counters.add(to: upstream.plan.retries) }
+      tryCount += 1
+      self.pool = pool
+      guard let problem = connect(pool) else { return }
+      failure = problem
+      leave(pool, after: problem)
+    }
+  }
+
+  /// Begins to connect.
+  ///
+  /// - Returns: Why that cannot be; nil when it was begun, or even ended well.
+  private func connect(_ pool: MemberPool) -> Failure? {
+    guard let address = pool.takeAddress() else {
+      return Failure(
+        reason: .upstreamConnectFailed,
+        detail: "\(pool.member.name) has no address"
+      )
+    }
+    worker.counters.add(to: pool.metrics.opened)
+    do throws(SystemError) {
+      let source = address.port == nil ? nil : plan.source(for: peer)
+      let begun = try Stream.beginConnecting(to: address, from: source, on: loop)
+      use(begun.stream)
+      if begun.isConnected {
+        open()
+      } else {
+        connectUntil = loop.deadline(after: plan.connectTimeout)
+        restForMember(until: connectUntil)
+        if hasEarly { watchClient() }
+      }
+      return nil
+    } catch {
+      return Failure(reason: .upstreamConnectFailed, detail: "\(address): \(error)")
+    }
+  }
+
+  /// Gives a member up that could not be connected to.
+  private func leave(_ pool: MemberPool, after failure: Failure) {
+    tried.insert(pool.index)
+    use(nil)
+    self.pool = nil
+    pool.end()
+    worker.counters.add(to: pool.metrics.failures)
+    worker.board.log.note(
+      .warning,
+      "a member failed",
+      [
+        LogLine.Field("upstream", upstream?.plan.name ?? ""),
+        LogLine.Field("member", pool.member.name),
+        LogLine.Field("reason", failure.reason.rawValue),
+        LogLine.Field("detail", failure.detail),
+      ]
+    )
+  }
+
+  /// The connection to the member stands.
+  private func open() {
+    connectedAt = loop.now
+    if let pool { worker.counters.add(1, to: pool.metrics.streams) }
+    if let sending = upstream?.plan.proxySending, !introduce(by: sending) {
+      return end(.upstreamReset, "the PROXY header was not taken")
+    }
+    pass()
+  }
+
+  /// Sends the PROXY header, for which the buffer of a socket that is new has room.
+  private func introduce(by sending: ProxySendingPlan) -> Bool {
+    let own = ProxySendingPlan.Client(peer: peer, descriptor: client.descriptor, preface: nil)
+    let header = sending.header(for: own, &worker.random)
+    guard let member else { return true }
+    var out = loop.lend(.head)
+    out.append(header.span)
+    do throws(StreamError) { return try member.writeNow(out) == out.count } catch { return false }
+  }
+
+  override func wokeEarly(hasInput: Bool) {
+    if !hasInput, let reason = reasonToEndEarly() { return end(reason) }
+    guard let member, let pool else { return }
+    if !loop.isRestingForWriting(member.descriptor) {
+      if hasInput || member.isBroken {
+        if !member.isBroken { return open() }
+        let error = member.takeError(of: .connect)
+        let detail = error.map { "\(pool.member.name): \($0)" } ?? pool.member.name
+        let failure = Failure(reason: .upstreamConnectFailed, detail: detail)
+        leave(pool, after: failure)
+        return tryNext(after: failure)
+      }
+      if loop.hasPassed(connectUntil) {
+        let failure = Failure(reason: .upstreamConnectTimeout, detail: pool.member.name)
+        leave(pool, after: failure)
+        return tryNext(after: failure)
+      }
+      restForMember(until: connectUntil)
+    }
+    if !hasEarly, !loop.isResting(client.descriptor) { readEarly() }
+  }
+
+  private func reasonToEndEarly() -> EndReason? {
+    if worker.isOver { return .drained }
+    if loop.hasPassed(total) { return .totalTimeout }
+    return client.isBroken ? .clientReset : nil
+  }
+
+  /// Reads what the client says before its member can be told.
+  private func readEarly() {
+    do throws(StreamError) {
+      guard let bytes = try client.readNow(.head) else { return restForClient() }
+      holdEarly(bytes)
+    } catch {
+      return end(.clientReset, error.detail)
+    }
+    watchClient()
+    if client.isBroken { end(.clientReset) }
+  }
+
+  /// Lets a reset of the client, which is not read for now, wake the member's wait.
+  private func watchClient() {
+    if let member { loop.linkClose(of: client.descriptor, to: member.descriptor) }
+  }
+
+  // MARK: The end
+
+  override func ended(_ reason: EndReason, _ detail: String) {
+    let counters = worker.counters
+    if let pool {
+      pool.end()
+      if connectedAt != 0 { counters.add(-1, to: pool.metrics.streams) }
+    }
+    let total = UInt64(max(0, loop.now - startedAt))
+    counters.add(to: plan.metrics.ended[plan.metrics.place(of: reason)])
+    counters.add(up.count, to: metrics.received)
+    counters.add(down.count, to: metrics.sent)
+    counters.record(nanoseconds: total, in: metrics.duration)
+    // The logs of the generation in force: this connection may be of an earlier one.
+    if let settings = plan.log, let log = worker.logs.first(where: { $0.settings == settings }) {
+      record(reason, detail, total, in: log)
+    }
+    plan.noteClosed()
+    worker.noteClosed(metrics)
+  }
+
+  private func record(_ reason: EndReason, _ detail: String, _ total: UInt64, in log: AccessLog) {
+    var record = StreamRecord(time: worker.clock.timestamp(of: startedAt))
+    if let words = peer.hostWords { record.clientWords = (words.0, words.1) }
+    record.clientPort = peer.port ?? 0
+    record.bytesReceived = up.count
+    record.bytesSent = down.count
+    record.tryCount = tryCount
+    record.end = reason
+    if connectedAt != 0 { record.connectingNanoseconds = UInt64(max(0, connectedAt - startedAt)) }
+    record.totalNanoseconds = total
+    log.append(record, plan.labels, member: pool?.member.name ?? "", detail: detail)
+  }
+}
+
+extension Worker {
+  /// Serves a connection of layer 4 that was just accepted.
+  func serve(
+    _ accepted: consuming Accepted,
+    by plan: StreamPlan,
+    metrics: ListenerMetrics
+  ) {
+    let peer = accepted.peer
+    do throws(SystemError) {
+      let client = try Stream(adopting: accepted.descriptor, on: loop)
+      noteOpened(metrics)
+      plan.noteOpened()
+      StreamConnection(worker: self, client: client, peer: peer, plan: plan, metrics: metrics)
+        .start()
+    } catch {
+      noteAccepting(error, at: "tcp")
+    }
+  }
+}

@@ -1,0 +1,175 @@
+import MartletLoop
+import MartletNet
+
+/// One direction of a ``Relay``.
+struct Way: ~Copyable {
+  /// How many bytes have passed.
+  private(set) var count: UInt64 = 0
+  /// Whether nothing passes any more.
+  private(set) var isOver = false
+  /// Whether something is held that its target has not taken yet.
+  private(set) var isHolding = false
+  /// Whether the source has ended; its target is told when it has taken what is held.
+  private var hasEnded = false
+  private var held: Lent?
+  /// How much of ``held`` was taken.
+  private var sent = 0
+  private var pipe: LentPipe?
+  private var bulk = Bulk(remaining: 0)
+  private var splices = true
+
+  /// Where a direction has come to.
+  enum State {
+    /// The source has nothing now.
+    case needsInput
+    /// The target takes nothing now.
+    case needsRoom
+    /// Much has passed at once, and there may be more: others have their turn.
+    case needsTurn
+    /// The source has ended, and its target has taken everything.
+    case over
+  }
+
+  /// The side that broke.
+  enum Failure: Error {
+    case source(StreamError)
+    case target(StreamError)
+  }
+
+  /// How many pieces pass until others have their turn.
+  private static let pieceCount = 16
+
+  /// Holds bytes that were read before, which pass first.
+  ///
+  /// Empty ones say that the source has ended.
+  mutating func hold(_ bytes: consuming Lent) {
+    if bytes.isEmpty {
+      hasEnded = true
+    } else {
+      held = consume bytes
+      isHolding = true
+    }
+  }
+
+  /// Drops what is held; nothing passes any more.
+  mutating func giveUp() {
+    held = nil
+    pipe = nil
+    isHolding = false
+    isOver = true
+  }
+
+  /// Passes on what is there, as far as the target takes it.
+  ///
+  /// - Throws: ``Failure``.
+  @inline(__always)
+  mutating func pass(
+    from source: Stream,
+    to target: Stream,
+    on loop: EventLoop
+  ) throws(Failure) -> State {
+    if isHolding, try !flush(into: target) { return .needsRoom }
+    if hasEnded { return end() }
+    for _ in 0..<Self.pieceCount {
+      if bulk.isOn, splices {
+        if let state = try splice(from: source, to: target, on: loop) { return state }
+        continue
+      }
+      guard let block = try read(source) else { return .needsInput }
+      guard !block.isEmpty else { return end() }
+      bulk.took(block)
+      let taken = try write(block, to: target)
+      count &+= UInt64(taken)
+      guard taken == block.count else {
+        held = consume block
+        sent = taken
+        isHolding = true
+        return .needsRoom
+      }
+      if !source.hasEvent { return .needsInput }
+    }
+    return .needsTurn
+  }
+
+  @inline(__always)
+  private func read(_ source: Stream) throws(Failure) -> Lent? {
+    do throws(StreamError) { return try source.readNow(.head) } catch { throw .source(error) }
+  }
+
+  @inline(__always)
+  private func write(_ block: borrowing Lent, to target: Stream) throws(Failure) -> Int {
+    do throws(StreamError) { return try target.writeNow(block) } catch { throw .target(error) }
+  }
+
+  private mutating func end() -> State {
+    isOver = true
+    return .over
+  }
+
+  /// Sends what is held; returns whether that was all.
+  private mutating func flush(into target: Stream) throws(Failure) -> Bool {
+    do throws(StreamError) {
+      if let block = held.take() {
+        let taken = try target.writeNow(block, from: sent)
+        count &+= UInt64(taken)
+        sent += taken
+        if sent < block.count {
+          held = consume block
+          return false
+        }
+        sent = 0
+      }
+      if var full = pipe.take() {
+        guard try write(&full, to: target) else {
+          pipe = consume full
+          return false
+        }
+      }
+      isHolding = false
+      return true
+    } catch {
+      throw .target(error)
+    }
+  }
+
+  /// Passes a piece through a pipe.
+  ///
+  /// - Returns: nil when that is done, or there was no pipe.
+  private mutating func splice(
+    from source: Stream,
+    to target: Stream,
+    on loop: EventLoop
+  ) throws(Failure) -> State? {
+    guard source.hasEvent else { return .needsInput }
+    guard var full = loop.lendPipe() else {
+      bulk.took(0)
+      return nil
+    }
+    do throws(StreamError) {
+      guard let moved = try source.readNow(into: &full, upTo: .max) else { return .needsInput }
+      if moved == 0 { return end() }
+      bulk.took(moved)
+    } catch {
+      guard error.isNotSupported else { throw .source(error) }
+      splices = false
+      return nil
+    }
+    do throws(StreamError) {
+      if try write(&full, to: target) { return nil }
+    } catch {
+      throw .target(error)
+    }
+    pipe = consume full
+    isHolding = true
+    return .needsRoom
+  }
+
+  private mutating func write(
+    _ full: inout LentPipe,
+    to target: Stream
+  ) throws(StreamError) -> Bool {
+    let before = full.count
+    defer { count &+= UInt64(before - full.count) }
+    return try target.writeNow(&full)
+  }
+}
