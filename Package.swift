@@ -214,6 +214,7 @@ module("Configuration", .edge, ["Directives"])
 module("Balancing", .edge)
 module("Stickiness", .edge, ["MartletBytes", "Sealing"])
 module("OutlierDetection", .edge)
+module("Limiting", .edge, ["MartletSystem"])
 module("Routing", .edge, ["MartletBytes", "Directives", "Configuration"])
 module(
   "Edge",
@@ -221,7 +222,7 @@ module(
   [
     "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet",
     "HTTPMessage",
-    "HTTP1", "Prefaces", "Configuration", "Balancing", "Routing",
+    "HTTP1", "Prefaces", "Configuration", "Balancing", "Limiting", "Routing",
   ]
 )
 

@@ -49,6 +49,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Edge/Limiting/AtomicWords.swift",
+    "keeps atomics in memory of its own; an index is checked before it is used"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Runtime/MartletLoop/BlockingPool.swift",
     "hands eight bytes of a local number to the kernel"
   ),
@@ -191,6 +196,11 @@ let allowances: [Allowance] = [
     .uncheckedSendable,
     "Sources/Base/MartletTelemetry/TextBuffer.swift",
     "a value that cannot be copied and owns its memory alone"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/Edge/Limiting/AtomicWords.swift",
+    "a place of atomics, which any thread may change"
   ),
   Allowance(
     .uncheckedSendable,

@@ -57,6 +57,21 @@ public struct WordOption<Settings>: Sendable {
     )
   }
 
+  /// A word with a value behind it that is read in a way of its own.
+  public static func custom(
+    _ name: String,
+    form: String,
+    read: @escaping @Sendable (Word, Statement, inout Settings, inout Reading) -> Void
+  ) -> WordOption {
+    WordOption(
+      name: name,
+      kindForm: form,
+      read: { word, statement, _, settings, reading in
+        if let word { read(word, statement, &settings, &reading) }
+      }
+    )
+  }
+
   /// How the manual shows it: `[weight NUMBER]`.
   public var form: String { "[\(name)\(kindForm.map { " \($0)" } ?? "")]" }
 }

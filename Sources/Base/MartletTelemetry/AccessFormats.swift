@@ -59,6 +59,10 @@ public struct JSONAccessFormat: Sendable {
     buffer.append(utf8: record.end.rawValue)
     buffer.append(0x22)
     append(",\"detail\":\"", text.detail, to: &buffer)
+    if record.queuedNanoseconds > 0 {
+      buffer.append(",\"queued\":")
+      buffer.append(seconds: record.queuedNanoseconds)
+    }
     append(record.nanoseconds, to: &buffer)
     buffer.append("}\n")
   }

@@ -16,6 +16,8 @@ public struct AccessRecord: Sendable {
   public var bytesReceived: UInt64 = 0
   /// Bytes of content sent to the client.
   public var bytesSent: UInt64 = 0
+  /// How long it waited for a place at a member, a part of ``StepNanoseconds/connecting``.
+  public var queuedNanoseconds: UInt64 = 0
   /// How many members were tried.
   public var tryCount = 0
   /// Whether the answer came over a connection that had carried a request before.

@@ -30,7 +30,10 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
   case methodNotAllowed = "method_not_allowed"
   /// The rewritten head does not fit.
   case headTooLarge = "head_too_large"
-  /// As many connections are open as may be.
+  /// A limit of the configuration does not let the request pass; the record's detail names it.
+  case limited
+  /// The process has too much to do, and the request is not important enough: the record's detail
+  /// names what it is short of.
   case overloaded
   /// Neither side of a connection of layer 4 sent anything for as long as it may.
   case idleTimeout = "idle_timeout"
@@ -45,6 +48,10 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
 
   /// No member may be used now.
   case noMember = "no_member"
+  /// All members are full, and as many requests wait as may.
+  case queueFull = "queue_full"
+  /// All members were full for as long as a request may wait.
+  case queueTimeout = "queue_timeout"
   /// A connection to the member could not be opened.
   case upstreamConnectFailed = "upstream_connect_failed"
   /// A connection to the member was not open in time.

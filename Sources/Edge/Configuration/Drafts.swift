@@ -8,6 +8,9 @@ struct FileDraft: Sendable {
   var upstreams: [UpstreamDraft] = []
   /// The places of the upstreams above, by name.
   var upstreamIndices: [String: Int] = [:]
+  var sharedLimits: [LimitSettings] = []
+  /// The places of the limits above, by name.
+  var sharedLimitRanges: [String: SourceRange] = [:]
 }
 
 /// A server with its places.
@@ -19,6 +22,7 @@ struct ServerDraft: Sendable {
   /// One for each listener.
   var listenerRanges: [SourceRange] = []
   var routes: [RouteDraft] = []
+  var limits = LimitDraft()
 }
 
 /// A route with its places.
@@ -31,6 +35,7 @@ struct RouteDraft: Sendable {
   var members: [Address] = []
   /// The rest; its handler is not valid.
   var settings: RouteSettings
+  var limits = LimitDraft()
   var range: SourceRange
 
   init(path: PathPattern = .prefix("/"), range: SourceRange? = nil) {
@@ -45,6 +50,8 @@ struct UpstreamDraft: Sendable {
   var range = SourceRange(source: 0, start: 0, end: 0)
   /// One for each member.
   var memberRanges: [SourceRange] = []
+  /// Where its queue is written.
+  var queueRange: SourceRange?
   /// Whether a member is written, be it right or wrong.
   var namesMember = false
 }

@@ -73,6 +73,8 @@ public struct ProcessSettings: Hashable, Sendable {
   public var hangLimit: Duration?
   /// How many client connections may be open at once, all loops together.
   public var maxConnectionCount: Int
+  /// When requests are shed; nil: never.
+  public var overload: OverloadSettings?
 
   /// Creates the settings of a process that is told nothing.
   public init(
@@ -84,7 +86,8 @@ public struct ProcessSettings: Hashable, Sendable {
     errorLog: ErrorLogSettings = ErrorLogSettings(),
     drainLimit: Duration = .seconds(30),
     hangLimit: Duration? = .seconds(10),
-    maxConnectionCount: Int = 16_384
+    maxConnectionCount: Int = 16_384,
+    overload: OverloadSettings? = nil
   ) {
     self.user = user
     self.group = group
@@ -95,6 +98,7 @@ public struct ProcessSettings: Hashable, Sendable {
     self.drainLimit = drainLimit
     self.hangLimit = hangLimit
     self.maxConnectionCount = maxConnectionCount
+    self.overload = overload
   }
 }
 

@@ -6,7 +6,7 @@ let fileDirectives = DirectiveTable<FileDraft>(
   "What stands outside of every block: the process as a whole, the servers, the blocks of layer 4 and "
     + "the upstreams.",
   makeDefault: { FileDraft() },
-  processDirectives + [serverBlock] + streamBlocks + [upstreamBlock]
+  processDirectives + [overloadBlock, sharedLimit, serverBlock] + streamBlocks + [upstreamBlock]
 )
 
 private let processDirectives: [Directive<FileDraft>] = [

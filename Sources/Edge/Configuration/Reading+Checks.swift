@@ -12,6 +12,7 @@ extension Reading {
       )
     }
     addUpstreams(of: &draft)
+    placeLimits(of: &draft)
     checkReferences(draft)
     for upstream in draft.upstreams
     where upstream.settings.members.isEmpty && !upstream.namesMember {
@@ -53,6 +54,14 @@ extension Reading {
         "nothing is sent to the upstream `\(name)`",
         mend: "remove it, or write `proxy \(name)` into a route or a `tcp` block",
         at: upstream.range
+      )
+    }
+    for upstream in draft.upstreams where upstream.settings.queue != nil {
+      guard upstream.settings.members.allSatisfy({ $0.maxConnectionCount == nil }) else { continue }
+      warning(
+        "no member is ever full, nothing waits in the queue",
+        mend: "write `max_connections` behind members",
+        at: upstream.queueRange
       )
     }
     for server in draft.servers {
@@ -109,6 +118,19 @@ extension Reading {
             : "write `upstream \(name) { member 127.0.0.1:9001 }`, or an address with its port"),
         at: word.range
       )
+    }
+  }
+
+  /// Gives servers and routes their limits.
+  private mutating func placeLimits(of draft: inout FileDraft) {
+    for server in draft.servers.indices {
+      resolveLimits(&draft.servers[server].limits, draft.sharedLimits)
+      draft.servers[server].settings.trafficLimits = draft.servers[server].limits.settings
+      for route in draft.servers[server].routes.indices {
+        resolveLimits(&draft.servers[server].routes[route].limits, draft.sharedLimits)
+        let limits = draft.servers[server].routes[route].limits.settings
+        draft.servers[server].routes[route].settings.overrides.limits = limits
+      }
     }
   }
 

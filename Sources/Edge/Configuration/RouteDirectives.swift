@@ -250,6 +250,8 @@ extension Reading {
 }
 
 private let overrides: [Directive<RouteDraft>] = [
+  limitDirective(\.limits),
+  priorityDirective(\.settings.overrides.priority, default: nil),
   Directive(
     "access_log",
     form: "on|off",

@@ -166,6 +166,10 @@ public struct RouteOverrides: Hashable, Sendable {
   public var errorPages: [ErrorPage]
   /// Whether requests of this route are recorded in the access log.
   public var isLogged: Bool
+  /// Limits that its requests come under besides the server's.
+  public var limits: [LimitSettings]
+  /// How important its requests are; nil: as the server says.
+  public var priority: PrioritySettings?
 
   /// Creates overrides that change nothing.
   public init(
@@ -179,7 +183,9 @@ public struct RouteOverrides: Hashable, Sendable {
     totalTimeout: Duration? = nil,
     tryCount: Int? = nil,
     errorPages: [ErrorPage] = [],
-    isLogged: Bool = true
+    isLogged: Bool = true,
+    limits: [LimitSettings] = [],
+    priority: PrioritySettings? = nil
   ) {
     self.bodyLimit = bodyLimit
     self.bodyTimeout = bodyTimeout
@@ -192,5 +198,7 @@ public struct RouteOverrides: Hashable, Sendable {
     self.tryCount = tryCount
     self.errorPages = errorPages
     self.isLogged = isLogged
+    self.limits = limits
+    self.priority = priority
   }
 }

@@ -7,6 +7,8 @@ let serverDirectives = DirectiveTable<ServerDraft>(
     + "written, and the first that matches answers.",
   makeDefault: { ServerDraft() },
   [listen, accessLog] + forwarding + limits + timeouts + [
+    limitDirective(\.limits),
+    priorityDirective(\.settings.priority, default: "5"),
     errorPage(\.settings.errorPages),
     routeBlock,
   ]

@@ -24,6 +24,10 @@ public struct ServerSettings: Hashable, Sendable {
   public var underscores: UnderscorePolicy
   /// Whether and how the server names itself in `Via`.
   public var via: Via
+  /// Limits that all requests of its routes come under.
+  public var trafficLimits: [LimitSettings]
+  /// How important its requests are; nil: as usual.
+  public var priority: PrioritySettings?
 
   /// Creates the settings of a server.
   public init(
@@ -37,7 +41,9 @@ public struct ServerSettings: Hashable, Sendable {
     trustedProxies: [Network] = [],
     forwarded: ForwardedStyle = .xForwarded,
     underscores: UnderscorePolicy = .drop,
-    via: Via = .name("martlet")
+    via: Via = .name("martlet"),
+    trafficLimits: [LimitSettings] = [],
+    priority: PrioritySettings? = nil
   ) {
     self.names = names
     self.listeners = listeners
@@ -50,6 +56,8 @@ public struct ServerSettings: Hashable, Sendable {
     self.forwarded = forwarded
     self.underscores = underscores
     self.via = via
+    self.trafficLimits = trafficLimits
+    self.priority = priority
   }
 
   /// What logs and metrics call the server: its first name, else its first address.

@@ -99,6 +99,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
       "How often the names of members are asked for anew.",
       example: "resolve_interval 10s"
     ),
+    queueBlock,
   ]
 )
 

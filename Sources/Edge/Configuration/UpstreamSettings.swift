@@ -20,6 +20,8 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var host: UpstreamHost
   /// The PROXY header that each connection to a member begins with; nil: none.
   public var proxyProtocol: ProxySending?
+  /// The line in front of members that are full; nil: there is none.
+  public var queue: QueueSettings?
 
   /// Creates the settings of an upstream.
   public init(
@@ -31,7 +33,8 @@ public struct UpstreamSettings: Hashable, Sendable {
     pool: PoolSettings = PoolSettings(),
     resolveInterval: Duration = .seconds(30),
     host: UpstreamHost = .client,
-    proxyProtocol: ProxySending? = nil
+    proxyProtocol: ProxySending? = nil,
+    queue: QueueSettings? = nil
   ) {
     self.name = name
     self.balance = balance
@@ -42,6 +45,7 @@ public struct UpstreamSettings: Hashable, Sendable {
     self.resolveInterval = resolveInterval
     self.host = host
     self.proxyProtocol = proxyProtocol
+    self.queue = queue
   }
 }
 

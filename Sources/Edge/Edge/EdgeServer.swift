@@ -93,6 +93,7 @@ public final class EdgeServer: Sendable {
     }
     await names.perform { await $0.follow(generation, waitingAtMost: .seconds(2)) }
     board.log.configure(generation.configuration.process.errorLog)
+    board.overload.configure(generation.configuration.process.overload)
     board.publish(generation)
     for local in workers {
       let failure = await local.perform { worker -> SystemError? in

@@ -12,6 +12,10 @@ final class Worker {
   /// The loop's number among its kind.
   let index: Int
   let board: Board
+  /// The priority below which requests are refused; 0: none is.
+  ///
+  /// The one of the whole process as it was at the last tick: requests need not ask what loops share.
+  private(set) var priorityFloor = 0
   var random = RandomSource()
   /// For heads that are complete at once; it stands before a message between two uses.
   var responseParser = ReverseProxy.parser
@@ -57,7 +61,12 @@ final class Worker {
       do { try await loop.sleep(for: .milliseconds(250)) } catch { continue }
       clock.update(at: loop.now)
       board.noteTurn(ofLoop: index)
-      for upstream in upstreams { upstream.sweep(counters) }
+      await watchOverload()
+      priorityFloor = board.overload.floor
+      for upstream in upstreams {
+        upstream.sweep(counters)
+        upstream.serveWaiting(at: loop.now)
+      }
       var dropped: UInt64 = 0
       for log in logs {
         log.flush()
@@ -69,6 +78,18 @@ final class Worker {
       }
       if index == 0 { board.sample() }
     }
+  }
+
+  /// Tells how late the loop is, and looks whether the process is overloaded.
+  private func watchOverload() async {
+    let overload = board.overload
+    guard overload.isWatching else { return }
+    let before = SystemClock.monotonicNanoseconds()
+    // An event that comes now is delivered behind everything that this turn still has to do.
+    await loop.yield()
+    let now = SystemClock.monotonicNanoseconds()
+    overload.note(lag: now - before, ofLoop: index, at: now)
+    overload.look(at: now, board.log)
   }
 
   // MARK: Generations
@@ -97,6 +118,7 @@ final class Worker {
       acceptors[key] = nil
     }
     self.generation = generation
+    priorityFloor = board.overload.floor
     counters = CounterTable(generation.layout, continuing: counters)
     board.show(counters, ofLoop: index)
     let old = upstreams
@@ -152,6 +174,7 @@ final class Worker {
   /// Lets go of a connection that has ended.
   func forget(_ connection: HTTP1Connection) {
     connections[Int(connection.stream.descriptor)] = nil
+    if !connection.places.isEmpty { connection.leaveLimits() }
     noteClosed(connection.acceptor.plan.metrics)
   }
 
@@ -187,10 +210,12 @@ final class Worker {
   /// Lets go of the relay that is found by `key`.
   func forgetRelay(of key: Int32) { relays[Int(key)] = nil }
 
-  /// Whether as many connections are open as may be, on all loops together.
+  /// Whether as many connections are open as may be, on all loops together, or the process is so
+  /// overloaded that it takes none.
   var isFull: Bool {
-    board.openConnections.load(ordering: .relaxed)
-      >= generation.configuration.process.maxConnectionCount
+    board.overload.isClosed
+      || board.openConnections.load(ordering: .relaxed)
+        >= generation.configuration.process.maxConnectionCount
   }
 
   /// The connection with this descriptor.

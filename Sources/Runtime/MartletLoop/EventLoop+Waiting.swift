@@ -82,6 +82,21 @@ extension EventLoop {
     if let other { slots[slot].partnerGeneration = slots[Int(other) &* 2].generation }
   }
 
+  /// Lets a close of `descriptor`, on which nobody waits, cancel the wait for `signal`.
+  ///
+  /// The link is taken away as that to another descriptor is.
+  public func linkClose(of descriptor: Int32, to signal: Signal) {
+    let slot = Int(descriptor) * 2
+    // Below the −1 of no link: timers count downwards.
+    slots[slot].partner = Int32(-2 - (signal.slot - slots.firstTimer))
+    slots[slot].partnerGeneration = slots[signal.slot].generation
+  }
+
+  /// The timer that a link leads to; nil when it leads to a descriptor or nowhere.
+  func timer(of partner: Int32) -> Int? {
+    partner <= -2 ? slots.firstTimer - 2 - Int(partner) : nil
+  }
+
   /// Ends the waits of the descriptor that is linked to `descriptor`, as if that had closed.
   public func cancelLinked(to descriptor: Int32) { cancelPartner(of: Int(descriptor) * 2) }
 
@@ -144,7 +159,7 @@ extension EventLoop {
 /// A signal that comes before the wait is kept, so none is lost; several count as one.
 public final class Signal {
   private let loop: EventLoop
-  private let slot: Int
+  fileprivate let slot: Int
   private var isSet = false
 
   /// Creates a signal of `loop`.

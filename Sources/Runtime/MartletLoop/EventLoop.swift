@@ -325,6 +325,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// and its number belongs to another.
   func cancelPartner(of slot: Int) {
     let partner = slots[slot].partner
+    if let timer = timer(of: partner) {
+      if slots[timer].generation == slots[slot].partnerGeneration { wake(timer, .cancellation) }
+      return
+    }
     guard partner >= 0, slots[Int(partner) &* 2].generation == slots[slot].partnerGeneration else {
       return
     }

@@ -87,6 +87,11 @@ public enum Processes {
   /// The user whose rights this process has.
   public static var ownUser: UInt32 { martlet_effective_user() }
 
+  /// Lets another thread run on this processor.
+  ///
+  /// System call: `sched_yield(2)`.
+  public static func yieldProcessor() { martlet_yield() }
+
   /// Sends a signal.
   ///
   /// - Throws: ``SystemError`` when there is no such process or it is not ours.

@@ -27,10 +27,11 @@ struct EffectiveTests {
     let whole = try effective(text)
     let server = try first("server", in: whole)
     let upstream = try first("upstream", in: whole)
+    let inner: Set = ["route", "overload", "queue"]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
     ]
-    for block in ConfigurationReference.blocks where block.name != "route" {
+    for block in ConfigurationReference.blocks where !inner.contains(block.name) {
       let shown = try #require(shown[block.name])
       for directive in block.directives {
         #expect(shown[directive.name] != nil, "\(block.name)/\(directive.name)")

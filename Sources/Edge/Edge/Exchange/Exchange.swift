@@ -43,6 +43,15 @@ final class Exchange {
   /// What is in hand while the exchange rests, and what a coroutine takes over from there.
   var hand = Hand()
 
+  /// Whether it has passed limits.
+  var isLimited = false
+  /// What it has taken of limits until its end.
+  var held: [HeldPlace] = []
+  /// How fast the answer may be sent; nil: as fast as the client takes it.
+  var pace: Pace?
+
+  /// How long it has waited for places at members.
+  var queuedNanoseconds: UInt64 = 0
   /// How many members were tried.
   var tryCount = 0
   /// Whether the member's connection had carried a request before.
@@ -74,6 +83,7 @@ final class Exchange {
     bytesReceived = 0
     bytesSent = 0
     headBytesSent = 0
+    queuedNanoseconds = 0
     tryCount = 0
     isReused = false
     memberName = ""
@@ -87,6 +97,7 @@ final class Exchange {
     site = nil
     route = nil
     startedAt = 0
+    if isLimited { leaveLimits() }
   }
 
   /// A number that names this request in the log, in headers and in traces; made when first asked.

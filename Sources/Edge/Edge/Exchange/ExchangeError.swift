@@ -13,6 +13,8 @@ struct ExchangeError: Error, Sendable {
   var status: UInt16
   /// Names, numbers and addresses; never a secret.
   var detail: String
+  /// What the client is told to wait; 0: nothing.
+  var retryAfterSeconds: UInt32 = 0
 
   /// Creates an error with the status of its reason, unless another is given.
   init(_ reason: EndReason, status: UInt16? = nil, retry: Retry = .never, detail: String = "") {
@@ -54,10 +56,11 @@ extension EndReason {
     case .clientTimeout, .clientTooSlow, .idleTimeout: 408
     case .bodyTooLarge: 413
     case .noSite: 421
+    case .limited: 429
     case .clientClosed, .clientReset: 499
     case .headTooLarge, .internalError: 500
     case .upstreamConnectFailed, .upstreamReset, .upstreamMalformed, .upstreamCut: 502
-    case .noMember, .overloaded, .drained: 503
+    case .noMember, .queueFull, .queueTimeout, .overloaded, .drained: 503
     case .upstreamConnectTimeout, .upstreamTimeout, .totalTimeout: 504
     }
   }

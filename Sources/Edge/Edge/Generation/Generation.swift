@@ -14,6 +14,8 @@ public final class Generation: Sendable {
   let listeners: [ListenerPlan]
   /// The upstreams in their written order.
   public let upstreams: [UpstreamPlan]
+  /// The limits of all servers and routes, each once.
+  let limits: [LimitPlan]
   /// The access logs, each destination and format once.
   public let logs: [AccessLogSettings]
   /// Where each figure is counted.
@@ -58,17 +60,25 @@ public final class Generation: Sendable {
     self.upstreams = upstreams
     var logs: [AccessLogSettings] = []
     var members: [Address: [(site: Site, settings: ServerSettings, isFallback: Bool)]] = [:]
+    var limits = LimitPlans(continuing: previous?.limits ?? [])
     for server in configuration.servers {
       var logIndex: Int?
       if let log = server.accessLog {
         logIndex = logs.firstIndex(of: log) ?? logs.count
         if logIndex == logs.count { logs.append(log) }
       }
-      let site = Site(server, upstreams: plans, logIndex: logIndex, &layout)
+      let site = Site(
+        server,
+        upstreams: plans,
+        logIndex: logIndex,
+        limits: &limits,
+        &layout
+      )
       for listener in server.listeners {
         members[listener.address, default: []].append((site, server, listener.isFallback))
       }
     }
+    self.limits = limits.all
     var listeners: [ListenerPlan] = []
     for address in configuration.listeningAddresses {
       listeners.append(
@@ -96,6 +106,7 @@ public final class Generation: Sendable {
     configuration = other.configuration
     listeners = other.listeners
     upstreams = other.upstreams
+    limits = other.limits
     logs = other.logs
     metrics = other.metrics
     stateDirectory = other.stateDirectory

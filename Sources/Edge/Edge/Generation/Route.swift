@@ -69,11 +69,17 @@ final class Route: Sendable {
   let bodyLimit: UInt64
   let tryCount: Int
   let isLogged: Bool
+  /// What its requests have to pass, the server's limits first.
+  let limits: [LimitPlan]
+  /// Whether there is any.
+  let hasLimits: Bool
+  let priority: RoutePriority
 
   init(
     _ settings: RouteSettings,
     of server: ServerSettings,
-    upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)]
+    upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
+    limits: [LimitPlan]
   ) {
     conditions = Conditions(settings)
     upstreamName = if case .proxy(let name) = settings.handler { name } else { "" }
@@ -113,6 +119,9 @@ final class Route: Sendable {
       }
     tryCount = overrides.tryCount ?? group?.settings.tryCount ?? 1
     isLogged = overrides.isLogged
+    self.limits = limits
+    hasLimits = !limits.isEmpty
+    priority = RoutePriority(overrides.priority ?? server.priority)
   }
 
   /// What a member is told, and what it must not be told by the client.

@@ -37,12 +37,22 @@ final class Site: Sendable {
     _ settings: ServerSettings,
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
     logIndex: Int?,
+    limits: inout LimitPlans,
     _ layout: inout MetricLayout.Builder
   ) {
-    name = settings.name
+    self.name = settings.name
     labels = AccessLabels(server: settings.name)
     requests = layout.counters(EdgeMetrics.requests, [settings.name], each: EdgeMetrics.classes)
-    routes = settings.routes.map { Route($0, of: settings, upstreams: upstreams) }
+    let name = settings.name
+    let own = settings.trafficLimits.map { limits.plan($0, of: name, &layout) }
+    var routes: [Route] = []
+    for route in settings.routes {
+      let more = route.overrides.limits.map {
+        limits.plan($0, of: "\(name) \(route.path.text)", &layout)
+      }
+      routes.append(Route(route, of: settings, upstreams: upstreams, limits: own + more))
+    }
+    self.routes = routes
     paths = PathTable(settings.routes.map(\.path))
     let first = settings.routes.first
     only = first?.isUnconditional == true && first?.path == .prefix("/") ? routes.first : nil

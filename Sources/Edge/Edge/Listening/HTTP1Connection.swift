@@ -31,6 +31,8 @@ final class HTTP1Connection {
   /// When it began to wait.
   private var restedAt: Int64 = 0
   private(set) var requestCount = 0
+  /// What it has taken of limits until its end.
+  var places: [HeldPlace] = []
 
   init(stream: Stream, peer: SocketAddress, worker: Worker, acceptor: Acceptor) {
     self.stream = stream
@@ -369,6 +371,8 @@ final class HTTP1Connection {
     if case .fixed(let length) = exchange.request.bodyLength, length > route.bodyLimit {
       throw ExchangeError(.bodyTooLarge)
     }
+    if worker.priorityFloor > 0 { try shed(exchange, route, head) }
+    if route.hasLimits { try passLimits(of: route, exchange, head) }
     return route
   }
 

@@ -91,7 +91,16 @@ extension HTTP1Connection {
       status == 405 ? exchange.site?.allowedMethods(for: exchange, head.bytes, of: self) : nil
     let addFields: (inout Lent) throws(ExchangeError) -> Void = {
       (out: inout Lent) throws(ExchangeError) in
-      if status == 503 { try out.put("Retry-After: 1\r\n") }
+      if error.retryAfterSeconds > 0 || status == 503 {
+        try out.put("Retry-After: ")
+        try out.put(decimal: UInt64(max(1, error.retryAfterSeconds)))
+        try out.put("\r\n")
+      }
+      if error.reason == .overloaded, !error.detail.isEmpty {
+        try out.put("Martlet-Overload: ")
+        try out.put(error.detail)
+        try out.put("\r\n")
+      }
       if let allowed {
         try out.put("Allow: ")
         try out.put(allowed)
@@ -238,12 +247,15 @@ extension HTTP1Connection {
 extension HTTP1Connection {
   private var sendTimeout: Timeout { acceptor.plan.sendTimeout }
 
-  private func sendDeadline(_ exchange: Exchange) -> Deadline {
+  func sendDeadline(_ exchange: Exchange) -> Deadline {
     loop.deadline(after: exchange.route?.timeouts.send ?? sendTimeout)
   }
 
   /// Sends all bytes of `out`.
   func send(_ out: borrowing Lent, _ exchange: Exchange) async throws(ExchangeError) {
+    if let pace = exchange.pace {
+      return try await send(out, 0..<out.count, exchange, at: pace)
+    }
     let sent = try sendNow(out, exchange)
     if sent < out.count { try await sendRest(out, from: sent, exchange) }
   }
@@ -280,6 +292,7 @@ extension HTTP1Connection {
     _ range: Range<Int>,
     _ exchange: Exchange
   ) async throws(ExchangeError) {
+    if let pace = exchange.pace { return try await send(block, range, exchange, at: pace) }
     do throws(StreamError) {
       try await stream.write(block, range, by: sendDeadline(exchange))
     } catch {
@@ -296,6 +309,14 @@ extension HTTP1Connection {
     tail: StaticString = "",
     _ exchange: Exchange
   ) async throws(ExchangeError) {
+    if let pace = exchange.pace {
+      try await send(out, 0..<out.count, exchange, at: pace)
+      try await send(block, range, exchange, at: pace)
+      guard tail.utf8CodeUnitCount > 0 else { return }
+      var end = loop.lend(.head)
+      end.append(tail)
+      return try await send(end, 0..<end.count, exchange, at: pace)
+    }
     exchange.responseStarted = true
     do throws(StreamError) {
       try await stream.write(out, block, range, tail: tail, by: sendDeadline(exchange))
@@ -307,6 +328,7 @@ extension HTTP1Connection {
 
   /// Sends the bytes of an array.
   func send(_ bytes: [UInt8], _ exchange: Exchange) async throws(ExchangeError) {
+    if let pace = exchange.pace { return try await send(bytes, exchange, at: pace) }
     do throws(StreamError) {
       try await stream.write(bytes, by: sendDeadline(exchange))
     } catch {

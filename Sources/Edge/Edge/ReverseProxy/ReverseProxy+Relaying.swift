@@ -60,7 +60,9 @@ extension ReverseProxy {
       settle(source, isClean: answer.count == start)
       return true
     case .fixed(let length):
-      guard length <= UInt64(min(answer.count - start, out.freeCount)) else { return false }
+      guard length <= UInt64(min(answer.count - start, out.freeCount)), exchange.pace == nil else {
+        return false
+      }
       let end = start + Int(length)
       out.append(answer.bytes.extracting(start..<end))
       settle(source, isClean: answer.count == end)
@@ -126,7 +128,7 @@ extension ReverseProxy {
     answer = loop.lend(.head)
     var bulk = Bulk(remaining: remaining)
     while remaining > 0 {
-      if bulk.isOn {
+      if bulk.isOn, exchange.pace == nil {
         bulk.took(try await splice(&remaining, source, by: total))
         continue
       }
@@ -148,7 +150,9 @@ extension ReverseProxy {
   ) async throws(ExchangeError) -> Lent {
     let limit = loop.deadline(after: route.timeouts.read).earlier(total)
     do throws(StreamError) {
-      return try await connection.stream.read(.body, by: limit)
+      // What waits for its time need not be much.
+      let size = exchange.pace == nil ? BufferSize.body : .head
+      return try await connection.stream.read(size, by: limit)
     } catch {
       throw ExchangeError(reading: error, hasBegun: true)
     }

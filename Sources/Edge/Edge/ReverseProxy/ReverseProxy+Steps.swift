@@ -15,7 +15,9 @@ extension ReverseProxy {
   func startNow(_ head: borrowing Lent) throws(ExchangeError) -> Bool {
     guard exchange.body.hasEnded else { return false }
     exchange.hand.total = loop.deadline(after: route.timeouts.total)
-    let pool = try begin(excluding: MemberSet())
+    // Who has to wait for a place needs a coroutine.
+    let begun = upstream.plan.hasQueue ? beginNow() : try begin(excluding: MemberSet())
+    guard let pool = begun else { return false }
     guard let connection = takeIdle(of: pool) else { return false }
     try send(head, over: connection)
     guard exchange.sentAt != 0 else { return false }
@@ -109,10 +111,16 @@ extension ReverseProxy {
     guard let pool = upstream.take(excluding: tried) else {
       throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
     }
+    enter(pool, excluding: tried)
+    return pool
+  }
+
+  /// Begins a try with a member at which it is counted in already, behind those in `tried`.
+  @inline(__always)
+  func enter(_ pool: MemberPool, excluding tried: MemberSet) {
     if !tried.isEmpty { client.worker.counters.add(to: upstream.plan.retries) }
     exchange.memberName = pool.member.name
     enter(pool)
-    return pool
   }
 
   /// Begins a try with a member at which it is counted in already.

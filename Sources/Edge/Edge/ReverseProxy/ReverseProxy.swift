@@ -23,7 +23,7 @@ struct ReverseProxy: ~Copyable {
   func run(_ head: borrowing Lent) async throws(ExchangeError) {
     if !exchange.hand.isTrying {
       exchange.hand.total = loop.deadline(after: route.timeouts.total)
-      try begin(excluding: MemberSet())
+      try await beginOrWait(excluding: MemberSet(), head)
     }
     let total = exchange.hand.total
     // The body can be sent again as long as all of it lies in the buffer.
@@ -44,15 +44,14 @@ struct ReverseProxy: ~Copyable {
           // The connection was stale, which says nothing about the member.
           takesIdle = false
           exchange.tryCount &-= 1
-          pool.member.begin()
-          enter(pool)
+          try await beginAgain(pool, excluding: tried, head)
         } else {
           note(.failed(error), of: pool)
           tried.insert(pool.index)
           takesIdle = true
           guard exchange.tryCount < route.tryCount else { throw error }
           exchange.error = error
-          try begin(excluding: tried)
+          try await beginOrWait(excluding: tried, head)
         }
       }
     }

@@ -17,11 +17,13 @@ final class Board: Sendable {
   let log: LogWriter
   /// How many connections of clients are open.
   let openConnections = Atomic<Int>(0)
+  let overload: OverloadController
   private let startedAt = SystemClock.monotonicNanoseconds()
   private let state: Mutex<State>
 
   init(generation: Generation, loopCount: Int) throws(SystemError) {
     log = try LogWriter()
+    overload = OverloadController(loopCount: loopCount)
     state = Mutex(
       State(
         generation: generation,
@@ -82,6 +84,8 @@ final class Board: Sendable {
     text.append(generation.layout, from: tables)
     text.append(EdgeMetrics.generation, [MetricSample([], Double(generation.number))])
     text.append(EdgeMetrics.uptime, [MetricSample([], Double(uptime) / 1e9)])
+    let now = UInt64(SystemClock.monotonicNanoseconds())
+    Self.append(generation, overload, at: now, to: &text)
     return text.finished()
   }
 
@@ -110,6 +114,8 @@ final class Board: Sendable {
       json.array("upstreams") { json in
         for upstream in generation.upstreams { Self.write(upstream, tables, &json) }
       }
+      let now = UInt64(SystemClock.monotonicNanoseconds())
+      Self.write(generation, tables, overload, at: now, &json)
     }
     json.newline()
     return json.finished()
@@ -122,6 +128,7 @@ final class Board: Sendable {
   ) {
     json.object { json in
       json.member("name", upstream.name)
+      if upstream.queue != nil { json.member("waiting", upstream.state.queue.count) }
       json.array("members") { json in
         for plan in upstream.membership.plans {
           let (member, metrics, state) = (plan.member, plan.metrics, plan.member.state)

@@ -115,6 +115,71 @@ enum EdgeMetrics {
     "Connections of layer 4 to members that are open.",
     labels: ["upstream", "member"]
   )
+  static let limitAdmitted = MetricFamily(
+    .counter,
+    "martlet_limit_admitted_total",
+    "Requests and connections that a limit let pass.",
+    labels: ["limit"]
+  )
+  static let limitRefused = MetricFamily(
+    .counter,
+    "martlet_limit_refused_total",
+    "Requests and connections that a limit refused.",
+    labels: ["limit"]
+  )
+  static let limitWouldRefuse = MetricFamily(
+    .counter,
+    "martlet_limit_would_refuse_total",
+    "Requests and connections that a limit with dry_run would have refused.",
+    labels: ["limit"]
+  )
+  static let limitKeys = MetricFamily(
+    .gauge,
+    "martlet_limit_keys",
+    "Keys of a limit of which something is remembered.",
+    labels: ["limit"]
+  )
+  static let limitOverflow = MetricFamily(
+    .counter,
+    "martlet_limit_overflow_total",
+    "How often a key of a limit found no place, so that another one was forgotten or it not counted.",
+    labels: ["limit"]
+  )
+  static let queueWaiting = MetricFamily(
+    .gauge,
+    "martlet_queue_waiting",
+    "Requests that wait for a place at a member.",
+    labels: ["upstream"]
+  )
+  static let queueEnded = MetricFamily(
+    .counter,
+    "martlet_queue_ended_total",
+    "Requests that had to wait for a place, by what became of that.",
+    labels: ["upstream", "outcome"]
+  )
+  static let queueWait = MetricFamily(
+    .histogram,
+    "martlet_queue_wait_seconds",
+    "How long requests waited that got a place.",
+    labels: ["upstream"]
+  )
+  static let overloadLevel = MetricFamily(
+    .gauge,
+    "martlet_overload_level",
+    "How overloaded the process is: 0 is not at all, 4 the worst."
+  )
+  static let overloadRatio = MetricFamily(
+    .gauge,
+    "martlet_overload_ratio",
+    "What the process is short of, as a share of its limit.",
+    labels: ["cause"]
+  )
+  static let overloadShed = MetricFamily(
+    .counter,
+    "martlet_overload_shed_total",
+    "Requests that were refused because of overload, by their priority.",
+    labels: ["priority"]
+  )
   static let generation = MetricFamily(
     .gauge,
     "martlet_generation",
@@ -202,9 +267,12 @@ struct ProcessMetrics: Sendable {
   /// By the order of ``EndReason/allCases``.
   let ended: [Counter]
   let droppedLines: Counter
+  /// By priority.
+  let shed: [Counter]
 
   init(_ layout: inout MetricLayout.Builder) {
     ended = layout.counters(EdgeMetrics.ended, each: EndReason.allCases.map(\.rawValue))
     droppedLines = layout.counter(EdgeMetrics.droppedLines)
+    shed = layout.counters(EdgeMetrics.overloadShed, each: (0...9).map { "\($0)" })
   }
 }

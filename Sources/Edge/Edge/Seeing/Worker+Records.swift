@@ -48,6 +48,7 @@ extension Worker {
     record.bytesSent = exchange.bytesSent - min(exchange.bytesSent, UInt64(exchange.headBytesSent))
     record.tryCount = exchange.tryCount
     record.reusedConnection = exchange.isReused
+    record.queuedNanoseconds = exchange.queuedNanoseconds
     record.end = reason
     record.nanoseconds = steps(of: exchange, total)
     var text = AccessText()

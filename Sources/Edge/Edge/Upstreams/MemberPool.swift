@@ -59,7 +59,13 @@ final class MemberPool {
   }
 
   /// Notes that an exchange with the member ended.
-  func end() { member.end() }
+  func end() {
+    if hasLimit {
+      upstream.state.queue.giveBack(member, within: connectionLimit, at: loop.now)
+    } else {
+      member.end()
+    }
+  }
 
   /// An idle connection that is still good, the one used last first.
   ///

@@ -22,6 +22,10 @@ public final class UpstreamPlan: Sendable {
   /// The PROXY header that each connection begins with; nil: none, and connections are shared.
   let proxySending: ProxySendingPlan?
   let resolveInterval: Duration
+  /// How requests wait for a place; nil: they do not.
+  let queue: QueuePlan?
+  /// Whether they do.
+  let hasQueue: Bool
 
   /// How connections to members are kept between requests, on each loop.
   struct Pooling: Sendable {
@@ -61,6 +65,8 @@ public final class UpstreamPlan: Sendable {
     )
     host = settings.host
     proxySending = settings.proxyProtocol.map { ProxySendingPlan($0) }
+    hasQueue = settings.queue != nil
+    queue = settings.queue.map { QueuePlan($0, of: settings.name, &layout) }
     resolveInterval = settings.resolveInterval
   }
 

@@ -23,6 +23,8 @@ final class UpstreamVersion: Sendable {
 /// What all generations that have an upstream of one name share: its members and its version.
 final class UpstreamState: Sendable {
   let version = UpstreamVersion()
+  /// The requests that wait for a place.
+  let queue = MemberQueue()
   private let known = Mutex(Known())
 
   private struct Known {

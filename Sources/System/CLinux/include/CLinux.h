@@ -513,6 +513,13 @@ static inline int64_t martlet_raise_descriptor_limit(void) {
   limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
   MARTLET_RESULT(setrlimit(RLIMIT_NOFILE, &limit));
 }
+// How many descriptors are open; 0 before Linux 6.2, which does not say so.
+static inline int64_t martlet_open_descriptors(void) {
+  struct stat status;
+  if (stat("/proc/self/fd", &status) < 0) return -errno;
+  return status.st_size;
+}
+static inline void martlet_yield(void) { (void)sched_yield(); }
 static inline int64_t martlet_processor_count(void) {
   MARTLET_RESULT(sysconf(_SC_NPROCESSORS_ONLN));
 }

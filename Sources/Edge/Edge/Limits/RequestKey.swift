@@ -1,0 +1,49 @@
+import Configuration
+import HTTPMessage
+import Limiting
+import MartletLoop
+import MartletSystem
+
+/// What requests are told apart by, where limits and queues say so: a text, as one word.
+enum RequestKey: Sendable {
+  case common
+  case client
+  case text(TextTemplate)
+
+  /// The hash of all keys: a secret of this process, so that nobody can choose keys that meet.
+  private static let hash = KeyHash.random()
+
+  init(_ template: Template?) {
+    switch template {
+    case nil: self = .common
+    case let template? where template.parts == [.variable(.clientAddress)]: self = .client
+    case let template?: self = .text(TextTemplate(template))
+    }
+  }
+
+  /// The word of what an exchange belongs to; of a long text what fits into a buffer.
+  ///
+  /// An IPv6 client counts by the network of 64 bits that it has for itself (RFC 6177): else it would
+  /// have as many keys as it likes.
+  func word(
+    of exchange: Exchange,
+    _ head: Span<UInt8>,
+    of connection: HTTP1Connection
+  ) -> UInt64 {
+    switch self {
+    case .common: return KeyHash.common
+    case .client:
+      let client = connection.clientAddress(of: exchange, head)
+      guard let words = client.hostWords else { return KeyHash.common }
+      return Self.hash.key(of: words.0, words.0 == 0 ? words.1 : 0)
+    case .text(let template):
+      var text = connection.loop.lend(.head)
+      do throws(ExchangeError) {
+        try template.write(to: &text, exchange, connection, head, answer: Span())
+      } catch {
+        return Self.hash.key(of: text.bytes)
+      }
+      return Self.hash.key(of: text.bytes)
+    }
+  }
+}
