@@ -212,9 +212,10 @@ module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"]
 module("FailurePolicies", .edge)
 module("Configuration", .edge, ["Directives"])
 module("Balancing", .edge)
-module("Stickiness", .edge, ["MartletBytes", "Sealing"])
 module("OutlierDetection", .edge)
-module("Limiting", .edge, ["MartletSystem"])
+module("KeyedTables", .edge, ["MartletSystem"])
+module("Stickiness", .edge, ["MartletBytes", "Sealing", "KeyedTables"])
+module("Limiting", .edge, ["KeyedTables"])
 module("Routing", .edge, ["MartletBytes", "Directives", "Configuration"])
 module(
   "Edge",
@@ -222,7 +223,8 @@ module(
   [
     "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet",
     "HTTPMessage",
-    "HTTP1", "Prefaces", "Configuration", "Balancing", "Limiting", "Routing",
+    "HTTP1", "Prefaces", "Configuration", "Balancing", "KeyedTables", "Limiting", "Stickiness",
+    "Routing",
   ]
 )
 

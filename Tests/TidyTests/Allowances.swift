@@ -49,7 +49,7 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
-    "Sources/Edge/Limiting/AtomicWords.swift",
+    "Sources/Edge/KeyedTables/AtomicWords.swift",
     "keeps atomics in memory of its own; an index is checked before it is used"
   ),
   Allowance(
@@ -199,7 +199,7 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .uncheckedSendable,
-    "Sources/Edge/Limiting/AtomicWords.swift",
+    "Sources/Edge/KeyedTables/AtomicWords.swift",
     "a place of atomics, which any thread may change"
   ),
   Allowance(

@@ -148,6 +148,9 @@ extension Reading {
     return result
   }
 
+  /// Hides a text that a directive takes for a secret, wherever it stands.
+  public mutating func hide(_ secret: String) { mask.hide(secret) }
+
   private mutating func resolve(_ word: inout Word, in file: String) {
     for index in word.pieces.indices {
       guard case .foreign(let value, let range) = word.pieces[index] else { continue }

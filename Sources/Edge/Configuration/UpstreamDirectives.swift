@@ -100,6 +100,8 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
       example: "resolve_interval 10s"
     ),
     queueBlock,
+    stickyDirective,
+    stickyKeyDirective,
   ]
 )
 

@@ -22,6 +22,10 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var proxyProtocol: ProxySending?
   /// The line in front of members that are full; nil: there is none.
   public var queue: QueueSettings?
+  /// How clients stay with their members; nil: they do not.
+  public var sticky: StickySettings?
+  /// The secrets of sealed cookies; without one the machine makes its own.
+  public var stickyKeys: [String]
 
   /// Creates the settings of an upstream.
   public init(
@@ -34,7 +38,9 @@ public struct UpstreamSettings: Hashable, Sendable {
     resolveInterval: Duration = .seconds(30),
     host: UpstreamHost = .client,
     proxyProtocol: ProxySending? = nil,
-    queue: QueueSettings? = nil
+    queue: QueueSettings? = nil,
+    sticky: StickySettings? = nil,
+    stickyKeys: [String] = []
   ) {
     self.name = name
     self.balance = balance
@@ -46,6 +52,8 @@ public struct UpstreamSettings: Hashable, Sendable {
     self.host = host
     self.proxyProtocol = proxyProtocol
     self.queue = queue
+    self.sticky = sticky
+    self.stickyKeys = stickyKeys
   }
 }
 

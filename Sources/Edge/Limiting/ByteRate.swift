@@ -1,3 +1,5 @@
+import KeyedTables
+
 /// How many bytes may pass in a time, and how many at once.
 public struct ByteRate: Hashable, Sendable {
   /// Bytes in a second.

@@ -1,3 +1,5 @@
+import KeyedTables
+
 /// How often something may happen: so many in a time, and so many at once.
 ///
 /// A bucket holds `burst` tokens and gets one more each ``interval``; each that is admitted takes one.

@@ -1,3 +1,5 @@
+import KeyedTables
+
 /// How many things are under way, for each key: requests, connections.
 ///
 /// May be used from any thread; of all threads together no more are let in than may be. An entry whose

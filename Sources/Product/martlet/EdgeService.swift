@@ -19,6 +19,7 @@ final class EdgeService {
   private let loop: EventLoop
   private let stateDirectory: String
   private let finished: Signal
+  private let memory = EdgeMemory.inherited()
   private var server: EdgeServer?
   private var admin: (key: String, server: AdminServer)?
   private var isDraining = false
@@ -138,11 +139,13 @@ final class EdgeService {
       let server = try server ?? start(configuration)
       self.server = server
       let directory = stateDirectory
+      let secret = secret
       try await server.publish(sockets: sockets, logs: logs) { previous in
         try Generation(
           configuration,
           number: offer.number,
           stateDirectory: directory,
+          secret: secret,
           continuing: previous
         )
       }
@@ -151,6 +154,15 @@ final class EdgeService {
       throw CommandFailure(.failure, "\(error)")
     }
   }
+
+  /// What cookies are sealed with: the secret of the edge before this one, or a new one.
+  private lazy var secret: String = {
+    if let known = memory?.bytes(of: "secret"), !known.isEmpty {
+      return String(decoding: known, as: UTF8.self)
+    }
+    memory?.store(Array(Generation.ownSecret.utf8), as: "secret")
+    return Generation.ownSecret
+  }()
 
   /// Starts the loops, with a generation that has nothing.
   private func start(_ configuration: EdgeConfiguration) throws -> EdgeServer {

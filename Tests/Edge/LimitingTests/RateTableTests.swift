@@ -1,3 +1,4 @@
+import KeyedTables
 import Limiting
 import Synchronization
 import Testing

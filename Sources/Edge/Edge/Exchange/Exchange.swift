@@ -52,6 +52,8 @@ final class Exchange {
 
   /// How long it has waited for places at members.
   var queuedNanoseconds: UInt64 = 0
+  /// What is known of the client, where clients stay with their members.
+  var acquaintance = Acquaintance()
   /// How many members were tried.
   var tryCount = 0
   /// Whether the member's connection had carried a request before.
@@ -84,6 +86,7 @@ final class Exchange {
     bytesSent = 0
     headBytesSent = 0
     queuedNanoseconds = 0
+    acquaintance = Acquaintance()
     tryCount = 0
     isReused = false
     memberName = ""

@@ -23,16 +23,25 @@ public final class Generation: Sendable {
   let metrics: ProcessMetrics
   let stateDirectory: String
 
+  /// A secret that this process has made.
+  public static let ownSecret: String = {
+    var random = SystemRandomNumberGenerator()
+    return (0..<4).map { _ in String(random.next() as UInt64, radix: 36) }.joined()
+  }()
+
   /// Compiles a configuration that was checked.
   ///
   /// Members that `previous` has as well are taken from there, so that their counts and addresses go
   /// on, and no figure goes back.
+  ///
+  /// `secret` is what cookies are sealed with where the configuration has no key.
   ///
   /// - Throws: ``MetricLayoutError`` when there are more servers and members than can be counted.
   public init(
     _ configuration: EdgeConfiguration,
     number: UInt64,
     stateDirectory: String,
+    secret: String = Generation.ownSecret,
     continuing previous: Generation? = nil
   ) throws(MetricLayoutError) {
     self.number = number
@@ -40,10 +49,7 @@ public final class Generation: Sendable {
     self.configuration = configuration
     var layout = MetricLayout.Builder(continuing: previous?.layout)
     metrics = ProcessMetrics(&layout)
-    let before = Dictionary(
-      previous?.upstreams.map { ($0.name, $0) } ?? [],
-      uniquingKeysWith: { first, _ in first }
-    )
+    let before = (previous?.upstreams ?? []).reduce(into: [:]) { $0[$1.name] = $1 }
     var plans: [String: (plan: UpstreamPlan, settings: UpstreamSettings)] = [:]
     var upstreams: [UpstreamPlan] = []
     for (index, settings) in configuration.upstreams.enumerated() {
@@ -51,6 +57,7 @@ public final class Generation: Sendable {
         settings,
         index: index,
         stateDirectory: stateDirectory,
+        secret: secret,
         continuing: before[settings.name],
         &layout
       )

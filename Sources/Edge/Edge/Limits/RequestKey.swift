@@ -1,6 +1,6 @@
 import Configuration
 import HTTPMessage
-import Limiting
+import KeyedTables
 import MartletLoop
 import MartletSystem
 
@@ -11,7 +11,7 @@ enum RequestKey: Sendable {
   case text(TextTemplate)
 
   /// The hash of all keys: a secret of this process, so that nobody can choose keys that meet.
-  private static let hash = KeyHash.random()
+  static let hash = KeyHash.random()
 
   init(_ template: Template?) {
     switch template {
@@ -20,6 +20,19 @@ enum RequestKey: Sendable {
     case let template?: self = .text(TextTemplate(template))
     }
   }
+
+  /// The word of what an exchange belongs to, or nil when that is an empty text.
+  func knownWord(
+    of exchange: Exchange,
+    _ head: Span<UInt8>,
+    of connection: HTTP1Connection
+  ) -> UInt64? {
+    let word = word(of: exchange, head, of: connection)
+    return word == Self.nothing ? nil : word
+  }
+
+  /// The word of an empty text.
+  private static let nothing = hash.key(of: [UInt8]().span)
 
   /// The word of what an exchange belongs to; of a long text what fits into a buffer.
   ///

@@ -18,7 +18,7 @@ extension ReverseProxy {
       try begin(excluding: tried)
       return
     }
-    if beginNow(excluding: tried) != nil { return }
+    if try beginNow(excluding: tried) != nil { return }
     guard upstream.isFull(excluding: tried) else {
       throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
     }
@@ -26,8 +26,12 @@ extension ReverseProxy {
   }
 
   /// Begins a try if there is a place for which nobody waits.
-  func beginNow(excluding tried: MemberSet = MemberSet()) -> MemberPool? {
-    guard upstream.plan.state.queue.count == 0, let pool = upstream.take(excluding: tried) else {
+  ///
+  /// - Throws: ``ExchangeError`` when the client's member is out, and no other may be taken.
+  func beginNow(
+    excluding tried: MemberSet = MemberSet()
+  ) throws(ExchangeError) -> MemberPool? {
+    guard upstream.plan.state.queue.count == 0, let pool = try takeMember(excluding: tried) else {
       return nil
     }
     enter(pool, excluding: tried)
@@ -60,7 +64,10 @@ extension ReverseProxy {
     let queue = upstream.plan.state.queue
     let settings = plan.settings
     guard let signal = Signal(on: loop) else { throw ExchangeError(.overloaded) }
-    let waiter = MemberQueue.Waiter(signal, on: loop) { !tried.contains($0.number) }
+    let only = upstream.affinity?.onlyMember(for: exchange)
+    let waiter = MemberQueue.Waiter(signal, on: loop) { member in
+      only.map { $0 == member.number } ?? !tried.contains(member.number)
+    }
     let metrics = plan.metrics
     let counters = client.worker.counters
     let start = loop.now

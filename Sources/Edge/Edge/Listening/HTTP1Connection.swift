@@ -392,6 +392,10 @@ final class HTTP1Connection {
     let upstream = worker.upstreams[plan.index]
     exchange.hand.part = part
     exchange.hand.upstream = upstream
+    if let affinity = upstream.affinity {
+      upstream.update()
+      affinity.recognise(exchange, head.bytes, of: self)
+    }
     return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
   }
 

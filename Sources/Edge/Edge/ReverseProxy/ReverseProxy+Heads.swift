@@ -104,6 +104,9 @@ extension ReverseProxy {
     if line.count == 12 { try out.put(" ") }
     try out.put("\r\n")
     try putFields(exchange.response.fields, bytes, without: route.response, into: &out)
+    if let affinity = upstream.affinity, !exchange.response.isInformational {
+      try affinity.tell(exchange, bytes, client, into: &out)
+    }
     if exchange.response.status == 101, let line = exchange.response.first(.upgrade) {
       try out.put("Connection: Upgrade\r\nUpgrade: ")
       try out.put(bytes.extracting(line.valueRange.range))

@@ -16,7 +16,7 @@ extension ReverseProxy {
     guard exchange.body.hasEnded else { return false }
     exchange.hand.total = loop.deadline(after: route.timeouts.total)
     // Who has to wait for a place needs a coroutine.
-    let begun = upstream.plan.hasQueue ? beginNow() : try begin(excluding: MemberSet())
+    let begun = upstream.plan.hasQueue ? try beginNow() : try begin(excluding: MemberSet())
     guard let pool = begun else { return false }
     guard let connection = takeIdle(of: pool) else { return false }
     try send(head, over: connection)
@@ -108,11 +108,25 @@ extension ReverseProxy {
   /// - Throws: ``ExchangeError``: that of the last try, or that there is none.
   @discardableResult
   func begin(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool {
-    guard let pool = upstream.take(excluding: tried) else {
+    guard let pool = try takeMember(excluding: tried) else {
       throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
     }
     enter(pool, excluding: tried)
     return pool
+  }
+
+  /// Counts the request in at the client's member, or at the one whose turn it is; nil: none has a place.
+  ///
+  /// - Throws: ``ExchangeError`` when the client's member is out, and no other may be taken.
+  @inline(__always)
+  func takeMember(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool? {
+    guard let affinity = upstream.affinity else { return upstream.take(excluding: tried) }
+    return try affinity.take(
+      from: upstream,
+      excluding: tried,
+      for: exchange,
+      client.worker.counters
+    )
   }
 
   /// Begins a try with a member at which it is counted in already, behind those in `tried`.
@@ -120,6 +134,7 @@ extension ReverseProxy {
   func enter(_ pool: MemberPool, excluding tried: MemberSet) {
     if !tried.isEmpty { client.worker.counters.add(to: upstream.plan.retries) }
     exchange.memberName = pool.member.name
+    if upstream.affinity != nil { exchange.acquaintance.note(pool.index) }
     enter(pool)
   }
 

@@ -86,11 +86,13 @@ final class Board: Sendable {
     text.append(EdgeMetrics.uptime, [MetricSample([], Double(uptime) / 1e9)])
     let now = UInt64(SystemClock.monotonicNanoseconds())
     Self.append(generation, overload, at: now, to: &text)
+    Self.appendAffinity(generation, at: now, to: &text)
     return text.finished()
   }
 
   /// The state as JSON.
   func status() -> [UInt8] {
+    let now = UInt64(SystemClock.monotonicNanoseconds())
     let (generation, tables, samples) = state.withLock {
       ($0.generation, $0.tables.compactMap(\.self), $0.samples)
     }
@@ -112,9 +114,8 @@ final class Board: Sendable {
         }
       }
       json.array("upstreams") { json in
-        for upstream in generation.upstreams { Self.write(upstream, tables, &json) }
+        for upstream in generation.upstreams { Self.write(upstream, tables, at: now, &json) }
       }
-      let now = UInt64(SystemClock.monotonicNanoseconds())
       Self.write(generation, tables, overload, at: now, &json)
     }
     json.newline()
@@ -124,10 +125,14 @@ final class Board: Sendable {
   private static func write(
     _ upstream: UpstreamPlan,
     _ tables: [CounterTable],
+    at now: UInt64,
     _ json: inout JSONWriter
   ) {
     json.object { json in
       json.member("name", upstream.name)
+      if let affinity = upstream.affinity {
+        writeAffinity(affinity, tables, at: now, &json)
+      }
       if upstream.queue != nil { json.member("waiting", upstream.state.queue.count) }
       json.array("members") { json in
         for plan in upstream.membership.plans {

@@ -151,6 +151,18 @@ enum EdgeMetrics {
     "Requests that wait for a place at a member.",
     labels: ["upstream"]
   )
+  static let sticky = MetricFamily(
+    .counter,
+    "martlet_sticky_requests_total",
+    "Requests to an upstream whose clients stay with a member, by what became of that.",
+    labels: ["upstream", "outcome"]
+  )
+  static let stickyClients = MetricFamily(
+    .gauge,
+    "martlet_sticky_clients",
+    "Clients whose member is remembered.",
+    labels: ["upstream"]
+  )
   static let queueEnded = MetricFamily(
     .counter,
     "martlet_queue_ended_total",

@@ -11,6 +11,10 @@ final class Upstream {
   let plan: UpstreamPlan
   /// The pools in the order of the members.
   private(set) var pools: [MemberPool] = []
+  /// Keeps clients with their members; nil: nobody does.
+  let affinity: Affinity?
+  /// What each member may have of those that belong to it, by number.
+  private var standings: [Standing] = []
   private let changes: UpstreamVersion
   private let loop: EventLoop
   private let start: Int
@@ -30,6 +34,7 @@ final class Upstream {
   init(_ plan: UpstreamPlan, worker: Worker, continuing previous: Upstream?) {
     self.plan = plan
     changes = plan.state.version
+    affinity = plan.affinity.map { Affinity($0) }
     loop = worker.loop
     start = worker.index
     membership = plan.membership
@@ -45,6 +50,33 @@ final class Upstream {
       return only
     }
     return takeOne(excluding: tried)
+  }
+
+  /// What a member may have of its own clients.
+  private enum Standing {
+    case everything, whileDraining, nothing
+  }
+
+  /// What came of a request for one member.
+  enum Admission {
+    /// It is counted in there.
+    case taken(MemberPool)
+    /// It has no place left.
+    case isFull
+    /// It is gone, or may not be used.
+    case isOut
+  }
+
+  /// Counts a request in at the member with this number; `whileDraining`: even if it drains.
+  func take(_ number: Int, whileDraining: Bool) -> Admission {
+    if changes.peeked != version { refresh() }
+    guard standings.indices.contains(number), let pool = numbered[number] else { return .isOut }
+    switch standings[number] {
+    case .everything: break
+    case .whileDraining: if !whileDraining { return .isOut }
+    case .nothing: return .isOut
+    }
+    return pool.begin() ? .taken(pool) : .isFull
   }
 
   @inline(never)
@@ -72,6 +104,9 @@ final class Upstream {
 
   // MARK: Changes
 
+  /// Looks at the members anew if something has changed.
+  func update() { if changes.peeked != version { refresh() } }
+
   /// Works out anew who may be chosen, and with which weight.
   private func refresh() {
     version = changes.current
@@ -82,13 +117,18 @@ final class Upstream {
     }
     var members = Array(repeating: BalancedMember(weight: 0), count: membership.numberCount)
     var usable: [MemberPool] = []
+    standings = Array(repeating: .nothing, count: membership.numberCount)
     for (pool, plan) in zip(pools, membership.plans) {
       let state = pool.member.state
       let weight = state.weight ?? plan.settings.weight
+      if state.isWell, state.mode != .disabled, pool.member.isResolved {
+        standings[pool.index] = state.mode == .ready && weight > 0 ? .everything : .whileDraining
+      }
       guard state.isUsable, weight > 0, pool.member.isResolved else { continue }
       members[pool.index] = BalancedMember(weight: weight, isBackup: plan.settings.isBackup)
       usable.append(pool)
     }
+    affinity?.update(pools)
     only = usable.count == 1 && !usable[0].hasLimit ? usable[0] : nil
     balancer = Balancer(plan.balance, members, start: start &+ turn)
     activeCounts = Array(repeating: 0, count: members.count)

@@ -26,6 +26,8 @@ public final class UpstreamPlan: Sendable {
   let queue: QueuePlan?
   /// Whether they do.
   let hasQueue: Bool
+  /// How clients stay with their members; nil: they do not.
+  let affinity: AffinityPlan?
 
   /// How connections to members are kept between requests, on each loop.
   struct Pooling: Sendable {
@@ -39,6 +41,7 @@ public final class UpstreamPlan: Sendable {
     _ settings: UpstreamSettings,
     index: Int,
     stateDirectory: String,
+    secret: String,
     continuing previous: UpstreamPlan?,
     _ layout: inout MetricLayout.Builder
   ) {
@@ -67,6 +70,15 @@ public final class UpstreamPlan: Sendable {
     proxySending = settings.proxyProtocol.map { ProxySendingPlan($0) }
     hasQueue = settings.queue != nil
     queue = settings.queue.map { QueuePlan($0, of: settings.name, &layout) }
+    affinity = settings.sticky.map {
+      AffinityPlan(
+        $0,
+        keys: settings.stickyKeys.isEmpty ? [secret] : settings.stickyKeys,
+        of: settings.name,
+        continuing: previous?.affinity,
+        &layout
+      )
+    }
     resolveInterval = settings.resolveInterval
   }
 

@@ -1,4 +1,4 @@
-import MartletSystem
+public import MartletSystem
 
 /// A table of fixed size with a word for each key, which threads change without waiting for each other.
 ///
@@ -11,9 +11,9 @@ import MartletSystem
 /// one place; that is up to those who say what the words mean. Keys come one at a time to a group,
 /// for else one key could get two places; who finds another at it tries again, and after a
 /// bounded number of times gives up.
-final class KeyedWords: Sendable {
+public final class KeyedWords: Sendable {
   /// What came of a change.
-  enum Change {
+  public enum Change {
     /// The word was `from` and is now another; it stands at `place`.
     case made(place: Int, from: UInt64, evicted: Bool)
     /// The word is not to be changed.
@@ -23,24 +23,24 @@ final class KeyedWords: Sendable {
   }
 
   /// Stands where a place is being taken.
-  static let reserved = UInt64.max
-  private static let groupSize = 16
-  private static let rounds = 20_000
+  public static let reserved = UInt64.max
+  @usableFromInline static let groupSize = 16
+  @usableFromInline static let rounds = 20_000
   /// After so many tries it lets other threads run: the one that it waits for may have been stopped.
-  private static let patience = 100
+  @usableFromInline static let patience = 100
 
-  private let keys: AtomicWords
-  private let words: AtomicWords
+  @usableFromInline let keys: AtomicWords
+  @usableFromInline let words: AtomicWords
   /// One for each group: 1 while a key is being added.
-  private let claims: AtomicWords
-  private let groupMask: UInt64
+  @usableFromInline let claims: AtomicWords
+  @usableFromInline let groupMask: UInt64
 
   /// How many keys there is place for.
-  var capacity: Int { keys.count }
+  public var capacity: Int { keys.count }
 
   /// Creates a table for `keyCount` keys at most half of which are there at a time, so that a full
   /// group is rare.
-  init(keyCount: Int) {
+  public init(keyCount: Int) {
     var groups = 1
     while groups * Self.groupSize < keyCount { groups *= 2 }
     groupMask = UInt64(groups - 1)
@@ -58,8 +58,8 @@ final class KeyedWords: Sendable {
   ///   - evicts: Whether without a free entry that with the least word is taken.
   ///   - change: The new word, or nil when there is to be none.
   /// - Returns: What came of it.
-  @inline(__always)
-  func update(
+  @inlinable @inline(__always)
+  public func update(
     _ key: UInt64,
     isFree: (UInt64) -> Bool,
     beginning: (UInt64) -> UInt64,
@@ -100,24 +100,38 @@ final class KeyedWords: Sendable {
   }
 
   /// Takes one from the word at a place that ``update(_:isFree:beginning:evicts:_:)`` has told.
-  func decrement(at place: Int) { words.decrement(at: place) }
+  @inlinable
+  public func decrement(at place: Int) { words.decrement(at: place) }
+
+  /// Makes every word 0, whichever it is.
+  ///
+  /// A word that another thread changes meanwhile may stay.
+  ///
+  /// - Complexity: O(*n*) in the places.
+  public func clear() {
+    for place in 0..<words.count {
+      let word = words[place]
+      if word != Self.reserved { _ = words.replace(word, with: 0, at: place) }
+    }
+  }
 
   /// How many words there are for which `counts` holds.
   ///
   /// - Complexity: O(*n*) in the places.
-  func count(where counts: (UInt64) -> Bool) -> Int {
+  public func count(where counts: (UInt64) -> Bool) -> Int {
     (0..<words.count).count { keys[$0] != 0 && words[$0] != Self.reserved && counts(words[$0]) }
   }
 
-  private func place(of key: UInt64, in group: Int) -> Int? {
+  @inlinable
+  func place(of key: UInt64, in group: Int) -> Int? {
     let start = group &* Self.groupSize
     for place in start..<start &+ Self.groupSize where keys[place] == key { return place }
     return nil
   }
 
   /// Takes a place of the group for a key that is to come.
-  @inline(__always)
-  private func taken(
+  @inlinable @inline(__always)
+  func taken(
     in group: Int,
     isFree: (UInt64) -> Bool,
     evicts: Bool
