@@ -15,10 +15,11 @@ RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked \
 MARTLET := .build/release/martlet
 
 SOURCES := $(wildcard Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
-  Benchmarks/generator)
+  Benchmarks/generator Benchmarks/choices)
 SECONDS ?= 60
+CHANGES ?= 10000
 
-.PHONY: help setup run build release check format test sanitize fuzz corpus bench instructions \
+.PHONY: help setup run build release check format test soak sanitize fuzz corpus bench instructions \
   docs clean
 
 help: ## list the targets
@@ -49,6 +50,11 @@ format: ## rewrite the sources in the project's format
 test: ## set up and run every test; ONLY=WORD for the tests whose name has it
 	@scripts/setup run test
 	@$(PYTHON) scripts/run_tests.py --release-flags="$(RELEASE)" $(if $(ONLY),--only "$(ONLY)")
+
+soak: ## make 10,000 random changes under load and compare with a model; CHANGES=N for others
+	@scripts/setup run test
+	@$(MAKE) release
+	MARTLET_CHANGES=$(CHANGES) swift test --filter ChangeTests
 
 sanitize: ## run the tests under the thread and the address sanitizer; ONLY=WORD for some
 	@scripts/setup run test

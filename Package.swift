@@ -167,14 +167,15 @@ tests("TidyTests")
 
 // What tests share
 support("TestCorpora")
-support("TestPeers")
+support("TestPeers", ["JSON"])
 support("TestLoop", ["CLinux", "MartletSystem", "MartletLoop"])
 support("CAllocations")
 
 // Base
 module("MartletBytes", .base)
 module("MartletTelemetry", .base, ["MartletBytes"])
-module("Directives", .base)
+module("JSON", .base)
+module("Directives", .base, ["JSON"])
 
 // System
 headers("CLinux", .system)
@@ -207,10 +208,11 @@ module("HTTPMessage", .protocols, ["MartletBytes"])
 module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["TestCorpora"])
 module("Probes", .protocols, ["HTTPMessage", "HTTP1"], alsoTestedWith: ["TestCorpora"])
 module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"])
+module("JSONRPC", .protocols, ["JSON"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
 module("FailurePolicies", .edge)
-module("Configuration", .edge, ["Directives"])
+module("Configuration", .edge, ["Directives", "FailurePolicies"])
 module("Balancing", .edge)
 module("OutlierDetection", .edge)
 module("KeyedTables", .edge, ["MartletSystem"])
@@ -223,21 +225,33 @@ module(
   [
     "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet",
     "HTTPMessage",
-    "HTTP1", "Prefaces", "Configuration", "Balancing", "KeyedTables", "Limiting", "Stickiness",
-    "Routing",
+    "HTTP1", "Prefaces", "FailurePolicies", "Configuration", "Balancing", "KeyedTables", "Limiting",
+    "OutlierDetection", "Stickiness", "Routing",
   ]
 )
 
 // Control
 module("Handover", .control, ["MartletSystem", "MartletLoop"])
+module("Admin", .control, ["JSON", "JSONRPC", "MartletSystem", "MartletLoop", "MartletNet"])
 module(
   "Supervision",
   .control,
-  ["MartletSystem", "MartletLoop", "MartletNet", "MartletProcess", "Handover"],
+  [
+    "JSON", "JSONRPC", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess", "Handover",
+    "Admin",
+  ],
   alsoTestedWith: ["TestProgram"]
 )
 
-module("Admin", .control, ["MartletSystem", "MartletLoop", "MartletNet"])
+module(
+  "HealthChecks",
+  .control,
+  [
+    "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess", "HTTPMessage", "Probes",
+    "Configuration", "Edge", "Handover",
+  ],
+  alsoTestedWith: ["TestLoop"]
+)
 
 // What tests start
 program(
@@ -253,14 +267,15 @@ executable(
   "martlet",
   .product,
   [
-    "ArgumentParser", "CLinux", "MartletSystem", "MartletLoop", "MartletProcess", "Directives",
-    "Configuration", "Edge", "Handover", "Supervision", "Admin",
+    "ArgumentParser", "CLinux", "JSON", "JSONRPC", "MartletSystem", "MartletLoop",
+    "MartletProcess", "Directives", "Configuration", "Balancing", "Edge", "Handover", "Supervision",
+    "HealthChecks", "Admin",
   ],
   testedWith: ["MartletSystem"]
 )
 
 // What is true of the program as a whole, with the programs of others
-tests("PeerTests", ["TestPeers", "TestCorpora", "martlet"])
+tests("PeerTests", ["JSON", "TestPeers", "TestCorpora", "martlet"])
 
 let package = Package(
   name: "martlet",

@@ -25,6 +25,7 @@ GROUPS = {
     "test": [
         ("nginx", "a peer of the tests"),
         ("libnginx-mod-stream", "nginx for streams and datagrams"),
+        ("dnsmasq-base", "a server of datagrams"),
         ("haproxy", "a peer of the tests"),
         ("redis-server", "a member of the tests"),
         ("redis-tools", "redis-cli, a client of the tests"),
@@ -34,6 +35,9 @@ GROUPS = {
         ("python3-websockets", "a WebSocket client and server"),
         ("varnish", "varnishtest, which runs the scenarios"),
         ("procps", "ps and pgrep"),
+        ("redis-server", "a member that is checked"),
+        ("postgresql-15", "a member that is checked"),
+        ("mariadb-server-core", "a member that is checked"),
     ],
     "bench": [
         ("nginx", "a peer that is measured against"),
@@ -52,6 +56,8 @@ SERVICES = {
     "haproxy": ["haproxy"],
     "redis-server": ["redis-server"],
     "varnish": ["varnish", "varnishncsa"],
+    "redis-server": ["redis-server"],
+    "postgresql-15": ["postgresql"],
 }
 
 POLICY = pathlib.Path("/usr/sbin/policy-rc.d")

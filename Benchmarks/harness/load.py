@@ -143,23 +143,28 @@ def wrk(port: int, path: str, connections: int, seconds: float, script: Path | N
     return parse_wrk(_output([*command, f"http://127.0.0.1:{port}{path}"], whole))
 
 
+def build(folder: Path, program: Path) -> Path:
+    """Builds a program of Swift when one of its sources in the folder is newer than it."""
+    sources = sorted(folder.glob("*.swift"))
+    if program.exists():
+        built = program.stat().st_mtime
+        if all(source.stat().st_mtime <= built for source in sources):
+            return program
+    program.parent.mkdir(parents=True, exist_ok=True)
+    print(f"building {program.name}", file=sys.stderr)
+    command = ["swiftc", "-O", "-wmo", "-swift-version", "6", "-I"]
+    command += [str(GENERATOR_SOURCES / "CEpoll"), *map(str, sources), "-o", str(program)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BenchmarkError(f"{program.name} does not build:\n{done.stdout}{done.stderr}")
+    return program
+
+
 class Generator:
     """The repository's own load generator, built when its sources are newer than its program."""
 
     def __init__(self, folder: Path) -> None:
-        self.program = folder / "generator"
-        sources = sorted(GENERATOR_SOURCES.glob("*.swift"))
-        if self.program.exists():
-            built = self.program.stat().st_mtime
-            if all(source.stat().st_mtime <= built for source in sources):
-                return
-        folder.mkdir(parents=True, exist_ok=True)
-        print("building the load generator", file=sys.stderr)
-        command = ["swiftc", "-O", "-wmo", "-swift-version", "6", "-I"]
-        command += [str(GENERATOR_SOURCES / "CEpoll"), *map(str, sources), "-o", str(self.program)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise BenchmarkError(f"the load generator does not build:\n{done.stdout}{done.stderr}")
+        self.program = build(GENERATOR_SOURCES, folder / "generator")
 
     def command(
         self,
@@ -213,6 +218,17 @@ class Generator:
             text=True,
             start_new_session=True,
         )
+
+    @staticmethod
+    def result(process: subprocess.Popen[str], seconds: float = 60) -> Load:
+        """The result of a started run, when it has come to its own end."""
+        try:
+            output, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired as error:
+            process.kill()
+            process.wait()
+            raise BenchmarkError("the load did not come to its end") from error
+        return parse_generator(output)
 
     @staticmethod
     def finish(process: subprocess.Popen[str], seconds: float = 60) -> Load:

@@ -24,7 +24,7 @@ SERVER = """    head_limit 16KB
 """
 
 UPSTREAM = """upstream backend {{
-    member 127.0.0.1:{upstream}
+{members}
     idle_connections 1024
     idle_time 1h
     max_requests 1000000000
@@ -85,9 +85,16 @@ class Martlet(Peer):
                 part = servers[start : start + SERVERS_A_FILE]
                 files[f"servers-{start // SERVERS_A_FILE}.conf"] = "\n".join(part)
             servers = ["include servers-*.conf\n"]
-        parts = [PROCESS.format(folder=folder), *servers, UPSTREAM.format(upstream=upstream)]
+        parts = [PROCESS.format(folder=folder), *servers, self._upstream(site, upstream)]
         files["martlet.conf"] = "\n".join(parts)
         return files
+
+    @staticmethod
+    def _upstream(site: Site, upstream: int) -> str:
+        lines = [f"    member 127.0.0.1:{port}" for port in site.members or (upstream,)]
+        if site.members:
+            lines.append("    breaker { failures 50%\n    window 1s }")
+        return UPSTREAM.format(members="\n".join(lines))
 
     @staticmethod
     def _server(host: str, site: Site, port: int, folder: Path) -> str:

@@ -73,6 +73,26 @@ def nginx_head(folder: Path) -> str:
     return NGINX_HEAD.format(folder=folder, files=files, connections=connections, user=user)
 
 
+NGINX_STREAM_HEAD = """load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {files};
+{user}pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections {connections}; }}
+"""
+
+
+def nginx_stream_head(folder: Path) -> str:
+    """The part of a configuration of nginx for layer 4 that does not depend on the job."""
+    files = descriptor_limit()
+    connections = min(16_384, files - 1_000)
+    user = "user root;\n" if os.geteuid() == 0 else ""
+    return NGINX_STREAM_HEAD.format(
+        folder=folder, files=files, connections=connections, user=user
+    )
+
+
 @dataclass
 class Running:
     """A proxy under measurement."""
@@ -130,7 +150,9 @@ class Nginx(Peer):
     def configuration(self, site: Site, port: int, upstream: int, folder: Path) -> str:
         """The configuration's text."""
         parts = [nginx_head(folder)]
-        parts.append(f"  upstream backend {{ server 127.0.0.1:{upstream}; keepalive 1024;")
+        ports = site.members or (upstream,)
+        servers = " ".join(f"server 127.0.0.1:{each};" for each in ports)
+        parts.append(f"  upstream backend {{ {servers} keepalive 1024;")
         parts.append("    keepalive_requests 1000000000; keepalive_timeout 3600s; }")
         parts.append("  proxy_http_version 1.1;")
         parts.append('  proxy_set_header Connection "";')
@@ -221,7 +243,14 @@ class HAProxy(Peer):
         else:
             parts.append("  default_backend backend")
         parts += ["backend backend"]
-        parts.append(f"  server one 127.0.0.1:{upstream} pool-max-conn -1 pool-purge-delay 1h")
+        pool = "pool-max-conn -1 pool-purge-delay 1h"
+        if site.members:
+            parts += ["  option redispatch 1", "  retries 3", "  retry-on all-retryable-errors"]
+            watch = "check inter 1s observe layer4 error-limit 10 on-error mark-down"
+            for number, each in enumerate(site.members):
+                parts.append(f"  server member{number} 127.0.0.1:{each} {pool} {watch}")
+        else:
+            parts.append(f"  server one 127.0.0.1:{upstream} {pool}")
         if site.realistic:
             parts += ["frontend metrics", f"  bind unix@{folder}/metrics.sock", "  no log"]
             parts.append("  http-request use-service prometheus-exporter if { path /metrics }")
@@ -259,8 +288,8 @@ class HAProxy(Peer):
 class Upstream:
     """The server behind every proxy: nginx on the load's core, answering from memory."""
 
-    def __init__(self, stage: Stage) -> None:
-        folder = stage.path("upstream")
+    def __init__(self, stage: Stage, name: str = "upstream") -> None:
+        folder = stage.path(name)
         (folder / "bodies").mkdir(parents=True)
         for path, size in BODIES.items():
             (folder / "bodies" / path[1:]).write_bytes(body(size))
@@ -268,8 +297,13 @@ class Upstream:
         configuration = folder / "nginx.conf"
         configuration.write_text(self._configuration(folder))
         command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(configuration)]
-        self.child = stage.start("upstream", command, LOAD_CORE)
+        self.child = stage.start(name, command, LOAD_CORE)
         self.child.wait_for_port(self.port)
+
+    def kill(self) -> None:
+        """Ends it at once, in the middle of whatever it does."""
+        for pid in self.child.tree():
+            os.kill(pid, signal.SIGKILL)
 
     def _configuration(self, folder: Path) -> str:
         small = body(BODIES["/100"]).decode()

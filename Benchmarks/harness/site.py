@@ -20,6 +20,8 @@ class Site:
     realistic: bool = False
     #: Bodies of a megabyte: buffers as the peer's users would size them.
     large: bool = False
+    #: The ports of several members, which proxies then retry on; empty: there is one, the upstream.
+    members: tuple[int, ...] = ()
 
     def host_names(self) -> list[str]:
         """The names in the order in which the load asks for them."""

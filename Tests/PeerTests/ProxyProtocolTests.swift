@@ -287,6 +287,102 @@ extension PeerTests {
       }
     }
 
+    /// A `tcp` block in front of a member that speaks first where it is told so.
+    private func startTCP(
+      _ rig: Rig,
+      _ member: Endpoint,
+      listen: String,
+      send: String
+    ) throws
+      -> Peer
+    {
+      try rig.martlet(
+        configuration: """
+          tcp {
+              listen LISTEN \(listen)
+              proxy back
+              access_log stdout json
+          }
+          upstream back {
+              member \(member)
+              proxy_protocol \(send)
+          }
+          """
+      )
+    }
+
+    @Test(
+      "a tcp block takes a header and sends one, whatever comes behind it",
+      arguments: [0, 1, 20_000]
+    )
+    func streams(count: Int) async throws {
+      try await Rig.run { rig in
+        let member = try rig.member { wire in try wire.send(try wire.receiveRest()) }
+        let martlet = try startTCP(
+          rig,
+          member.endpoint,
+          listen: "proxy_protocol required from 127.0.0.1",
+          send: "v1"
+        )
+        let bytes = [UInt8](repeating: 0x61, count: count)
+        for cut in [0, 5, Self.line.utf8.count] {
+          let wire = try Wire(to: martlet.endpoint)
+          let all = Array(Self.line.utf8) + bytes
+          try wire.send(all[..<cut])
+          if cut > 0 { #expect(!wire.isReadable(within: .milliseconds(20))) }
+          try wire.send(all[cut...])
+          wire.finishSending()
+          #expect(try wire.receiveRest() == all)
+        }
+        let line = try martlet.line(with: "\"client\":\"192.0.2.7\"")
+        #expect(line.contains("\"received\":\(count),"), "\(line)")
+        #expect(member.failures == [])
+      }
+    }
+
+    @Test("a tcp block closes what is no sound header, and what is late")
+    func refusedStreams() async throws {
+      try await Rig.run { rig in
+        let member = try rig.member { wire in try wire.send(try wire.receiveRest()) }
+        let martlet = try startTCP(
+          rig,
+          member.endpoint,
+          listen: "proxy_protocol required from 127.0.0.1 timeout 300ms",
+          send: "off"
+        )
+        for name in ["block-wrong-checksum", "line-too-long", "request", "block-too-large"] {
+          let wire = try Wire(to: martlet.endpoint)
+          try wire.send(try Corpus.proxy.bytes(of: name + ".bin"))
+          try wire.receiveEnd()
+        }
+        let silent = try Wire(to: martlet.endpoint)
+        try silent.receiveEnd()
+        try martlet.line(with: "client_timeout")
+        #expect(member.connectionCount == 0)
+      }
+    }
+
+    @Test("a member behind an optional header is spoken to also by who sends none")
+    func optionalStreams() async throws {
+      try await Rig.run { rig in
+        let member = try rig.member { wire in
+          try wire.send(text: "hello")
+          try wire.receiveEnd()
+        }
+        let martlet = try startTCP(
+          rig,
+          member.endpoint,
+          listen: "proxy_protocol optional from 127.0.0.1 timeout 200ms",
+          send: "off"
+        )
+        let silent = try Wire(to: martlet.endpoint)
+        #expect(try silent.receive(exactly: 5) == Array("hello".utf8))
+        let speaking = try Wire(to: martlet.endpoint)
+        try speaking.send(text: "GET /")
+        #expect(try speaking.receive(exactly: 5) == Array("hello".utf8))
+      }
+    }
+
     @Test("a reload keeps who a connection's client is")
     func reload() async throws {
       try await Rig.run { rig in

@@ -5,7 +5,11 @@ from __future__ import annotations
 from . import (
     connections,
     continuity,
+    control,
+    datagrams,
+    failover,
     framing,
+    health,
     hosts,
     instructions,
     latency,
@@ -25,7 +29,11 @@ CLAIMS: dict[str, Claim] = {
         *memory.CLAIMS,
         *hosts.CLAIMS,
         *continuity.CLAIMS,
+        *failover.CLAIMS,
+        *health.CLAIMS,
+        *control.CLAIMS,
         *framing.CLAIMS,
+        *datagrams.CLAIMS,
         *instructions.CLAIMS,
     ]
 }

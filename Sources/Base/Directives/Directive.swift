@@ -1,3 +1,11 @@
+/// Whether a directive may stand without its block.
+public enum BlockNeed: Sendable {
+  /// It may not.
+  case required
+  /// It may: nothing is said in it then.
+  case optional
+}
+
 /// One row of a table: a directive of the settings `Settings`.
 ///
 /// The row is the one place that knows its name, type, bounds, default, sentence and example; the
@@ -162,6 +170,8 @@ extension Directive {
     _ name: String,
     form: String,
     _ table: DirectiveTable<Inner>,
+    need: BlockNeed = .required,
+    words: [String] = [],
     _ sentence: String,
     example: String,
     begin: @escaping @Sendable (Statement, inout Reading) -> Inner?,
@@ -170,17 +180,17 @@ extension Directive {
   ) -> Directive {
     Directive(
       name,
-      form: "\(form.isEmpty ? "" : "\(form) "){ … }",
+      form: "\(form.isEmpty ? "" : "\(form) ")\(need == .required ? "{ … }" : "[{ … }]")",
       bounds: nil,
       repeats: true,
-      words: [],
+      words: words,
       sentence: sentence,
       example: example,
       block: { table.references },
       defaultText: { _ in nil },
       read: { statement, settings, reading in
         let begun = begin(statement, &reading)
-        guard let block = statement.block else {
+        guard let block = statement.block ?? (need == .optional ? [] : nil) else {
           let short = form.isEmpty ? name : reading.raw(statement.range)
           reading.error(
             "`\(name)` needs a block",

@@ -21,3 +21,5 @@
 /// var pool = Pool()
 /// table.read(reading.statements(), into: &pool, &reading)
 /// ```
+// What a table shows to programs is JSON: whoever writes rows needs its values too.
+@_exported public import JSON

@@ -6,6 +6,8 @@ public struct Statement: Hashable, Sendable {
   public var arguments: [Word]
   /// The directives between its braces; nil where it has no braces.
   public var block: [Statement]?
+  /// From its opening brace to its closing one; nil where it has no braces.
+  public var blockRange: SourceRange?
   /// From its name to its last word; the block does not belong to it.
   public var range: SourceRange
 
@@ -108,7 +110,13 @@ struct Parser {
   }
 
   private mutating func statement(_ name: Word, depth: Int) -> Statement {
-    var statement = Statement(name: name, arguments: [], block: nil, range: name.range)
+    var statement = Statement(
+      name: name,
+      arguments: [],
+      block: nil,
+      blockRange: nil,
+      range: name.range
+    )
     index += 1
     while index < tokens.count {
       let token = tokens[index]
@@ -137,6 +145,7 @@ struct Parser {
         }
         index += 1
         statement.block = nested(openedAt: token.range, depth: depth)
+        statement.blockRange = token.range.through(tokens[index - 1].range)
       case .close, .lineEnd: return statement
       case .comment: index += 1
       }

@@ -53,6 +53,8 @@ public struct JSONAccessFormat: Sendable {
     append(",\"member\":\"", text.member, to: &buffer)
     buffer.append(",\"tries\":")
     buffer.append(decimal: Int64(record.tryCount))
+    append(",\"failed_tries\":\"", text.failedTries, to: &buffer)
+    append(",\"hedge\":\"", text.hedge, to: &buffer)
     buffer.append(",\"reused\":")
     buffer.append(record.reusedConnection ? "true" : "false")
     buffer.append(",\"end\":\"")

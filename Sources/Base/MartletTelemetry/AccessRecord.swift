@@ -116,6 +116,10 @@ public struct AccessText: ~Escapable {
   public var member: Span<UInt8>
   /// More about the end: the name of the broken rule, an address.
   public var detail: Span<UInt8>
+  /// Why earlier tries have failed, in order.
+  public var failedTries: Span<UInt8>
+  /// What became of a second request to another member.
+  public var hedge: Span<UInt8>
 
   /// Creates empty texts.
   @inlinable
@@ -130,6 +134,8 @@ public struct AccessText: ~Escapable {
     userAgent = Span()
     member = Span()
     detail = Span()
+    failedTries = Span()
+    hedge = Span()
   }
 }
 

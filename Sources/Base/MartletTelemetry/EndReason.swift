@@ -41,6 +41,8 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
   case totalTimeout = "total_timeout"
   /// The process was told to end, and the time for that was over.
   case drained
+  /// Somebody had the connection closed.
+  case cut
   /// A defect of Martlet's own.
   case internalError = "internal_error"
 
@@ -52,6 +54,10 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
   case queueFull = "queue_full"
   /// All members were full for as long as a request may wait.
   case queueTimeout = "queue_timeout"
+  /// The upstream is left alone for a while: its breaker is open.
+  case breakerOpen = "breaker_open"
+  /// The member's answer has a status that was to be tried again, and no further try gave another.
+  case upstreamStatus = "upstream_status"
   /// A connection to the member could not be opened.
   case upstreamConnectFailed = "upstream_connect_failed"
   /// A connection to the member was not open in time.

@@ -12,6 +12,8 @@ public struct StreamRecord: Sendable {
   public var bytesReceived: UInt64 = 0
   /// Bytes that were passed from the member to the client.
   public var bytesSent: UInt64 = 0
+  /// How many datagrams that were; nil for a connection of bytes.
+  public var datagrams: Datagrams?
   /// How many members were tried.
   public var tryCount = 0
   /// Why the connection ended.
@@ -20,6 +22,20 @@ public struct StreamRecord: Sendable {
   public var connectingNanoseconds: UInt64 = 0
   /// From the accepted connection to the end.
   public var totalNanoseconds: UInt64 = 0
+
+  /// How many datagrams have passed in each direction.
+  public struct Datagrams: Hashable, Sendable {
+    /// From the client.
+    public var received: UInt64
+    /// To the client.
+    public var sent: UInt64
+
+    /// Creates the numbers.
+    public init(received: UInt64, sent: UInt64) {
+      self.received = received
+      self.sent = sent
+    }
+  }
 
   /// Creates the record of a connection that was accepted at `time`.
   @inlinable
@@ -97,6 +113,13 @@ public struct JSONStreamFormat: Sendable {
       buffer.append(jsonEscaped: detail)
       buffer.append(0x22)
     }
+    if let datagrams = record.datagrams {
+      buffer.append(",\"datagrams\":{\"received\":")
+      buffer.append(decimal: datagrams.received)
+      buffer.append(",\"sent\":")
+      buffer.append(decimal: datagrams.sent)
+      buffer.append("}")
+    }
     buffer.append(",\"seconds\":{\"connecting\":")
     buffer.append(seconds: record.connectingNanoseconds)
     buffer.append(",\"total\":")
@@ -108,7 +131,8 @@ public struct JSONStreamFormat: Sendable {
 /// Writes records of connections as lines of words.
 ///
 /// `time client listener upstream member received sent tries connecting total end "detail"`, with `-`
-/// for what is not there; a listener is two words, `tcp` and its address.
+/// for what is not there; a listener is two words, `tcp` or `udp` and its address. A flow of datagrams
+/// has two more: how many were received and sent.
 public struct TextStreamFormat: Sendable {
   private var clock = TimestampText(.rfc3339)
 
@@ -150,11 +174,18 @@ public struct TextStreamFormat: Sendable {
     buffer.append(0x20)
     buffer.append(utf8: record.end.rawValue)
     if detail.isEmpty {
-      buffer.append(" -\n")
+      buffer.append(" -")
     } else {
       buffer.append(" \"")
       buffer.append(logEscaped: detail)
-      buffer.append("\"\n")
+      buffer.append("\"")
     }
+    if let datagrams = record.datagrams {
+      buffer.append(0x20)
+      buffer.append(decimal: datagrams.received)
+      buffer.append(0x20)
+      buffer.append(decimal: datagrams.sent)
+    }
+    buffer.append("\n")
   }
 }

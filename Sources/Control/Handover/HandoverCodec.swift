@@ -12,9 +12,9 @@ private let headBytes = 12
 
 private enum Kind: UInt8 {
   case generation = 1
-  case logs, drain, stop, ask
+  case logs, drain, stop, ask, changes, call
   case ready = 65
-  case refused, drained, report, alive
+  case refused, drained, report, alive, answer
 }
 
 extension HandoverMessage {
@@ -25,11 +25,14 @@ extension HandoverMessage {
     case .drain: .drain
     case .stop: .stop
     case .ask: .ask
+    case .changes: .changes
+    case .call: .call
     case .ready: .ready
     case .refused: .refused
     case .drained: .drained
     case .report: .report
     case .alive: .alive
+    case .answer: .answer
     }
   }
 
@@ -54,6 +57,16 @@ extension HandoverMessage {
     case .refused(let generation, let reason):
       body.append(big: generation)
       body.append(counted: Array(reason.utf8))
+    case .changes(let state): body.append(state)
+    case .call(let number, let method, let arguments):
+      body.append(big: number)
+      body.append(counted: Array(method.utf8))
+      body.append(counted: arguments)
+    case .answer(let number, let outcome, let changes):
+      body.append(big: number)
+      body.append(counted: outcome)
+      body.append(changes == nil ? 0 : 1)
+      if let changes { body.append(changes) }
     case .report(let json, let text):
       body.append(counted: Array(json.utf8))
       body.append(counted: Array(text.utf8))
@@ -133,12 +146,25 @@ public struct HandoverDecoder: Sendable {
     case .drain: .drain(limit: try reader.duration(), closesIdle: try reader.flag())
     case .stop: .stop
     case .ask: .ask
+    case .changes: .changes(try reader.state())
+    case .call:
+      .call(
+        number: try reader.number(UInt32.self),
+        method: try reader.text(),
+        arguments: Array(try reader.counted())
+      )
     case .ready: .ready(generation: try reader.number(UInt64.self))
     case .refused:
       .refused(generation: try reader.number(UInt64.self), reason: try reader.text())
     case .drained: .drained
     case .report: .report(json: try reader.text(), text: try reader.text())
     case .alive: .alive
+    case .answer:
+      .answer(
+        number: try reader.number(UInt32.self),
+        outcome: Array(try reader.counted()),
+        changes: try reader.flag() ? try reader.state() : nil
+      )
     }
   }
 }
@@ -185,6 +211,10 @@ private struct BodyReader {
     return keys
   }
 
+  mutating func state() throws(HandoverError) -> RuntimeState {
+    RuntimeState(kept: Array(try counted()), untilReload: Array(try counted()))
+  }
+
   mutating func flag() throws(HandoverError) -> Bool {
     let byte = try number(UInt8.self)
     guard byte < 2 else { throw .malformed }
@@ -220,6 +250,11 @@ extension [UInt8] {
   fileprivate mutating func append(counted bytes: [UInt8]) {
     append(big: UInt32(truncatingIfNeeded: bytes.count))
     self += bytes
+  }
+
+  fileprivate mutating func append(_ state: RuntimeState) {
+    append(counted: state.kept)
+    append(counted: state.untilReload)
   }
 
   fileprivate mutating func append(keys: [String]) throws(HandoverError) {

@@ -13,6 +13,14 @@ public enum HandoverMessage: Hashable, Sendable {
   case stop
   /// To the edge: send a report.
   case ask
+  /// To the edge: what is different from each configuration that is offered.
+  ///
+  /// Only to an edge that answers calls: see ``HandoverLimits/callLevel``.
+  case changes(RuntimeState)
+  /// To the edge: perform a method and answer with this number.
+  ///
+  /// Only to an edge that answers calls: see ``HandoverLimits/callLevel``.
+  case call(number: UInt32, method: String, arguments: [UInt8])
   /// From the edge: this generation is served.
   case ready(generation: UInt64)
   /// From the edge: this generation cannot be served; the earlier one still is.
@@ -23,6 +31,9 @@ public enum HandoverMessage: Hashable, Sendable {
   case report(json: String, text: String)
   /// From the edge, again and again: all its loops turn.
   case alive
+  /// From the edge: what came of the call of this number, and what is different now; nil: the same as
+  /// before.
+  case answer(number: UInt32, outcome: [UInt8], changes: RuntimeState?)
 
   /// How many descriptors go with the message.
   public var descriptorCount: Int {
@@ -55,6 +66,20 @@ public struct GenerationOffer: Hashable, Sendable {
     self.source = source
     self.listeners = listeners
     self.logs = logs
+  }
+}
+
+/// What was changed at run time, in a form that edges agree on and the supervisor need not know.
+public struct RuntimeState: Hashable, Sendable {
+  /// What outlives reloads; empty: nothing.
+  public var kept: [UInt8]
+  /// What holds until the next reload; empty: nothing.
+  public var untilReload: [UInt8]
+
+  /// Creates a state; if nothing is said, one in which nothing was changed.
+  public init(kept: [UInt8] = [], untilReload: [UInt8] = []) {
+    self.kept = kept
+    self.untilReload = untilReload
   }
 }
 
@@ -92,6 +117,12 @@ public enum HandoverLimits {
   public static let descriptorCount = 512
   /// The longest name of a listener or log, in bytes.
   public static let keyBytes = 4096
+  /// What an edge understands: level 2 takes calls and changes besides what level 1 takes.
+  ///
+  /// A supervisor tells its successor the level of an edge that it leaves to it. An edge sends what
+  /// belongs to a level only when it was asked in that level, so no side meets a message that it does
+  /// not know.
+  public static let callLevel = 2
   /// The most messages that wait to be sent.
   public static let waitingCount = 64
 }

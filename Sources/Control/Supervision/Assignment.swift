@@ -1,3 +1,4 @@
+public import Handover
 public import MartletSystem
 
 /// What a configuration asks of the supervisor, and what it hands on to the edge.
@@ -49,12 +50,28 @@ public struct ListenerDemand: Hashable, Sendable {
   public var place: Place
   /// How many connections may wait to be accepted.
   public var backlog: Int32
+  /// Whether it is a socket for datagrams; nil: one for connections.
+  public var datagrams: Sharing?
+
+  /// A socket for datagrams shares its address with those of other loops, but with no other program.
+  public enum Sharing: Hashable, Sendable {
+    /// The first one, for which nobody may have the address.
+    case first
+    /// A further one, beside that.
+    case beside
+  }
 
   /// Creates a demand.
-  public init(key: String, place: Place, backlog: Int32 = 4096) {
+  public init(
+    key: String,
+    place: Place,
+    backlog: Int32 = 4096,
+    datagrams: Sharing? = nil
+  ) {
     self.key = key
     self.place = place
     self.backlog = backlog
+    self.datagrams = datagrams
   }
 }
 
@@ -72,6 +89,20 @@ public struct LogDemand: Hashable, Sendable {
   }
 }
 
+/// What became of the files of a configuration.
+public struct WrittenChanges: Hashable, Sendable {
+  /// What is different, as `diff -u` writes it.
+  public var diff: String
+  /// The files that are different.
+  public var names: [String]
+
+  /// Creates the outcome of writing.
+  public init(diff: String, names: [String]) {
+    self.diff = diff
+    self.names = names
+  }
+}
+
 /// How a supervisor is run.
 public struct SupervisorOptions: Sendable {
   /// Where the control socket and the lock are.
@@ -86,8 +117,15 @@ public struct SupervisorOptions: Sendable {
   public var readyLimit: Duration
   /// The version to show.
   public var version: String
+  /// What the configuration is called: changes are kept for it alone.
+  public var configurationName: String
   /// Reads and checks the configuration.
   public var load: @Sendable () throws(CommandFailure) -> Assignment
+  /// Writes changes that were made at run time, in a generation, into the configuration that was read
+  /// as these bytes; a trial writes nothing.
+  public var write:
+    @Sendable (_ changes: RuntimeState, _ generation: UInt64, _ source: [UInt8], _ isTrial: Bool)
+      throws(CommandFailure) -> WrittenChanges
   /// Takes a line for people: what happened.
   public var say: @Sendable (String) -> Void
   /// Called once the first edge serves, with the addresses.
@@ -101,7 +139,11 @@ public struct SupervisorOptions: Sendable {
     probes: [[String]] = [["--version"]],
     readyLimit: Duration = .seconds(30),
     version: String = "",
+    configurationName: String = "",
     load: @escaping @Sendable () throws(CommandFailure) -> Assignment,
+    write:
+      @escaping @Sendable (RuntimeState, UInt64, [UInt8], Bool) throws(CommandFailure)
+      -> WrittenChanges = { _, _, _, _ in WrittenChanges(diff: "", names: []) },
     say: @escaping @Sendable (String) -> Void,
     started: @escaping @Sendable ([String]) -> Void = { _ in }
   ) {
@@ -111,7 +153,9 @@ public struct SupervisorOptions: Sendable {
     self.probes = probes
     self.readyLimit = readyLimit
     self.version = version
+    self.configurationName = configurationName
     self.load = load
+    self.write = write
     self.say = say
     self.started = started
   }

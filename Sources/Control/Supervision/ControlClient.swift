@@ -1,3 +1,5 @@
+public import JSON
+import JSONRPC
 import MartletLoop
 import MartletNet
 import MartletProcess
@@ -14,18 +16,68 @@ public struct ControlClient: Sendable {
   /// Creates a client of the instance with this state directory.
   public init(_ state: StateDirectory) { self.state = state }
 
-  /// Sends a command and waits for its answer.
+  /// Sends a command as one line, which every version understands, and waits for its answer.
   ///
   /// - Returns: The text of the answer.
   /// - Throws: ``CommandFailure`` of the command itself, or when no supervisor answers.
   public func ask(_ command: String) throws(CommandFailure) -> String {
+    try outcome(of: try exchange(command, isLast: command == "stop")).get()
+  }
+
+  /// Calls a method and waits for its result.
+  ///
+  /// - Throws: ``CommandFailure`` with what the method throws, or when no supervisor answers.
+  public func call(
+    _ method: String,
+    _ arguments: JSONValue = .object([])
+  ) throws(CommandFailure) -> JSONValue {
+    let call = RPCCall(id: .number(1), method, arguments)
+    let answer = try exchange(call.json.compact, isLast: method == "stop")
+    let response: RPCResponse?
+    do throws(JSONError) {
+      let limits = JSONLimits(byteCount: Self.answerBytes, valueCount: 1_000_000)
+      response = RPCResponse(try JSONValue(parsing: answer.utf8, limits: limits))
+    } catch {
+      return try earlier(method, answer)
+    }
+    switch response?.outcome {
+    case .success(let result)?: return result
+    case .failure(let error)?: throw CommandFailure(error)
+    case nil: throw CommandFailure(.failure, "the answer is not in form")
+    }
+  }
+
+  /// What an answer in the form of earlier versions means.
+  ///
+  /// An upgrade to such a version gives one too. A supervisor of such a version did not understand the
+  /// call: what it can do is asked for in its words.
+  private func earlier(_ method: String, _ answer: String) throws(CommandFailure) -> JSONValue {
+    let known = ["status", "reload", "reopen", "upgrade", "stop"]
+    let isUnknown = answer.isEmpty || answer.hasPrefix("\(ExitStatus.usage.rawValue) `{")
+    guard isUnknown else {
+      return .object(["message": .text(try outcome(of: answer).get())])
+    }
+    guard known.contains(method) else {
+      throw CommandFailure(
+        .failure,
+        "the Martlet that runs is of an earlier version, which cannot do this: `martlet upgrade` "
+          + "puts this one in its place"
+      )
+    }
+    return .object(["message": .text(try ask(method))])
+  }
+
+  private func exchange(
+    _ line: String,
+    isLast: Bool
+  ) throws(CommandFailure) -> String {
     try state.check()
     let outcome = Mutex<Result<String, CommandFailure>>(.failure(notRunning("it did not answer")))
     do throws(SystemError) {
       let loop = try EventLoop()
       loop.run(until: {
         loop.checkIsolated()
-        let result = await exchange(command, on: loop)
+        let result = await exchange(line, isLast: isLast, on: loop)
         outcome.withLock { $0 = result }
       })
     } catch {
@@ -35,16 +87,19 @@ public struct ControlClient: Sendable {
   }
 
   private func exchange(
-    _ command: String,
+    _ line: String,
+    isLast: Bool,
     on loop: EventLoop
   ) async -> Result<String, CommandFailure> {
     do throws(StreamError) {
       let address = SocketAddress.unix(state.controlSocket)
       let soon = loop.deadline(after: Timeout(.seconds(5)))
       let stream = try await Stream.connect(to: address, on: loop, by: soon)
-      try await stream.write(Array("\(command)\n".utf8), by: soon)
+      try await stream.write(Array("\(line)\n".utf8), by: soon)
+      // One line is all there is to answer.
+      let isCall = line.first == "{"
       var bytes: [UInt8] = []
-      while true {
+      while !isCall || bytes.last != 0x0A {
         let part = try await stream.read(.body, by: .never)
         if part.isEmpty { break }
         for index in 0..<part.count { bytes.append(part.bytes[index]) }
@@ -52,8 +107,8 @@ public struct ControlClient: Sendable {
           return .failure(CommandFailure(.failure, "the answer is too long"))
         }
       }
-      if command == "stop" { await processEnds(stream, on: loop) }
-      return outcome(of: String(decoding: bytes, as: UTF8.self))
+      if isLast { await processEnds(stream, on: loop) }
+      return .success(String(decoding: bytes, as: UTF8.self))
     } catch {
       guard case .failed(let error) = error else {
         return .failure(notRunning("it did not answer"))

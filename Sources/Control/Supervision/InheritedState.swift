@@ -16,7 +16,11 @@ struct InheritedState {
   var memory: OpenFile?
   /// The number of the connection on which the upgrade was asked for.
   var reply: Int32?
+  /// The identifier of the call that asked for it, as JSON; nil: it was asked for by a line.
+  var replyID: String?
   var edge: (process: Int32, channel: OpenFile)
+  /// What the edge understands: see ``HandoverLimits/callLevel``.
+  var level: Int
   var generation: UInt64
   var drainLimit: Duration
   var listeners: [OpenListener]
@@ -42,7 +46,10 @@ struct InheritedState {
       "limit \(drainLimit.components.seconds)",
     ]
     if let memory { lines.append("memory \(memory.number)") }
+    // An earlier binary passes over words that it does not know.
+    lines.append("level \(level)")
     if let reply { lines.append("reply \(reply)") }
+    if let replyID { lines.append("call \(replyID)") }
     for listener in listeners {
       lines += listener.files.map { "listener \($0.number) \(listener.key)" }
       if let path = listener.unixPath { lines.append("path \(path)") }
@@ -131,7 +138,9 @@ struct InheritedState {
       control: control,
       memory: fields["memory"].flatMap(Self.file),
       reply: fields["reply"].flatMap { Int32($0) },
+      replyID: fields["call"].map(String.init),
       edge: (process, channel),
+      level: fields["level"].flatMap { Int($0) } ?? 1,
       generation: generation,
       drainLimit: .seconds(seconds),
       listeners: listeners,
@@ -145,7 +154,9 @@ struct InheritedState {
     control: OpenFile,
     memory: OpenFile?,
     reply: Int32?,
+    replyID: String?,
     edge: (process: Int32, channel: OpenFile),
+    level: Int,
     generation: UInt64,
     drainLimit: Duration,
     listeners: [OpenListener],
@@ -156,7 +167,9 @@ struct InheritedState {
     self.control = control
     self.memory = memory
     self.reply = reply
+    self.replyID = replyID
     self.edge = edge
+    self.level = level
     self.generation = generation
     self.drainLimit = drainLimit
     self.listeners = listeners

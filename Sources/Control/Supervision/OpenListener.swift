@@ -30,6 +30,10 @@ struct OpenListener {
 
   private init(_ demand: ListenerDemand, beside own: [OpenFile]) throws(CommandFailure) {
     key = demand.key
+    if let sharing = demand.datagrams {
+      files = [try Self.receive(demand, sharing)]
+      return
+    }
     switch demand.place {
     case .at(let address):
       files = [try Self.listen(address, demand, beside: own)]
@@ -53,6 +57,49 @@ struct OpenListener {
     self.key = key
     self.files = files
     self.unixPath = unixPath
+  }
+
+  /// Opens a socket for datagrams.
+  private static func receive(
+    _ demand: ListenerDemand,
+    _ sharing: ListenerDemand.Sharing
+  ) throws(CommandFailure) -> OpenFile {
+    let place: SocketAddress
+    switch demand.place {
+    case .at(let address): place = address
+    case .anywhere(let port): place = .ipv6(0, 0, port: port, scope: 0)
+    }
+    let isDual = demand.place != .at(place)
+    do throws(SystemError) {
+      return try datagrams(place, isDual: isDual, sharing)
+    } catch {
+      // Without IPv6 in the kernel, IPv4 is everything.
+      guard isDual, error.code == 97 || error.code == 99 else {
+        throw failure(place, demand.key, error)
+      }
+    }
+    do throws(SystemError) {
+      return try datagrams(.ipv4(0, port: place.port ?? 0), isDual: false, sharing)
+    } catch {
+      throw failure(place, demand.key, error)
+    }
+  }
+
+  private static func datagrams(
+    _ address: SocketAddress,
+    isDual: Bool,
+    _ sharing: ListenerDemand.Sharing
+  ) throws(SystemError) -> OpenFile {
+    func bound(shares: Bool) throws(SystemError) -> OpenFile {
+      let file = OpenFile(try Descriptor.datagram(for: address))
+      if case .ipv6 = address { try file.descriptor.set(.ipv6Only, to: isDual ? 0 : 1) }
+      if shares { try file.descriptor.set(.reusePort, to: 1) }
+      try file.descriptor.bind(to: address)
+      return file
+    }
+    // Sockets that share an address share it with whoever asks: first it must be free.
+    if sharing == .first { _ = try bound(shares: false) }
+    return try bound(shares: true)
   }
 
   private static func listen(

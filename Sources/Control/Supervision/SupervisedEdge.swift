@@ -39,6 +39,16 @@ final class Answer<Value> {
   }
 }
 
+/// What came of a call to an edge.
+struct EdgeAnswer {
+  /// The answer as JSON; empty: the process ended.
+  var outcome: [UInt8]
+  /// Whether something is different now.
+  var isChange: Bool
+  /// Why what is different could not be kept.
+  var keeping: SystemError?
+}
+
 /// An edge process and what the supervisor knows of it.
 final class SupervisedEdge {
   /// What it is at.
@@ -55,10 +65,17 @@ final class SupervisedEdge {
   /// Who waits for the answer to an offer, and for which generation.
   var offer: (number: UInt64, answer: Answer<OfferOutcome>)?
   var reports: [Answer<(json: String, text: String)>] = []
+  /// Who waits for the answers to calls, by their number.
+  var calls: [UInt32: Answer<EdgeAnswer>] = [:]
+  /// What it understands: see ``HandoverLimits/callLevel``.
+  let level: Int
+  /// Takes what it says is different at run time.
+  var changed: (RuntimeState) -> SystemError? = { _ in nil }
   /// Whether it has said that its loops turn, since this was last looked at; nil: it never has.
   var isAlive: Bool?
 
-  private init(_ child: ChildProcess, _ channel: HandoverChannel) {
+  private init(_ child: ChildProcess, _ channel: HandoverChannel, level: Int) {
+    self.level = level
     self.child = child
     self.channel = channel
     startedAt = SystemClock.monotonicNanoseconds()
@@ -78,7 +95,8 @@ final class SupervisedEdge {
       descriptors: [its.number, memory.number],
       on: loop
     )
-    return SupervisedEdge(child, try HandoverChannel(adopting: own, on: loop))
+    let channel = try HandoverChannel(adopting: own, on: loop)
+    return SupervisedEdge(child, channel, level: HandoverLimits.callLevel)
   }
 
   /// Takes over a process that was started before this one executed its present binary.
@@ -87,11 +105,13 @@ final class SupervisedEdge {
   static func adopt(
     _ process: Int32,
     channel: OpenFile,
+    level: Int,
     on loop: EventLoop
   ) throws(SystemError) -> SupervisedEdge {
     let edge = SupervisedEdge(
       try ChildProcess(adopting: process, on: loop),
-      try HandoverChannel(adopting: channel, on: loop)
+      try HandoverChannel(adopting: channel, on: loop),
+      level: level
     )
     edge.state = .serving
     return edge
@@ -109,7 +129,13 @@ final class SupervisedEdge {
       for waiting in reports { waiting.give((Self.printable(json), Self.printable(text))) }
       reports = []
     case .alive: isAlive = true
-    case .drained, .generation, .logs, .drain, .stop, .ask: break
+    case .answer(let number, let outcome, let changes):
+      // What is different is kept before anybody is told that it is.
+      let failure = changes.flatMap { changed($0) }
+      calls.removeValue(forKey: number)?.give(
+        EdgeAnswer(outcome: outcome, isChange: changes != nil, keeping: failure)
+      )
+    case .drained, .generation, .logs, .drain, .stop, .ask, .changes, .call: break
     }
   }
 
@@ -137,6 +163,10 @@ final class SupervisedEdge {
     offer = nil
     for waiting in reports { waiting.give(("null", "")) }
     reports = []
+    for waiting in calls.values {
+      waiting.give(EdgeAnswer(outcome: [], isChange: false, keeping: nil))
+    }
+    calls = [:]
   }
 
   /// Posts a message whose loss the end of the process will show.

@@ -1,4 +1,5 @@
 import Handover
+import JSON
 import MartletLoop
 import MartletNet
 import MartletProcess
@@ -8,15 +9,19 @@ import MartletSystem
 
 extension Supervisor {
   /// Makes one change while no other is under way.
-  func change(
-    _ body: () async throws(CommandFailure) -> String
-  ) async throws(CommandFailure) -> String {
+  func change<Result>(
+    _ body: () async throws(CommandFailure) -> Result
+  ) async throws(CommandFailure) -> Result {
     guard !isStopping else { throw CommandFailure(.failure, "Martlet is stopping") }
     guard !isChanging else {
       throw CommandFailure(.failure, "another reload or upgrade is under way: try again")
     }
     isChanging = true
     defer { isChanging = false }
+    // What an edge is told to change meanwhile is known before something else begins.
+    for _ in 0..<500 where changeCount > 0 {
+      do throws(WaitError) { try await loop.sleep(for: .milliseconds(10)) } catch { break }
+    }
     return try await body()
   }
 
@@ -82,7 +87,7 @@ extension Supervisor {
   // MARK: Upgrade
 
   /// Executes the successor in place of this process; returns only when that is not possible.
-  func upgrade(replyingTo connection: Int32?) async throws(CommandFailure) -> String {
+  func upgrade(replyingTo connection: ReplyPlace?) async throws(CommandFailure) -> String {
     guard let edge = current else {
       throw CommandFailure(.failure, "no edge process serves now: upgrade when one does")
     }
@@ -91,13 +96,17 @@ extension Supervisor {
       throw CommandFailure(.failure, "the edge process changed meanwhile: try again")
     }
     let channel = try copy(of: edge.channel.number)
-    let reply = try connection.map { number throws(CommandFailure) in try copy(of: number) }
+    let reply = try connection.map { place throws(CommandFailure) in
+      try copy(of: place.connection)
+    }
     let state = InheritedState(
       lock: lock,
       control: control,
       memory: memory,
       reply: reply?.number,
+      replyID: connection?.id?.compact,
       edge: (edge.child.number, channel),
+      level: edge.level,
       generation: inForce.number,
       drainLimit: inForce.assignment.drainLimit,
       listeners: inForce.listeners,
@@ -180,7 +189,8 @@ extension Supervisor {
     do throws(SystemError) {
       let descriptor = Descriptor(adopting: reply)
       try descriptor.setCloseOnExecute(true)
-      await answer(outcome, to: try Stream(adopting: descriptor, on: loop))
+      let stream = try Stream(adopting: descriptor, on: loop)
+      await answer(outcome, to: inherited.replyID, on: stream)
     } catch {
       options.say("an answer could not be given: \(error)")
     }
@@ -192,6 +202,7 @@ extension Supervisor {
       let edge = try SupervisedEdge.adopt(
         inherited.edge.process,
         channel: inherited.edge.channel,
+        level: inherited.level,
         on: loop
       )
       edge.generation = inherited.generation

@@ -1,4 +1,5 @@
 import Handover
+import JSON
 import MartletLoop
 import MartletProcess
 import MartletSystem
@@ -7,9 +8,9 @@ import MartletSystem
 
 extension Supervisor {
   /// The state of all processes, as lines and as a JSON object.
-  func status() async -> (text: String, json: String) {
+  func status() async -> (text: String, json: JSONValue) {
     var texts: [String] = []
-    var objects: [String] = []
+    var objects: [JSONValue] = []
     for edge in edges {
       let report = await report(of: edge)
       let age = seconds(since: edge.startedAt)
@@ -19,10 +20,11 @@ extension Supervisor {
       )
       texts += report.text.split(separator: "\n").map { "  \($0)" }
       objects.append(
-        """
-        {"process":\(edge.child.number),"state":"\(edge.state.rawValue)",\
-        "generation":\(edge.generation),"uptime_seconds":\(age),"report":\(report.json)}
-        """
+        .object([
+          "process": .number(Int(edge.child.number)), "state": .text(edge.state.rawValue),
+          "generation": .number(Int(clamping: edge.generation)), "uptime_seconds": .number(age),
+          "report": Self.value(of: report.json),
+        ])
       )
     }
     let keys = inForce.listeners.map(\.key)
@@ -34,14 +36,22 @@ extension Supervisor {
         "generation \(inForce.number)", "listening  \(keys.joined(separator: ", "))",
         "restarts   \(restartCount)",
       ] + texts
-    let json = """
-      {"version":\(quoted(options.version)),"process":\(Processes.own),"state":"\(what)",\
-      "uptime_seconds":\(age),"generation":\(inForce.number),"restarts":\(restartCount),\
-      "listeners":[\(keys.map(quoted).joined(separator: ","))],\
-      "logs":[\(inForce.logs.map { quoted($0.path) }.joined(separator: ","))],\
-      "edges":[\(objects.joined(separator: ","))]}
-      """
+    let json = JSONValue.object([
+      "version": .text(options.version), "process": .number(Int(Processes.own)),
+      "state": .text(what), "uptime_seconds": .number(age),
+      "generation": .number(Int(clamping: inForce.number)), "restarts": .number(restartCount),
+      "listeners": .list(keys.map { .text($0) }),
+      "logs": .list(inForce.logs.map { .text($0.path) }), "edges": .list(objects),
+    ])
     return (text.joined(separator: "\n"), json)
+  }
+
+  /// What an edge reports; null for what is not in form.
+  private static func value(of report: String) -> JSONValue {
+    let limits = JSONLimits(byteCount: 16 << 20, valueCount: 1_000_000)
+    do throws(JSONError) { return try JSONValue(parsing: report.utf8, limits: limits) } catch {
+      return .null
+    }
   }
 
   private func report(of edge: SupervisedEdge) async -> (json: String, text: String) {
@@ -52,23 +62,7 @@ extension Supervisor {
     return await answer.wait(by: deadline) ?? ("null", "it does not answer")
   }
 
-  private func seconds(since start: Int64) -> Int64 {
-    (SystemClock.monotonicNanoseconds() - start) / 1_000_000_000
+  private func seconds(since start: Int64) -> Int {
+    Int((SystemClock.monotonicNanoseconds() - start) / 1_000_000_000)
   }
-}
-
-/// A text as a JSON string, see RFC 8259, section 7.
-func quoted(_ text: String) -> String {
-  var result = "\""
-  for scalar in text.unicodeScalars {
-    switch scalar {
-    case "\"", "\\": result += "\\\(scalar)"
-    case "\n": result += "\\n"
-    case _ where scalar.value < 0x20:
-      let digits = String(scalar.value, radix: 16)
-      result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
-    default: result.unicodeScalars.append(scalar)
-    }
-  }
-  return result + "\""
 }

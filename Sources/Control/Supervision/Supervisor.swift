@@ -42,7 +42,15 @@ public final class Supervisor {
   var isChanging = false
   private(set) var isStopping = false
   private var quickEndCount = 0
+  /// How many commands are under way, and how many connections there are to say some.
   var commandCount = 0
+  var sessionCount = 0
+  /// What was changed at run time.
+  var changes: KeptChanges
+  /// How many calls are under way that may change something.
+  var changeCount = 0
+  /// The number of the last call to an edge.
+  var callNumber: UInt32 = 0
   private let finished: Signal
   private var failure: CommandFailure?
 
@@ -91,6 +99,7 @@ public final class Supervisor {
       throw CommandFailure(.failure, "cannot listen on \(state.controlSocket): \(error)")
     }
     inForce = InForce(assignment: assignment, listeners: listeners, logs: logs, number: 1)
+    changes = KeptChanges(state, for: options.configurationName)
     self.options = options
     self.loop = loop
     finished = try Self.signal(on: loop)
@@ -116,6 +125,7 @@ public final class Supervisor {
       logs: inherited.logs,
       number: inherited.generation
     )
+    changes = KeptChanges(state, for: options.configurationName)
     self.options = options
     self.loop = loop
     finished = try Self.signal(on: loop)
@@ -148,6 +158,7 @@ public final class Supervisor {
     } catch {
       throw CommandFailure(.failure, "cannot start: \(error)")
     }
+    if let text = changes.load() { options.say(text) }
     if let inherited {
       await succeed(inherited)
     } else {
@@ -225,6 +236,8 @@ public final class Supervisor {
       return .failure(CommandFailure(.failure, "cannot start an edge process: \(error)"))
     }
     watch(edge)
+    // Only to a new edge: one that serves knows of changes before this process does.
+    if changes.state != RuntimeState() { edge.tell(.changes(changes.state)) }
     let place = "edge process \(edge.child.number)"
     while true {
       let offered = inForce
@@ -273,6 +286,7 @@ public final class Supervisor {
   func watch(_ edge: SupervisedEdge) {
     edges.append(edge)
     let supervisor = self
+    edge.changed = { state in supervisor.note(state) }
     loop.spawn { await supervisor.listen(to: edge) }
     loop.spawn { await supervisor.awaitEnd(of: edge) }
     loop.spawn { await supervisor.awaitSilence(of: edge) }

@@ -27,6 +27,50 @@ public struct MemberSet: Sendable {
     words[word] |= bit
   }
 
+  /// Adds all members of another set.
+  @inlinable
+  public mutating func formUnion(_ other: MemberSet) {
+    low |= other.low
+    while words.count < other.words.count { words.append(0) }
+    for word in other.words.indices { words[word] |= other.words[word] }
+  }
+
+  /// Removes a member, if the set has it.
+  @inlinable
+  public mutating func remove(_ index: Int) {
+    let bit = 1 &<< UInt64(truncatingIfNeeded: index & 63)
+    guard index >= 64 else {
+      if index >= 0 { low &= ~bit }
+      return
+    }
+    let word = index &>> 6 &- 1
+    if word < words.count { words[word] &= ~bit }
+  }
+
+  /// The first member from `index` on, or nil when there are none; `index` must not be negative.
+  @inlinable
+  public func first(from index: Int) -> Int? {
+    var word = index &>> 6
+    var rest = ~UInt64(0) &<< UInt64(truncatingIfNeeded: index & 63)
+    while word <= words.count {
+      let found = (word == 0 ? low : words[word &- 1]) & rest
+      if found != 0 { return word &<< 6 &+ found.trailingZeroBitCount }
+      rest = ~0
+      word &+= 1
+    }
+    return nil
+  }
+
+  /// The first number that is not in the set.
+  @inlinable
+  public var firstAbsent: Int {
+    if low != ~0 { return (~low).trailingZeroBitCount }
+    for word in words.indices where words[word] != ~0 {
+      return (word &+ 1) &<< 6 &+ (~words[word]).trailingZeroBitCount
+    }
+    return (words.count &+ 1) &<< 6
+  }
+
   /// Whether the set has the member.
   @inlinable
   public func contains(_ index: Int) -> Bool {

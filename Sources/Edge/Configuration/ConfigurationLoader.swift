@@ -59,6 +59,11 @@ public enum ConfigurationLoader {
     "proxy_read_timeout": "`read_timeout`", "proxy_set_header": "`request header set`",
     "redir": "`redirect`", "return": "`respond` or `redirect`", "reverse_proxy": "`proxy`",
     "server_name": "the name behind `server`", "upstream/server": "`member`",
+    "upstream/health_check": "`check http`", "upstream/max_fails": "`eject`",
+    "upstream/option": "`check http`", "upstream/outlier_detection": "`eject`",
+    "check/downinter": "`down_interval`", "check/fails": "`fall`",
+    "check/fastinter": "`fast_interval`", "check/inter": "`interval`", "check/passes": "`rise`",
+    "check/uri": "`path`", "eject/fail_timeout": "`time`", "eject/max_fails": "`failures`",
     "worker_connections": "`max_connections`", "worker_processes": "`loops`",
   ]
 

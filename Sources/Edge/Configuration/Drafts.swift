@@ -5,6 +5,7 @@ struct FileDraft: Sendable {
   var process = ProcessSettings()
   var servers: [ServerDraft] = []
   var tcp: [TCPDraft] = []
+  var udp: [UDPDraft] = []
   var upstreams: [UpstreamDraft] = []
   /// The places of the upstreams above, by name.
   var upstreamIndices: [String: Int] = [:]
@@ -52,6 +53,15 @@ struct UpstreamDraft: Sendable {
   var memberRanges: [SourceRange] = []
   /// Where its queue is written.
   var queueRange: SourceRange?
+  /// Where it says how a member is chosen.
+  var balanceRange: SourceRange?
   /// Whether a member is written, be it right or wrong.
   var namesMember = false
+  /// Where its blocks about failures stand.
+  var retryRange: SourceRange?
+  var breakerRange: SourceRange?
+  /// The directive that says how members are checked.
+  var checkStatement: Statement?
+  /// The directive that says when members are ejected.
+  var ejectStatement: Statement?
 }

@@ -7,6 +7,8 @@ public struct EdgeConfiguration: Hashable, Sendable {
   public var servers: [ServerSettings]
   /// The `tcp` blocks in their written order.
   public var tcp: [TCPSettings]
+  /// The `udp` blocks in their written order.
+  public var udp: [UDPSettings]
   /// The upstreams in their written order; then those that `proxy ADDRESS…` made, named by their
   /// addresses.
   public var upstreams: [UpstreamSettings]
@@ -17,11 +19,13 @@ public struct EdgeConfiguration: Hashable, Sendable {
   public init(
     servers: [ServerSettings] = [],
     tcp: [TCPSettings] = [],
+    udp: [UDPSettings] = [],
     upstreams: [UpstreamSettings] = [],
     process: ProcessSettings = ProcessSettings()
   ) {
     self.servers = servers
     self.tcp = tcp
+    self.udp = udp
     self.upstreams = upstreams
     self.process = process
   }
@@ -35,7 +39,7 @@ public struct EdgeConfiguration: Hashable, Sendable {
 
   /// The access logs of all blocks, some of which may be the same.
   public var accessLogs: [AccessLogSettings] {
-    servers.compactMap(\.accessLog) + tcp.compactMap(\.accessLog)
+    servers.compactMap(\.accessLog) + tcp.compactMap(\.accessLog) + udp.compactMap(\.accessLog)
   }
 
   /// Every address that some server listens on, once, in written order.

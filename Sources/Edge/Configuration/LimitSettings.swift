@@ -27,6 +27,9 @@ public struct LimitSettings: Hashable, Sendable {
   /// Whether it is a `shared_limit`, one for all that name it.
   public var isShared: Bool
 
+  /// How many keys all limits of a configuration may remember together: two gigabytes.
+  public static let mostKeys = 1 << 26
+
   /// Creates a limit.
   public init(
     _ kind: Kind,

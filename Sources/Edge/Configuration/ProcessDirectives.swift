@@ -6,7 +6,9 @@ let fileDirectives = DirectiveTable<FileDraft>(
   "What stands outside of every block: the process as a whole, the servers, the blocks of layer 4 and "
     + "the upstreams.",
   makeDefault: { FileDraft() },
-  processDirectives + [overloadBlock, sharedLimit, serverBlock] + streamBlocks + [upstreamBlock]
+  processDirectives + [overloadBlock, sharedLimit, serverBlock] + streamBlocks + [
+    udpBlock, upstreamBlock,
+  ]
 )
 
 private let processDirectives: [Directive<FileDraft>] = [

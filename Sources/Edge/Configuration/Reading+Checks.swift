@@ -4,7 +4,7 @@ import Directives
 extension Reading {
   /// Puts the parts together, and notes what is wrong between them.
   mutating func configuration(of draft: inout FileDraft) -> EdgeConfiguration {
-    if draft.servers.isEmpty, draft.tcp.isEmpty, !hasErrors {
+    if draft.servers.isEmpty, draft.tcp.isEmpty, draft.udp.isEmpty, !hasErrors {
       error(
         "the configuration has no server",
         mend: "write `server { … }` with `listen :8080` and `route / { … }` in it",
@@ -22,8 +22,10 @@ extension Reading {
         at: upstream.range
       )
     }
+    for upstream in draft.upstreams { checkMembers(of: upstream) }
     checkNames(draft.servers)
     checkStreams(draft)
+    checkDatagrams(draft)
     // Where something could not be read, what seems unused or unreachable may not be.
     if !hasErrors { warn(of: draft) }
     return EdgeConfiguration(
@@ -37,6 +39,7 @@ extension Reading {
         return settings
       },
       tcp: draft.tcp.map(\.settings),
+      udp: draft.udp.map(\.settings),
       upstreams: draft.upstreams.map(\.settings),
       process: draft.process
     )
@@ -48,11 +51,13 @@ extension Reading {
     }
     let unused = Set(draft.upstreams.map(\.settings.name)).subtracting(routed)
       .subtracting(draft.tcp.map(\.settings.upstream))
+      .subtracting(draft.tcp.flatMap(\.routes).compactMap(\.settings.upstream))
+      .subtracting(draft.udp.map(\.settings.upstream))
     for upstream in draft.upstreams where unused.contains(upstream.settings.name) {
       let name = upstream.settings.name
       warning(
         "nothing is sent to the upstream `\(name)`",
-        mend: "remove it, or write `proxy \(name)` into a route or a `tcp` block",
+        mend: "remove it, or write `proxy \(name)` into a route, a `tcp` or a `udp` block",
         at: upstream.range
       )
     }
@@ -64,6 +69,7 @@ extension Reading {
         at: upstream.queueRange
       )
     }
+    for upstream in draft.upstreams { checkBalance(of: upstream) }
     for server in draft.servers {
       if server.settings.listeners.isEmpty {
         warning(
@@ -87,7 +93,10 @@ extension Reading {
   private func addUpstreams(of draft: inout FileDraft) {
     var names = Set(draft.upstreams.map(\.settings.name))
     let routes = draft.servers.flatMap(\.routes).map { ($0.members, $0.handlerStatement, $0.range) }
-    let blocks = draft.tcp.map { ($0.members, $0.proxyStatement, $0.range) }
+    let blocks =
+      draft.tcp.map { ($0.members, $0.proxyStatement, $0.range) }
+      + draft.tcp.flatMap(\.routes).map { ($0.members, $0.handlerStatement, $0.range) }
+      + draft.udp.map { ($0.members, $0.proxyStatement, $0.range) }
     for (members, statement, range) in routes + blocks where !members.isEmpty {
       var upstream = UpstreamDraft()
       upstream.settings = UpstreamSettings(members: members)
@@ -103,10 +112,14 @@ extension Reading {
       guard case .proxy(let name)? = route.handler else { return nil }
       return route.handlerStatement.map { (name, $0) }
     }
-    let blocks = draft.tcp.compactMap { tcp -> (String, Statement)? in
-      tcp.settings.upstream.isEmpty ? nil : tcp.proxyStatement.map { (tcp.settings.upstream, $0) }
+    let blocks =
+      draft.tcp.map { ($0.settings.upstream, $0.proxyStatement) }
+      + draft.tcp.flatMap(\.routes).map { ($0.settings.upstream ?? "", $0.handlerStatement) }
+      + draft.udp.map { ($0.settings.upstream, $0.proxyStatement) }
+    let named = blocks.compactMap { name, statement -> (String, Statement)? in
+      name.isEmpty ? nil : statement.map { (name, $0) }
     }
-    for (name, statement) in routes + blocks {
+    for (name, statement) in routes + named {
       guard !names.contains(name), let word = statement.arguments.first else { continue }
       let near = nearestName(to: name, among: names.sorted().filter { !$0.contains(":") })
       let isPort = UInt16(name) != nil
@@ -131,6 +144,18 @@ extension Reading {
         let limits = draft.servers[server].routes[route].limits.settings
         draft.servers[server].routes[route].settings.overrides.limits = limits
       }
+    }
+    let own = draft.servers.flatMap { server in
+      server.settings.trafficLimits + server.routes.flatMap(\.settings.overrides.limits)
+    }
+    let keyed = (own.filter { !$0.isShared } + draft.sharedLimits).filter { $0.key != nil }
+    let count = keyed.reduce(0) { $0 + $1.keyCount }
+    if count > LimitSettings.mostKeys {
+      error(
+        "all limits together remember \(count) keys, at most \(LimitSettings.mostKeys) are allowed",
+        mend: "write `keys` with a smaller number behind them, or a `shared_limit` for several",
+        at: nil
+      )
     }
   }
 

@@ -8,9 +8,11 @@ enum TemplatePlace {
   case responseField
   /// The body of an answer.
   case body
+  /// A key by which requests are told apart.
+  case key
 
-  var hasResponse: Bool { self != .requestField }
-  var isField: Bool { self != .body }
+  var hasResponse: Bool { self == .responseField || self == .body }
+  var isField: Bool { self == .requestField || self == .responseField }
 }
 
 extension Reading {

@@ -10,6 +10,7 @@ struct TCPDraft: Sendable {
   var proxyStatement: Statement?
   /// The members of `proxy ADDRESS…`.
   var members: [Address] = []
+  var routes: [StreamRouteDraft] = []
 }
 
 /// The blocks of layer 4.
@@ -37,6 +38,8 @@ let streamBlocks: [Directive<FileDraft>] = [
           at: statement.range
         )
       }
+      var tcp = tcp
+      tcp.settings.routes = tcp.routes.map(\.settings)
       draft.tcp.append(tcp)
     },
     show: { draft, mask in .list(draft.tcp.map { tcpDirectives.shown($0, mask) }) }
@@ -52,6 +55,15 @@ let tcpDirectives = DirectiveTable<TCPDraft>(
   [
     listen,
     proxy,
+    streamRouteBlock,
+    .value(
+      "inspect_timeout",
+      \.settings.inspectTimeout,
+      .duration(within: .milliseconds(10) ... .seconds(60)),
+      "How long the first bytes of a client may take, where routes ask for them; one that says nothing "
+        + "until then `speaks nothing`.",
+      example: "inspect_timeout 500ms"
+    ),
     .value(
       "connect_timeout",
       \.settings.connectTimeout,
@@ -103,17 +115,21 @@ let tcpDirectives = DirectiveTable<TCPDraft>(
 )
 
 private let listenOptions: [WordOption<StreamListener>] = [
-  .value("backlog", \.backlogCount, .count(within: 1...65_535))
+  .value("backlog", \.backlogCount, .count(within: 1...65_535)),
+  .value("proxy_protocol", \.proxy.demand, .choice),
+  .list("from", \.proxy.senders, .network),
+  .value("timeout", \.proxy.timeout, .duration(within: proxyTimes)),
 ]
 
 private let listen = Directive<TCPDraft>(
   "listen",
   form: "ADDRESS " + listenOptions.map(\.form).joined(separator: " "),
-  bounds: "backlog 1 to 65535",
+  bounds: "backlog 1 to 65535, timeout 100ms to 1m",
   repeats: true,
   words: listenOptions.map(\.name),
-  defaultText: "backlog 511",
-  "Where connections are accepted.",
+  defaultText: "backlog 511 proxy_protocol off timeout 5s",
+  "Where connections are accepted. With `proxy_protocol` those of the senders behind `from` begin with a "
+    + "PROXY header, which says who the client is, within `timeout`.",
   example: "listen :5432 backlog 1024",
   read: { statement, draft, reading in
     let example = "listen :5432"
@@ -123,7 +139,8 @@ private let listen = Directive<TCPDraft>(
     let address = reading.value(of: word, .listener, in: statement, example: example)
     var listener = StreamListener(address: address ?? .any(port: 1))
     reading.options(of: statement, from: 1, listenOptions, into: &listener, example: example)
-    guard address != nil else { return }
+    guard let address else { return }
+    reading.check(listener.proxy, of: address, in: statement)
     draft.settings.listeners.append(listener)
     draft.listenerRanges.append(statement.range)
   },
@@ -133,6 +150,7 @@ private let listen = Directive<TCPDraft>(
         .object([
           JSONValue.Member("address", .text(mask.shown(listener.address.description))),
           JSONValue.Member("backlog", .number(listener.backlogCount)),
+          JSONValue.Member("proxy_protocol", listener.proxy.json),
         ])
       }
     )

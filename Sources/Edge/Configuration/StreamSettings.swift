@@ -4,8 +4,12 @@ public import Directives
 public struct TCPSettings: Hashable, Sendable {
   /// Where it listens.
   public var listeners: [StreamListener]
-  /// The name of the upstream.
+  /// The name of the upstream, for connections that no route takes.
   public var upstream: String
+  /// Where some connections go instead, tried in this order.
+  public var routes: [StreamRoute]
+  /// How long the first bytes of a client may take, where routes ask for them.
+  public var inspectTimeout: Duration
   /// How long a connection to a member may take to open; nil means the upstream's time.
   public var connectTimeout: Duration?
   /// How long neither side may send anything.
@@ -25,6 +29,8 @@ public struct TCPSettings: Hashable, Sendable {
   public init(
     listeners: [StreamListener] = [],
     upstream: String = "",
+    routes: [StreamRoute] = [],
+    inspectTimeout: Duration = .seconds(3),
     connectTimeout: Duration? = nil,
     idleTimeout: Duration = .seconds(3600),
     totalTimeout: Duration? = nil,
@@ -35,6 +41,8 @@ public struct TCPSettings: Hashable, Sendable {
   ) {
     self.listeners = listeners
     self.upstream = upstream
+    self.routes = routes
+    self.inspectTimeout = inspectTimeout
     self.connectTimeout = connectTimeout
     self.idleTimeout = idleTimeout
     self.totalTimeout = totalTimeout
@@ -51,11 +59,18 @@ public struct StreamListener: Hashable, Sendable {
   public var address: Address
   /// How many connections may wait to be accepted.
   public var backlogCount: Int
+  /// Whether connections begin with a PROXY header.
+  public var proxy: ProxyReception
 
   /// Creates the settings of a listener.
-  public init(address: Address, backlogCount: Int = 511) {
+  public init(
+    address: Address,
+    backlogCount: Int = 511,
+    proxy: ProxyReception = ProxyReception()
+  ) {
     self.address = address
     self.backlogCount = backlogCount
+    self.proxy = proxy
   }
 
   /// What names the socket in messages between processes, in logs and metrics: `tcp :5432`.

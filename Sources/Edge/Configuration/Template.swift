@@ -55,6 +55,8 @@ public enum Variable: Hashable, Sendable {
   case requestHeader(String)
   /// The value of a query parameter.
   case queryParameter(String)
+  /// The value of a cookie.
+  case cookie(String)
   /// The upstream's name.
   case upstreamName
   /// The member's address.

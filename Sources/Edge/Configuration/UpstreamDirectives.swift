@@ -5,14 +5,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
   "upstream",
   "A named group of members. `route` sends requests to it by `proxy NAME`.",
   makeDefault: { UpstreamDraft() },
-  [
-    .value(
-      "balance",
-      \.settings.balance,
-      .balance,
-      "How a member is chosen for a request.",
-      example: "balance least_connections"
-    ),
+  balanceDirectives + [
     member,
     .value(
       "host",
@@ -29,6 +22,9 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
       "How often one request may be tried in all, on other members if there are any.",
       example: "tries 2"
     ),
+    retryBlock,
+    breakerBlock,
+    hedge,
     .value(
       "connect_timeout",
       \.settings.timeouts.connect,
@@ -102,7 +98,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
     queueBlock,
     stickyDirective,
     stickyKeyDirective,
-  ]
+  ] + healthDirectives
 )
 
 let connectTimes: ClosedRange<Duration> = .milliseconds(1) ... .seconds(600)
@@ -110,21 +106,23 @@ let waitTimes: ClosedRange<Duration> = .milliseconds(1) ... .seconds(86_400)
 
 private let memberOptions: [WordOption<MemberSettings>] = [
   .value("weight", \.weight, .count(within: 0...256)),
+  .value("tier", \.tier, .count(within: 1...16)),
   .mark("backup", \.isBackup),
   .value(
     "max_connections",
     \.maxConnectionCount,
     .optional(.count(within: 1...1_000_000), none: "none")
   ),
+  .value("mode", \.mode, .memberMode),
 ]
 
 private let member = Directive<UpstreamDraft>(
   "member",
   form: "ADDRESS " + memberOptions.map(\.form).joined(separator: " "),
-  bounds: "weight 0 to 256 (0: drained), max_connections 1 to 1000000",
+  bounds: "weight 0 to 256 (0: drained), tier 1 to 16, max_connections 1 to 1000000",
   repeats: true,
   words: memberOptions.map(\.name),
-  defaultText: "weight 1",
+  defaultText: "weight 1 tier 1",
   "One server of the upstream, by address, by name or by Unix socket.",
   example: "member app-1.internal:9001 weight 2",
   read: { statement, draft, reading in
@@ -154,11 +152,13 @@ private let member = Directive<UpstreamDraft>(
         .object([
           JSONValue.Member("address", .text(mask.shown(member.address.description))),
           JSONValue.Member("weight", .number(member.weight)),
+          JSONValue.Member("tier", .number(member.tier)),
           JSONValue.Member("backup", .flag(member.isBackup)),
           JSONValue.Member(
             "max_connections",
             member.maxConnectionCount.map { .number($0) } ?? .null
           ),
+          JSONValue.Member("mode", .text(member.mode.rawValue)),
         ])
       }
     )

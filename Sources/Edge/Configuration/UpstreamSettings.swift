@@ -1,4 +1,5 @@
 public import Directives
+public import FailurePolicies
 
 /// A named group of members.
 public struct UpstreamSettings: Hashable, Sendable {
@@ -6,12 +7,22 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var name: String
   /// How a member is chosen.
   public var balance: Balance
+  /// How long a member that comes back takes until it has its whole share; nil: no time.
+  public var slowStart: Duration?
+  /// With fewer members well than this, in percent, all are used; 0: never.
+  public var panicThreshold: Int
   /// The members in their written order.
   public var members: [MemberSettings]
   /// How long a member may take.
   public var timeouts: UpstreamTimeouts
   /// How often one request may be tried in all, each time on another member if there is one.
   public var tryCount: Int
+  /// What is done when a try fails.
+  public var retry: RetrySettings
+  /// When members are left alone for a while; nil: never.
+  public var breaker: BreakerSettings?
+  /// When a second member is asked because the first one takes long; nil: never.
+  public var hedge: HedgeTerms?
   /// What is kept of connections that wait for their next request.
   public var pool: PoolSettings
   /// How often the names of members are asked for anew.
@@ -26,14 +37,25 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var sticky: StickySettings?
   /// The secrets of sealed cookies; without one the machine makes its own.
   public var stickyKeys: [String]
+  /// How members are asked whether they serve; nil: they are not.
+  public var check: CheckSettings?
+  /// When members are taken out of service for their answers; nil: never.
+  public var eject: EjectSettings?
+  /// The program that is told of each change of a member's health, with its arguments; empty: none.
+  public var changeCommand: [String] = []
 
   /// Creates the settings of an upstream.
   public init(
     name: String,
     balance: Balance = .roundRobin,
+    slowStart: Duration? = nil,
+    panicThreshold: Int = 0,
     members: [MemberSettings] = [],
     timeouts: UpstreamTimeouts = UpstreamTimeouts(),
     tryCount: Int = 3,
+    retry: RetrySettings = RetrySettings(),
+    breaker: BreakerSettings? = nil,
+    hedge: HedgeTerms? = nil,
     pool: PoolSettings = PoolSettings(),
     resolveInterval: Duration = .seconds(30),
     host: UpstreamHost = .client,
@@ -44,9 +66,14 @@ public struct UpstreamSettings: Hashable, Sendable {
   ) {
     self.name = name
     self.balance = balance
+    self.slowStart = slowStart
+    self.panicThreshold = panicThreshold
     self.members = members
     self.timeouts = timeouts
     self.tryCount = tryCount
+    self.retry = retry
+    self.breaker = breaker
+    self.hedge = hedge
     self.pool = pool
     self.resolveInterval = resolveInterval
     self.host = host
@@ -57,40 +84,34 @@ public struct UpstreamSettings: Hashable, Sendable {
   }
 }
 
-/// How a member is chosen; more ways will come.
-public struct Balance: Hashable, Sendable {
-  /// The word in a configuration.
-  public let name: String
-
-  /// The members in turn, by weight.
-  public static let roundRobin = Balance(name: "round_robin")
-  /// The member with the fewest open exchanges for its weight.
-  public static let leastConnections = Balance(name: "least_connections")
-
-  /// Every way there is.
-  public static let all = [roundRobin, leastConnections]
-}
-
 /// One member of an upstream.
 public struct MemberSettings: Hashable, Sendable {
   /// Where it is reached: never ``Address/any(port:)``.
   public var address: Address
   /// Its share: 1 to 256, or 0 for a drained member that takes no new request.
   public var weight: Int
-  /// Whether it is asked only when no other member can answer.
+  /// Members are asked only while none of a lower tier can answer; 1 to 16.
+  public var tier: Int
+  /// Whether it is asked only when no other member can answer, of whatever tier.
   public var isBackup: Bool
   /// How many connections to it may be open at once, all loops together; nil means no limit.
   public var maxConnectionCount: Int?
+  /// What it is wanted for, until somebody says otherwise.
+  public var mode: MemberMode
 
   /// Creates the settings of a member.
   public init(
     address: Address,
     weight: Int = 1,
+    tier: Int = 1,
     isBackup: Bool = false,
-    maxConnectionCount: Int? = nil
+    maxConnectionCount: Int? = nil,
+    mode: MemberMode = .ready
   ) {
+    self.mode = mode
     self.address = address
     self.weight = weight
+    self.tier = tier
     self.isBackup = isBackup
     self.maxConnectionCount = maxConnectionCount
   }

@@ -167,11 +167,6 @@ extension ValueKind where Value == TextPattern {
   }
 }
 
-extension ValueKind where Value == Balance {
-  /// The name of a way to choose.
-  static var balance: ValueKind { .choice(Balance.all.map { ($0.name, $0) }) }
-}
-
 extension ValueKind where Value == Via {
   /// A pseudonym, or `off`.
   static var via: ValueKind {

@@ -68,6 +68,7 @@ extension Variable {
         { .queryParameter($0) },
         "The value of a query parameter."
       ),
+      VariableReference(prefix: "request.cookie.", { .cookie($0) }, "The value of a cookie."),
       VariableReference("upstream.name", .upstreamName, "The upstream's name."),
       VariableReference("upstream.member", .upstreamMember, "The member's address."),
       VariableReference("server.name", .serverName, "The server's name."),
@@ -98,6 +99,7 @@ extension Variable {
   public var name: String {
     switch self {
     case .requestHeader(let name): return "request.header.\(name)"
+    case .cookie(let name): return "request.cookie.\(name)"
     case .queryParameter(let name): return "request.query.\(name)"
     case .responseHeader(let name): return "response.header.\(name)"
     default: break

@@ -1,6 +1,7 @@
 public import Configuration
 public import Directives
 import MartletLoop
+import MartletSystem
 import MartletTelemetry
 
 /// Why the members of an upstream could not be changed.
@@ -57,6 +58,36 @@ extension EdgeServer {
     if let failure { throw failure }
   }
 
+  /// Gives a member another weight, 0 to ``MemberState/maxWeight``; nil: the configured one.
+  ///
+  /// - Throws: ``MembershipError``; nothing has changed then.
+  public func weigh(
+    _ address: Address,
+    in upstream: String,
+    _ weight: Int?
+  ) async throws(MembershipError) {
+    await turns.perform { await $0.take() }
+    let failure = weighed(address, in: upstream, weight)
+    await turns.perform { $0.giveBack() }
+    if let failure { throw failure }
+  }
+
+  private func weighed(
+    _ address: Address,
+    in name: String,
+    _ weight: Int?
+  ) -> MembershipError? {
+    guard let upstream = generation.upstreams.first(where: { $0.name == name }) else {
+      return .noUpstream(name)
+    }
+    let present = upstream.membership
+    guard let member = present.plan(at: address)?.member else { return .noMember(address) }
+    member.change(at: SystemClock.monotonicNanoseconds()) { $0.weight = weight }
+    // Keys belong by weight: the table is another one.
+    if present.places != nil { upstream.replace(Membership(present.plans, upstream.algorithm)) }
+    return nil
+  }
+
   private func added(
     _ settings: MemberSettings,
     to name: String,
@@ -86,7 +117,10 @@ extension EdgeServer {
     guard let member = members.last else { return .tooManyMembers }
     member.forget()
     upstream.replace(
-      Membership(present.plans + [MemberPlan(member: member, settings: settings, metrics: metrics)])
+      Membership(
+        present.plans + [MemberPlan(member: member, settings: settings, metrics: metrics)],
+        upstream.algorithm
+      )
     )
     if scope == .overReloads {
       upstream.state.changes.removed.remove(settings.address)
@@ -108,7 +142,9 @@ extension EdgeServer {
     }
     let present = upstream.membership
     guard present.plan(at: address) != nil else { return .noMember(address) }
-    upstream.replace(Membership(present.plans.filter { $0.settings.address != address }))
+    upstream.replace(
+      Membership(present.plans.filter { $0.settings.address != address }, upstream.algorithm)
+    )
     upstream.state.changes.added.removeAll { $0.address == address }
     if scope == .overReloads { upstream.state.changes.removed.insert(address) }
     let label = address.description

@@ -25,7 +25,13 @@ public final class EdgeServer: Sendable {
       let loop = try EventLoop()
       workers.append(
         LoopLocal(on: loop) {
-          let worker = Worker(loop: loop, index: index, generation: generation, board: board)
+          let worker = Worker(
+            loop: loop,
+            index: index,
+            of: loopCount,
+            generation: generation,
+            board: board
+          )
           loop.spawn { await worker.tick() }
           return worker
         }

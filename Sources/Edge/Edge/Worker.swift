@@ -31,10 +31,19 @@ final class Worker {
   private(set) var closesIdle = false
   private var acceptors: [String: Acceptor] = [:]
   /// The open connections, by descriptor.
-  private var connections: [HTTP1Connection?] = []
+  private(set) var connections: [HTTP1Connection?] = []
+  private var lastConnectionNumber: UInt64 = 0
   /// The relays, by the descriptor that each was given as its key.
   private(set) var relays: [Relay?] = []
   private(set) var connectionCount = 0
+  /// The datagrams in hand, once a listener receives some.
+  var datagrams: UDPTables?
+  var datagramListeners: [String: UDPListener] = [:]
+  /// The flows of datagrams, by descriptor, and how many there are.
+  var flows: [UDPFlow?] = []
+  private(set) var flowCount = 0
+  /// How many loops there are.
+  let loopCount: Int
   /// The first of the exchanges that wait for a request, and how many there are.
   private var freeExchange: Exchange?
   private var freeExchangeCount = 0
@@ -42,8 +51,9 @@ final class Worker {
   /// Coroutines that wait for a connection to serve.
   private var idleServers: [ConnectionServer] = []
 
-  init(loop: EventLoop, index: Int, generation: Generation, board: Board) {
+  init(loop: EventLoop, index: Int, of loopCount: Int, generation: Generation, board: Board) {
     self.loop = loop
+    self.loopCount = loopCount
     self.index = index
     self.board = board
     self.generation = generation
@@ -67,6 +77,7 @@ final class Worker {
         upstream.sweep(counters)
         upstream.serveWaiting(at: loop.now)
       }
+      advanceFailures()
       var dropped: UInt64 = 0
       for log in logs {
         log.flush()
@@ -76,7 +87,10 @@ final class Worker {
         counters.add(dropped - droppedBefore, to: generation.metrics.droppedLines)
         droppedBefore = dropped
       }
-      if index == 0 { board.sample() }
+      if index == 0 {
+        board.sample()
+        judgeOutliers()
+      }
     }
   }
 
@@ -133,6 +147,7 @@ final class Worker {
       return before.remove(at: index)
     }
     for log in before { log.close() }
+    try publishDatagrams(generation, sockets: sockets)
     for acceptor in started { loop.spawn { await acceptor.run() } }
   }
 
@@ -143,12 +158,27 @@ final class Worker {
     board.show(counters, ofLoop: index)
   }
 
+  /// Ejects members and brings them back as the time asks for.
+  private func judgeOutliers() {
+    let now = SystemClock.monotonicNanoseconds()
+    for upstream in generation.upstreams {
+      if let outliers = upstream.health.outliers {
+        board.take(outliers.tick(upstream, at: now))
+      } else {
+        for member in upstream.members where member.state.isEjected {
+          let change = OutlierWatch.release(member, of: upstream, at: now)
+          board.take(change.map { [$0] } ?? [])
+        }
+      }
+    }
+  }
+
   // MARK: Connections
 
   /// Serves a connection that was just accepted.
   func serve(_ accepted: consuming Accepted, from acceptor: Acceptor) {
     if let plan = acceptor.plan.stream {
-      return serve(accepted, by: plan, metrics: acceptor.plan.metrics)
+      return serve(accepted, by: plan, from: acceptor)
     }
     let peer = accepted.peer
     let proxy = acceptor.plan.proxyReception
@@ -194,6 +224,15 @@ final class Worker {
     if connectionCount == 0 { emptied?.set() }
   }
 
+  /// Counts a flow of datagrams that begins, or one that is over.
+  func noteFlow(_ change: Int) {
+    flowCount += change
+    if flowCount == 0 { emptied?.set() }
+  }
+
+  /// Whether nothing is under way.
+  private var isEmpty: Bool { connectionCount == 0 && flowCount == 0 }
+
   /// Keeps a relay until it is over, to be found by `key`.
   func attend(_ relay: Relay, as key: Int32) {
     let number = Int(key)
@@ -209,6 +248,12 @@ final class Worker {
 
   /// Lets go of the relay that is found by `key`.
   func forgetRelay(of key: Int32) { relays[Int(key)] = nil }
+
+  /// A number that no other connection of this loop has had.
+  func nextConnectionNumber() -> UInt64 {
+    lastConnectionNumber &+= 1
+    return lastConnectionNumber
+  }
 
   /// Whether as many connections are open as may be, on all loops together, or the process is so
   /// overloaded that it takes none.
@@ -291,18 +336,20 @@ final class Worker {
     self.closesIdle = closesIdle
     for acceptor in acceptors.values { acceptor.close(takesWaiting: !closesIdle) }
     acceptors = [:]
+    for listener in datagramListeners.values { listener.close() }
     if closesIdle {
       for case let connection? in connections where connection.isIdle { connection.stream.cancel() }
     }
     for upstream in upstreams { upstream.closeIdle() }
     defer { for log in logs { log.flush() } }
-    guard connectionCount > 0, let signal = Signal(on: loop) else { return }
+    guard !isEmpty, let signal = Signal(on: loop) else { return }
     emptied = signal
     defer { emptied = nil }
     await awaitEmpty(signal, by: loop.deadline(after: Timeout(limit)))
     isOver = true
     // An exchange may go on to its next wait when one was ended: it is told again until it is over.
-    for _ in 0..<Self.cutOffCount where connectionCount > 0 {
+    for listener in datagramListeners.values { listener.endFlows(.drained) }
+    for _ in 0..<Self.cutOffCount where !isEmpty {
       for case let relay? in relays { relay.end(.drained) }
       for case let connection? in connections {
         connection.stream.cancel()
@@ -313,7 +360,7 @@ final class Worker {
   }
 
   private func awaitEmpty(_ signal: Signal, by deadline: Deadline) async {
-    while connectionCount > 0 {
+    while !isEmpty {
       do throws(WaitError) { try await signal.wait(by: deadline) } catch { return }
     }
   }

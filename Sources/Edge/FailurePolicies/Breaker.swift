@@ -67,6 +67,15 @@ public final class Breaker: Sendable {
     case open
     /// A few pass, and decide.
     case halfOpen
+
+    /// Its word for people and programs.
+    public var name: String {
+      switch self {
+      case .closed: "closed"
+      case .open: "open"
+      case .halfOpen: "half_open"
+      }
+    }
   }
 
   /// Whether a request may be sent.

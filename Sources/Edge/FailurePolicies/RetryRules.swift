@@ -5,14 +5,11 @@
 ///
 /// - Source: RFC 9110, section 9.2.2.
 public struct RetryRules: Hashable, Sendable {
-  /// The statuses that may be listed.
-  public static let statuses: ClosedRange<UInt16> = 400...599
-
-  // A bit for each class, and for each status from 400 on.
+  // A bit for each class.
   private var classes: UInt8 = 0
   private var unsafeClasses: UInt8 = 0
-  private var listed = StatusSet()
-  private var unsafeListed = StatusSet()
+  private var listed: StatusSet = []
+  private var unsafeListed: StatusSet = []
 
   /// Creates rules under which nothing is tried again.
   public init() {}
@@ -35,9 +32,9 @@ public struct RetryRules: Hashable, Sendable {
 
   /// Lets answers with this status be tried again; with `nonIdempotent` for every method.
   ///
-  /// A status outside of ``statuses`` is never tried again.
+  /// A status that a ``StatusSet`` cannot hold is never tried again.
   public mutating func allow(status: UInt16, nonIdempotent: Bool = false) {
-    guard Self.statuses.contains(status) else { return }
+    guard StatusSet.statuses.contains(status) else { return }
     allow(.status)
     listed.insert(status)
     if nonIdempotent { unsafeListed.insert(status) }
@@ -72,44 +69,8 @@ public struct RetryRules: Hashable, Sendable {
 
   /// The statuses in order, and whether each is tried again for every method.
   public var allowedStatuses: [(status: UInt16, nonIdempotent: Bool)] {
-    Self.statuses.filter { listed.contains($0) }.map { ($0, unsafeListed.contains($0)) }
+    listed.all.map { ($0, unsafeListed.contains($0)) }
   }
 
   private static func bit(_ kind: FailureClass) -> UInt8 { 1 << kind.rawValue }
-}
-
-/// A set of statuses from 400 to 599.
-private struct StatusSet: Hashable, Sendable {
-  private var words: (UInt64, UInt64, UInt64, UInt64) = (0, 0, 0, 0)
-
-  mutating func insert(_ status: UInt16) {
-    let bit = UInt64(1) << UInt64((status - 400) % 64)
-    switch (status - 400) / 64 {
-    case 0: words.0 |= bit
-    case 1: words.1 |= bit
-    case 2: words.2 |= bit
-    default: words.3 |= bit
-    }
-  }
-
-  func contains(_ status: UInt16) -> Bool {
-    guard RetryRules.statuses.contains(status) else { return false }
-    let word =
-      switch (status - 400) / 64 {
-      case 0: words.0
-      case 1: words.1
-      case 2: words.2
-      default: words.3
-      }
-    return word >> UInt64((status - 400) % 64) & 1 != 0
-  }
-
-  static func == (one: StatusSet, other: StatusSet) -> Bool { one.words == other.words }
-
-  func hash(into hasher: inout Hasher) {
-    hasher.combine(words.0)
-    hasher.combine(words.1)
-    hasher.combine(words.2)
-    hasher.combine(words.3)
-  }
 }

@@ -54,6 +54,11 @@ public final class ByteTable: Sendable {
     table = KeyedWords(keyCount: keyCount)
   }
 
+  /// Forgets what was booked.
+  ///
+  /// - Complexity: O(*n*) in the places.
+  public func clear() { table.clear() }
+
   /// Books `count` bytes for `key`.
   ///
   /// - Returns: The moment at which they may pass; `now` if that is at once.

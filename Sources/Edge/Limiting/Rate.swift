@@ -69,6 +69,11 @@ public final class RateTable: Sendable {
   /// - Complexity: O(*n*) in the places.
   public func openCount(at now: UInt64) -> Int { table.count { $0 > now } }
 
+  /// Makes all buckets full.
+  ///
+  /// - Complexity: O(*n*) in the places.
+  public func clear() { table.clear() }
+
   /// Says whether one more may pass for `key`, and if so takes its token.
   ///
   /// With `always` a token is taken in any case, so that the bucket may come to be in debt.

@@ -1,3 +1,4 @@
+import CLinux
 import Configuration
 import Directives
 import MartletSystem
@@ -15,6 +16,14 @@ enum ConfigurationSource: Hashable, Sendable {
     name: "the embedded configuration",
     EdgeConfiguration.helloText
   )
+
+  /// What it is called.
+  var name: String {
+    switch self {
+    case .file(let path): path
+    case .text(let name, _): name
+    }
+  }
 
   /// Collects what is read, from the files and the environment.
   func bundle() -> SourceBundle {
@@ -83,6 +92,7 @@ struct CheckedConfiguration: Sendable {
         )
       )
     }
+    listeners += try datagramDemands(stateDirectory)
     if let admin = configuration.process.adminListener {
       let place = try Self.place(of: admin, stateDirectory)
       listeners.append(
@@ -105,6 +115,27 @@ struct CheckedConfiguration: Sendable {
       hangLimit: configuration.process.hangLimit,
       warnings: warnings.isEmpty ? [] : [warnings]
     )
+  }
+
+  /// A socket for each loop and each address at which datagrams are received.
+  private func datagramDemands(
+    _ stateDirectory: String
+  ) throws(CommandFailure) -> [ListenerDemand] {
+    let count = configuration.process.loopCount ?? Int(martlet_available_processors())
+    var demands: [ListenerDemand] = []
+    for address in configuration.udp.flatMap(\.listeners) {
+      let place = try Self.place(of: address, stateDirectory)
+      for loop in 0..<max(1, count) {
+        demands.append(
+          ListenerDemand(
+            key: UDPSettings.key(of: address, loop: loop),
+            place: place,
+            datagrams: loop == 0 ? .first : .beside
+          )
+        )
+      }
+    }
+    return demands
   }
 
   private static func place(

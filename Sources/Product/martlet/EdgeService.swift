@@ -4,6 +4,8 @@ import Configuration
 import Directives
 import Edge
 import Handover
+import HealthChecks
+import JSON
 import MartletLoop
 import MartletProcess
 import MartletSystem
@@ -20,9 +22,15 @@ final class EdgeService {
   private let stateDirectory: String
   private let finished: Signal
   private let memory = EdgeMemory.inherited()
-  private var server: EdgeServer?
+  private(set) var server: EdgeServer?
+  private(set) var health: HealthMonitor?
   private var admin: (key: String, server: AdminServer)?
   private var isDraining = false
+  /// The configuration in force as it was read, and what was changed since.
+  private(set) var base: EdgeConfiguration?
+  var changes = ChangeSet()
+  /// In which generation those changes were made that hold until a reload.
+  var changesGeneration: UInt64 = 0
 
   init(on loop: EventLoop, stateDirectory: String) throws(CommandFailure) {
     guard let finished = Signal(on: loop) else {
@@ -91,7 +99,15 @@ final class EdgeService {
           loop.spawn { await service.drain(limit, closesIdle: closesIdle) }
         case .stop: finished.set()
         case .ask: try channel.post(report())
-        case .ready, .refused, .drained, .report, .alive: break
+        case .call(let number, let method, let arguments):
+          // One change after the other, and none while a generation is put in force.
+          if ControlMethods.changing.contains(method) {
+            await answer(number, method, arguments, on: channel)
+          } else {
+            loop.spawn { await service.answer(number, method, arguments, on: channel) }
+          }
+        case .changes(let state): take(state)
+        case .ready, .refused, .drained, .report, .alive, .answer: break
         }
       }
     } catch {
@@ -114,6 +130,23 @@ final class EdgeService {
 
   private static let turnPause = Duration.milliseconds(500)
 
+  private func answer(
+    _ number: UInt32,
+    _ method: String,
+    _ arguments: [UInt8],
+    on channel: HandoverChannel
+  ) async {
+    let before = runtimeState
+    let outcome = await perform(method, arguments)
+    let isChange = ControlMethods.changing.contains(method) && runtimeState != before
+    let state = isChange ? runtimeState : nil
+    do throws(HandoverError) {
+      try channel.post(.answer(number: number, outcome: outcome, changes: state))
+    } catch {
+      Console.complain("martlet: a call could not be answered: \(error)")
+    }
+  }
+
   private func answer(to offer: GenerationOffer, _ files: [OpenFile]) async -> HandoverMessage {
     do throws(CommandFailure) {
       try await take(offer, files)
@@ -134,21 +167,33 @@ final class EdgeService {
     if server == nil { try dropRights(configuration.process) }
     try Self.checkSources(of: configuration)
     do {
+      try HealthMonitor.checkRights(configuration)
       let sockets = try Self.named(offer.listeners, files)
       let logs = try Self.named(offer.logs, files.dropFirst(offer.listeners.count))
       let server = try server ?? start(configuration)
       self.server = server
       let directory = stateDirectory
       let secret = secret
+      let monitor = monitor(of: server)
+      let known = monitor.known
+      let changes = changes(in: offer.number)
+      let effective = configuration.applying(changes.layers)
       try await server.publish(sockets: sockets, logs: logs) { previous in
-        try Generation(
-          configuration,
+        let next = try Generation(
+          effective,
           number: offer.number,
           stateDirectory: directory,
           secret: secret,
           continuing: previous
         )
+        known.apply(to: next.upstreams)
+        next.order(effective)
+        return next
       }
+      base = configuration
+      self.changes = changes
+      changesGeneration = offer.number
+      monitor.follow(server.generation.upstreams)
       try openAdmin(zip(offer.listeners, files).first { $0.0.hasPrefix(Self.adminPrefix) }, server)
     } catch {
       throw CommandFailure(.failure, "\(error)")
@@ -163,6 +208,30 @@ final class EdgeService {
     memory?.store(Array(Generation.ownSecret.utf8), as: "secret")
     return Generation.ownSecret
   }()
+
+  /// What checks the members of this server, and tells programs of what it finds.
+  private func monitor(of server: EdgeServer) -> HealthMonitor {
+    if let health { return health }
+    let commands = ChangeCommands(on: loop) { problem, change in
+      server.complain(problem, of: change)
+    }
+    let monitor = HealthMonitor(on: loop, memory: memory) { change in
+      server.note(change)
+      commands.tell(change)
+    }
+    health = monitor
+    let service = self
+    loop.spawn { await service.tellChanges(of: server, by: commands) }
+    return monitor
+  }
+
+  /// Hands the changes that loops have made to those who run programs.
+  private func tellChanges(of server: EdgeServer, by commands: ChangeCommands) async {
+    while true {
+      do throws(WaitError) { try await loop.sleep(for: Self.turnPause) } catch { return }
+      for change in server.takeHealthChanges() { commands.tell(change) }
+    }
+  }
 
   /// Starts the loops, with a generation that has nothing.
   private func start(_ configuration: EdgeConfiguration) throws -> EdgeServer {
@@ -249,6 +318,7 @@ final class EdgeService {
   private func drain(_ limit: Duration?, closesIdle: Bool) async {
     guard !isDraining else { return }
     isDraining = true
+    health?.end()
     let limit = limit ?? server?.generation.configuration.process.drainLimit ?? .zero
     await server?.drain(limit: limit, closesIdle: closesIdle)
     finished.set()
@@ -256,8 +326,12 @@ final class EdgeService {
 
   private func report() -> HandoverMessage {
     guard let server else { return .report(json: "null", text: "") }
-    let json = String(decoding: server.status(), as: UTF8.self)
-    let text = PlainJSON(json)?.lines.joined(separator: "\n") ?? json
-    return .report(json: String(json.prefix { $0 != "\n" }), text: text)
+    let limits = JSONLimits(byteCount: HandoverLimits.messageBytes, valueCount: 1_000_000)
+    do throws(JSONError) {
+      let json = try JSONValue(parsing: server.status(), limits: limits)
+      return .report(json: json.compact, text: PlainJSON(json).lines.joined(separator: "\n"))
+    } catch {
+      return .report(json: "null", text: "\(error)")
+    }
   }
 }

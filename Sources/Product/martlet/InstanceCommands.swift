@@ -1,4 +1,5 @@
 import ArgumentParser
+import JSON
 import Supervision
 
 /// `martlet status`.
@@ -12,7 +13,9 @@ struct StatusCommand: ParsableCommand {
   @OptionGroup var instance: InstanceOptions
 
   func run() throws {
-    Console.say(try ControlClient(try instance.directory()).ask(json ? "status json" : "status"))
+    let client = ControlClient(try instance.directory())
+    // In the words of every version: an earlier one may run.
+    Console.say(try client.ask(json ? "status json" : "status"))
   }
 }
 
@@ -26,7 +29,7 @@ struct ReloadCommand: ParsableCommand {
 
   @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("reload")) }
+  func run() throws { try instance.tell("reload") }
 }
 
 /// `martlet reopen`.
@@ -39,7 +42,7 @@ struct ReopenCommand: ParsableCommand {
 
   @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("reopen")) }
+  func run() throws { try instance.tell("reopen") }
 }
 
 /// `martlet upgrade`.
@@ -52,7 +55,7 @@ struct UpgradeCommand: ParsableCommand {
 
   @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("upgrade")) }
+  func run() throws { try instance.tell("upgrade") }
 }
 
 /// `martlet stop`.
@@ -65,5 +68,15 @@ struct StopCommand: ParsableCommand {
 
   @OptionGroup var instance: InstanceOptions
 
-  func run() throws { Console.say(try ControlClient(try instance.directory()).ask("stop")) }
+  func run() throws { try instance.tell("stop") }
+}
+
+extension InstanceOptions {
+  /// Calls a method of the instance and prints what it says.
+  ///
+  /// - Throws: ``CommandFailure``.
+  func tell(_ method: String) throws(CommandFailure) {
+    let result = try ControlClient(try directory()).call(method)
+    Console.say(result["message"]?.text ?? result.formatted())
+  }
 }

@@ -30,10 +30,11 @@ struct CheckCommand: ParsableCommand {
     guard !json else { return }
     if !failure.message.isEmpty { Console.complain(failure.message) }
     var parts: [String] = []
-    if !configuration.servers.isEmpty || configuration.tcp.isEmpty {
+    if !configuration.servers.isEmpty || configuration.tcp.isEmpty && configuration.udp.isEmpty {
       parts.append(Self.count(configuration.servers.count, "server"))
     }
     if !configuration.tcp.isEmpty { parts.append(Self.count(configuration.tcp.count, "tcp block")) }
+    if !configuration.udp.isEmpty { parts.append(Self.count(configuration.udp.count, "udp block")) }
     parts.append(Self.count(configuration.upstreams.count, "upstream"))
     Console.say(
       "\(config ?? "the embedded configuration") is valid: " + parts.joined(separator: ", ")

@@ -108,14 +108,26 @@ struct Launch {
         successor: successor,
         probes: probes,
         version: Version.text,
+        configurationName: source.name,
         load: { () throws(CommandFailure) in
           try CheckedConfiguration(source).assignment(stateDirectory: directory)
+        },
+        write: { changes, generation, bytes, isTrial throws(CommandFailure) in
+          guard case .file = source else {
+            throw CommandFailure(.failure, "nothing was written: \(source.name) is in no file")
+          }
+          return try ConfigurationWriter.write(
+            changes,
+            in: generation,
+            source: bytes,
+            isTrial: isTrial
+          )
         },
         say: { Console.complain("martlet: \($0)") },
         started: { keys in
           let addresses = keys.filter {
             !$0.hasPrefix(EdgeService.adminPrefix) && !$0.hasPrefix("unix:")
-              && !$0.hasPrefix("tcp unix:")
+              && !$0.hasPrefix("tcp unix:") && !($0.hasPrefix("udp ") && !$0.hasSuffix(" 0"))
           }
           Console.say(banner(addresses.isEmpty ? keys : addresses))
         }
@@ -145,6 +157,8 @@ struct Launch {
     return { addresses in
       let places = addresses.map { address in
         if address.hasPrefix("tcp ") { return address }
+        // Each loop has its socket, the first one stands for all.
+        if address.hasPrefix("udp ") { return String(address.dropLast(2)) }
         return address.hasPrefix(":") ? "http://localhost\(address)" : "http://\(address)"
       }
       var lines = ["Martlet \(Version.text) listens on \(places.joined(separator: ", "))", ""]

@@ -30,7 +30,10 @@ struct Martlet: ParsableCommand {
     subcommands: [
       RunCommand.self, ProxyCommand.self, CheckCommand.self, FormatCommand.self,
       ReferenceCommand.self, StatusCommand.self, ReloadCommand.self, ReopenCommand.self,
-      UpgradeCommand.self, StopCommand.self, CompletionCommand.self, EdgeCommand.self,
+      UpgradeCommand.self, StopCommand.self, UpstreamCommand.self, MemberCommand.self,
+      ConnectionCommand.self, TableCommand.self, ConfigCommand.self, CompletionCommand.self,
+      BalanceCommand.self,
+      EdgeCommand.self,
     ]
   )
 

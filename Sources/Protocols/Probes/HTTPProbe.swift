@@ -108,7 +108,7 @@ public struct HTTPProbe: Sendable {
     held.removeFirst(head.byteCount)
     if head.isInformational { return held.isEmpty ? .needBytes : .goOn }
     guard question.statuses.contains(where: { $0.contains(head.status) }) else {
-      return .verdict(.failed(.status, "status \(head.status)"))
+      return .verdict(.failed(.status, "\(head.status)"))
     }
     switch head.bodyLength {
     case .none: state = .fixed(remaining: 0)

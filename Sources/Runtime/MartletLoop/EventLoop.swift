@@ -459,10 +459,20 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     )
   }
 
+  /// Begins to watch a descriptor that is read a part at a time.
+  ///
+  /// As long as something is left, it can be read again in the next turn: whoever is told must read.
+  ///
+  /// - Throws: ``SystemError`` as ``watch(_:assumesReady:)``.
+  public func watchLevel(_ descriptor: Int32) throws(SystemError) {
+    try watch(descriptor, assumesReady: false, events: martlet_event_readable, isEdge: false)
+  }
+
   private func watch(
     _ descriptor: Int32,
     assumesReady: Bool,
-    events: UInt32
+    events: UInt32,
+    isEdge: Bool = true
   ) throws(SystemError) {
     guard descriptor < descriptorLimit else { throw SystemError(.epollControl, EMFILE) }
     let read = Int(descriptor) * 2
@@ -476,7 +486,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     let result = kernel.watch(
       queue,
       descriptor,
-      events: events | martlet_event_edge,
+      events: isEdge ? events | martlet_event_edge : events,
       data: data
     )
     try check(Int64(result), .epollControl)

@@ -313,6 +313,11 @@ public final class Stream {
   /// System call: `shutdown(2)`.
   public func shutdownWrite() { SocketError.shutdownWrite(descriptor) }
 
+  /// Reads no more: to whoever reads or waits here it is as if the other side had closed.
+  ///
+  /// System call: `shutdown(2)`.
+  public func shutdownRead() { SocketError.shutdownRead(descriptor) }
+
   /// Makes the close that follows discard what is unsent and reset the connection.
   public func abort() { SocketError.discardOnClose(descriptor) }
 

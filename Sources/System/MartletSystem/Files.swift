@@ -17,6 +17,8 @@ public enum Files {
   public struct Status: Hashable, Sendable {
     /// The number of the owner.
     public var user: UInt32
+    /// The number of the group.
+    public var group: UInt32
     /// The rights, as `chmod(1)` writes them in octal.
     public var rights: UInt32
     /// Whether it is a directory, and not a link to one.
@@ -32,6 +34,7 @@ public enum Files {
     try check(unsafe martlet_status(path, &status), .stat)
     return Status(
       user: status.user,
+      group: status.group,
       rights: status.mode & 0o7777,
       isDirectory: status.mode & martlet_kind_mask == martlet_kind_directory
     )
@@ -108,6 +111,60 @@ extension Files {
     let file = try Descriptor.open(new, .replace)
     try file.writeAll(bytes)
     try setRights(of: new, to: status.rights)
+    try check(unsafe martlet_rename(new, path), .rename)
+  }
+
+  /// Puts `bytes` in place of the content of the file that a path leads to, all of them or none, also
+  /// when the machine stops meanwhile; its rights and its owner stay.
+  ///
+  /// - Throws: ``SystemError`` when its folder cannot be written. System calls: `fsync(2)`,
+  ///   `rename(2)`.
+  public static func exchange(_ path: String, by bytes: [UInt8]) throws(SystemError) {
+    var path = path
+    for _ in 0..<linkCount {
+      let target: String
+      do throws(SystemError) { target = try Self.target(of: path) } catch { break }
+      let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? ""
+      path = target.hasPrefix("/") ? target : folder + target
+    }
+    let status = try status(of: path)
+    let new = "\(path).new-\(Processes.own)"
+    do throws(SystemError) {
+      let file = try Descriptor.open(new, .replace)
+      // Others may not read before the rights are those of the old one.
+      try setRights(of: new, to: 0o600)
+      try file.writeAll(bytes)
+      try check(unsafe martlet_chown(new, status.user, status.group), .chown)
+      try setRights(of: new, to: status.rights)
+      try check(martlet_sync(file.number), .fsync)
+      try check(unsafe martlet_rename(new, path), .rename)
+    } catch {
+      do throws(SystemError) { try remove(new) } catch {}
+      throw error
+    }
+    let folder = path.lastIndex(of: "/").map { String(path[...$0]) } ?? "."
+    let directory = try Descriptor.open(folder, .read)
+    try check(martlet_sync(directory.number), .fsync)
+  }
+
+  // As many as the kernel follows.
+  private static let linkCount = 40
+
+  /// Makes a file with these bytes and rights, or puts it in place of one: all of it or nothing, also
+  /// when the machine stops meanwhile.
+  ///
+  /// - Throws: ``SystemError`` when its folder cannot be written. System calls: `fsync(2)`,
+  ///   `rename(2)`.
+  public static func write(
+    _ bytes: [UInt8],
+    to path: String,
+    rights: UInt32
+  ) throws(SystemError) {
+    let new = "\(path).new-\(Processes.own)"
+    let file = try Descriptor.open(new, .replace)
+    try setRights(of: new, to: rights)
+    try file.writeAll(bytes)
+    try check(martlet_sync(file.number), .fsync)
     try check(unsafe martlet_rename(new, path), .rename)
   }
 }

@@ -38,7 +38,7 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     case rename, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
     case splice
     case sigprocmask, socket, socketpair, unlink, waitpid, write, getpwnam, getgrnam, getrandom
-    case flock, ftruncate, lseek, memfdCreate = "memfd_create", readlink, stat, opendir
+    case flock, fsync, ftruncate, lseek, memfdCreate = "memfd_create", readlink, stat, opendir
   }
 
   /// Whether the call would have had to wait.

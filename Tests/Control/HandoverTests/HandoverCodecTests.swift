@@ -15,6 +15,10 @@ private let messages: [HandoverMessage] = [
   .drain(limit: .zero, closesIdle: false), .stop, .ask, .ready(generation: 7),
   .refused(generation: .max, reason: "no such user"), .drained,
   .report(json: "{}", text: "fine\n"), .alive,
+  .changes(RuntimeState()), .changes(RuntimeState(kept: [1, 2], untilReload: [3])),
+  .call(number: .max, method: "member.add", arguments: Array("{}".utf8)),
+  .answer(number: 1, outcome: Array("{\"result\":1}".utf8), changes: nil),
+  .answer(number: 2, outcome: [], changes: RuntimeState(kept: [7])),
 ]
 
 /// The messages that the decoder takes out of these parts.

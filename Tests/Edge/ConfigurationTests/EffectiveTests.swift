@@ -23,25 +23,55 @@ struct EffectiveTests {
 
   @Test("has every setting with the value in force")
   func complete() throws {
-    let text = "server { listen :80\n route / { proxy :1 } }\ntcp { listen :81\n proxy :1 }"
+    let text = """
+      server { listen :80
+      route / { proxy api } }
+      upstream api { member 127.0.0.1:1
+      breaker { failures 10% } }
+      tcp { listen :81
+      proxy 127.0.0.1:1
+      route { close } }
+      udp { listen :82
+      proxy 127.0.0.1:1 }
+      """
     let whole = try effective(text)
     let server = try first("server", in: whole)
     let upstream = try first("upstream", in: whole)
-    let inner: Set = ["route", "overload", "queue"]
+    let inner: Set = ["route", "overload", "queue", "check", "eject"]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
+      "udp": try first("udp", in: whole),
+      "tcp route": try first("route", in: first("tcp", in: whole)),
     ]
     for block in ConfigurationReference.blocks where !inner.contains(block.name) {
-      let shown = try #require(shown[block.name])
+      let shown = shown[block.name] ?? upstream[block.name]
       for directive in block.directives {
-        #expect(shown[directive.name] != nil, "\(block.name)/\(directive.name)")
+        #expect(shown?[directive.name] != nil, "\(block.name)/\(directive.name)")
       }
     }
     #expect(whole["drain_limit"] == .text("30s"))
     #expect(server["body_limit"] == .text("1MB"))
     #expect(server["access_log"] == .null)
-    #expect(upstream["name"] == .text("127.0.0.1:1"))
+    #expect(upstream["name"] == .text("api"))
     #expect(try first("member", in: upstream)["weight"] == .number(1))
+  }
+
+  @Test("has every setting of a check and of an ejection")
+  func health() throws {
+    let text =
+      "upstream api { member :1\n check http\n eject }\nserver { listen :80\n route / { proxy api } }"
+    let upstream = try first("upstream", in: effective(text))
+    for name in ["check", "eject"] {
+      let block = try #require(ConfigurationReference.blocks.first { $0.name == name })
+      let shown = try #require(upstream[name])
+      for directive in block.directives {
+        #expect(shown[directive.name] != nil, "\(directive.name)")
+      }
+    }
+    #expect(upstream["check"]?["kind"] == .text("http"))
+    #expect(upstream["check"]?["jitter"] == .number(10))
+    #expect(upstream["eject"]?["failures"] == .number(5))
+    #expect(upstream["eject"]?["deviation"] == .null)
   }
 
   @Test("shows of a route what it has of its own")

@@ -22,9 +22,20 @@ func whole(_ line: String, in block: String) -> String {
     line.hasPrefix("proxy") ? "tcp {\n\(line)\n}" : "tcp {\nproxy :9000\n\(line)\n}"
   case "queue": "upstream api {\nmember :9000 max_connections 1\nqueue {\n\(line)\n}\n}"
   case "overload": "overload {\n\(line)\n}"
-  case "upstream": "upstream api {\nmember :9000\n\(line)\n}"
+  case "retry", "breaker": "upstream api {\nmember :9000\n\(block) {\n\(line)\n}\n}"
+  case "check": "upstream api {\nmember :9000\ncheck \(checkKind(of: line)) {\n\(line)\n} }"
+  case "eject": "upstream api {\nmember :9000\neject {\n\(line)\n} }"
+  case "upstream":
+    "server { route / { proxy api } }\nupstream api {\nmember :9000\n\(line)\n}"
   default: ""
   }
+}
+
+/// The kind of check that a line of its block is for.
+private func checkKind(of line: String) -> String {
+  let kinds = ["send": "tcp", "expect": "tcp", "server_name": "tls", "user": "postgresql"]
+  if line.hasPrefix("command") { return "script" }
+  return kinds[String(line.prefix { $0 != " " })] ?? "http"
 }
 
 @Suite("Examples")
@@ -95,8 +106,10 @@ struct ManualTests {
     "has no block that is not so",
     arguments: [
       ("docs/manual/configuration.md", 10), ("docs/manual/proxy-protocol.md", 3),
-      ("docs/manual/layer4.md", 2),
+      ("docs/manual/layer4.md", 2), ("docs/manual/udp.md", 1), ("docs/manual/balancing.md", 4),
       ("docs/manual/limits.md", 5), ("docs/manual/queues.md", 1), ("docs/manual/overload.md", 3),
+      ("docs/manual/failures.md", 3),
+      ("docs/manual/health.md", 8),
     ]
   )
   func guide(page: String, count: Int) throws {

@@ -120,6 +120,19 @@ struct LimitSettingsTests {
     #expect(configuration.upstream(named: "app")?.queue == queue)
   }
 
+  @Test(
+    "remember no more keys together than memory can bear",
+    arguments: [(16, true), (17, false)]
+  )
+  func keys(count: Int, isGood: Bool) {
+    let limits = (0..<count).map { "limit concurrency \($0 + 1) by {request.path} keys 4194304" }
+    let lines = limits.joined(separator: "\n")
+    let text = "server {\nlisten :80\n\(lines)\nroute / { respond 200 }\n}"
+    let loaded = ConfigurationLoader.load(name: "a.conf", text: text)
+    #expect((loaded.configuration != nil) == isGood)
+    #expect(loaded.diagnostics.isEmpty == isGood)
+  }
+
   @Test("say that nothing waits where no member is ever full")
   func unused() {
     let text = """

@@ -1,5 +1,6 @@
 import Configuration
 import Directives
+import FailurePolicies
 import Testing
 
 @Suite("The loader of configurations")
@@ -15,7 +16,7 @@ struct LoaderTests {
         route / { redirect 308 https://shop.example{request.target} }
     }
     upstream api {
-        balance least_connections
+        balance weighted_least_connections
         member 127.0.0.1:9001 weight 2
         member 127.0.0.1:9002
         connect_timeout 2s
@@ -53,7 +54,7 @@ struct LoaderTests {
       ]
     )
     let upstream = try #require(configuration.upstream(named: "api"))
-    #expect(upstream.balance == .leastConnections)
+    #expect(upstream.balance == .weightedLeastConnections)
     #expect(upstream.members.map(\.weight) == [2, 1])
     #expect(upstream.timeouts.connect == .seconds(2))
   }
@@ -238,9 +239,70 @@ struct Setting: Sendable, CustomTestStringConvertible {
         )
     },
     .upstream("balance least_connections") { $0.balance == .leastConnections },
+    .upstream("balance weighted_least_connections") { $0.balance == .weightedLeastConnections },
+    .upstream("balance random") { $0.balance == .random },
+    .upstream("balance latency") { $0.balance == .latency },
+    .upstream("balance first") { $0.balance == .first },
+    .upstream("balance source_hash") { $0.balance == .sourceHash(HashSettings()) },
+    .upstream("balance source_hash bounded 125% maglev") {
+      $0.balance == .sourceHash(HashSettings(form: .maglev, bound: 125))
+    },
+    .upstream("balance hash {request.cookie.id}-{request.path} ring") {
+      $0.balance
+        == .hash(
+          Template([
+            .variable(.cookie("id")), .literal(Array("-".utf8)), .variable(.requestPath),
+          ]),
+          HashSettings()
+        )
+    },
+    .upstream("slow_start 30s") { $0.slowStart == .seconds(30) },
+    .upstream("panic_threshold 30%") { $0.panicThreshold == 30 },
+    .upstream("member a.internal:80 tier 2") { $0.members.last?.tier == 2 },
     .upstream("host member") { $0.host == .member },
     .upstream("host a.example:81") { $0.host == .literal("a.example:81") },
     .upstream("tries 9") { $0.tryCount == 9 },
+    .upstream("retry { try_timeout 2s }") { $0.retry.tryTimeout == .seconds(2) },
+    .upstream("retry { backoff 25ms max 2s always }") {
+      $0.retry.backoff == Backoff(base: .milliseconds(25), most: .seconds(2), waitsForOthers: true)
+    },
+    .upstream("retry { budget 20% min 3/s window 5s }") {
+      $0.retry.budget
+        == RetryBudget.Terms(percent: 20, leastPerSecond: 3, window: .seconds(5))
+    },
+    .upstream("retry { budget none }") { $0.retry.budget == nil },
+    .upstream("retry { replay_limit 64KB }") { $0.retry.replayByteCount == 65_536 },
+    .upstream("retry { on 503 reset }") {
+      $0.retry.rules.lists(status: 503) && !$0.retry.rules.lists(status: 502)
+        && $0.retry.rules.allowedClasses.contains { $0 == (.reset, false) }
+        && !$0.retry.rules.allowedClasses.contains { $0.kind == .connectFailed }
+    },
+    .upstream("retry { on 503\non 429 reset non_idempotent }") {
+      $0.retry.rules.allowedStatuses.map(\.status) == [429, 503]
+        && $0.retry.rules.allowedStatuses.map(\.nonIdempotent) == [true, false]
+        && $0.retry.rules.allowedClasses.contains { $0 == (.reset, true) }
+    },
+    .upstream("breaker { failures 30%\nleast 5\nprobes 2\nwindow 5s }") {
+      $0.breaker?.terms
+        == Breaker.Terms(failurePercent: 30, leastCount: 5, window: .seconds(5), probes: 2)
+    },
+    .upstream("breaker { failures off\nslow 500ms share 30%\nopen 1s max 2s }") {
+      $0.breaker?.terms
+        == Breaker.Terms(
+          failurePercent: nil,
+          slowLimit: .milliseconds(500),
+          slowPercent: 30,
+          open: .seconds(1),
+          mostOpen: .seconds(2)
+        )
+    },
+    .upstream("breaker { statuses 500 503\nscope upstream }") {
+      $0.breaker?.statuses == [500, 503] && $0.breaker?.scope == .upstream
+    },
+    .upstream("hedge after 50ms") { $0.hedge == .after(.milliseconds(50)) },
+    .upstream("hedge at 95% floor 30ms") {
+      $0.hedge == .quantile(percent: 95, floor: .milliseconds(30))
+    },
     .upstream("connect_timeout 1s") { $0.timeouts.connect == .seconds(1) },
     .upstream("first_byte_timeout 1s") { $0.timeouts.firstByte == .seconds(1) },
     .upstream("read_timeout 1s") { $0.timeouts.read == .seconds(1) },

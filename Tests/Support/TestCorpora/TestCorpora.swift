@@ -26,6 +26,8 @@ public enum Corpus: String, Sendable {
   case proxy
   /// ClientHellos of TLS, accepted and refused.
   case hello
+  /// Calls of JSON-RPC with their answers.
+  case jsonrpc
 
   /// The corpus's folder.
   public var folder: URL {

@@ -157,7 +157,9 @@ final class Affinity {
       throw exchange.error
         ?? ExchangeError(.noMember, detail: "\(plan.upstream): the client's member is not there")
     }
-    guard let pool = upstream.take(excluding: tried) else { return nil }
+    guard let pool = upstream.take(excluding: tried, hash: exchange.hand.keyHash) else {
+      return nil
+    }
     let metrics = plan.metrics
     counters.add(to: isFull ? metrics.overflowed : isKnown ? metrics.moved : metrics.new)
     return pool

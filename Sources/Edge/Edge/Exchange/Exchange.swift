@@ -1,3 +1,4 @@
+import FailurePolicies
 import HTTPMessage
 import MartletLoop
 import MartletTelemetry
@@ -56,6 +57,8 @@ final class Exchange {
   var acquaintance = Acquaintance()
   /// How many members were tried.
   var tryCount = 0
+  /// Why tries have failed, and what became of a hedge.
+  var trail = TryTrail()
   /// Whether the member's connection had carried a request before.
   var isReused = false
   var memberName = ""
@@ -88,6 +91,7 @@ final class Exchange {
     queuedNanoseconds = 0
     acquaintance = Acquaintance()
     tryCount = 0
+    trail = TryTrail()
     isReused = false
     memberName = ""
     error = nil

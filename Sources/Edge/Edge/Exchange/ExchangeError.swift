@@ -60,7 +60,9 @@ extension EndReason {
     case .clientClosed, .clientReset: 499
     case .headTooLarge, .internalError: 500
     case .upstreamConnectFailed, .upstreamReset, .upstreamMalformed, .upstreamCut: 502
-    case .noMember, .queueFull, .queueTimeout, .overloaded, .drained: 503
+    case .noMember, .breakerOpen, .upstreamStatus, .queueFull, .queueTimeout, .overloaded, .drained,
+      .cut:
+      503
     case .upstreamConnectTimeout, .upstreamTimeout, .totalTimeout: 504
     }
   }

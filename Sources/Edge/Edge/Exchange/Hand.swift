@@ -1,3 +1,4 @@
+import FailurePolicies
 import MartletLoop
 
 /// How far an exchange is, and what it holds, between two steps.
@@ -10,10 +11,23 @@ struct Hand: ~Copyable {
   var head: Lent?
   /// What the head's buffer holds of the body; it belongs to the member's try.
   var part = MessageBody.Part()
+  /// The hash of the request's key; of use only where the upstream has one.
+  var keyHash: UInt64?
   /// The member that is being tried, and when the time for the whole exchange is over.
   var upstream: Upstream?
   var pool: MemberPool?
   var total = Deadline.never
+  /// When the present try is to have the head of its answer; only where tries are watched.
+  var limit = Deadline.never
+  /// When the answer is to have begun, and when a second member is asked before that.
+  var first = Deadline.never
+  var hedgeAt = Deadline.never
+  /// What the breaker of the member has said, until it is told how the try has ended.
+  var admission: Breaker.Admission?
+  /// How far the tries are, once one has not gone as usual.
+  var tries = Tries()
+  /// What is kept of the body so that it can be sent again.
+  var replay: Replay?
   /// The connection over which the request is sent.
   var connection: UpstreamConnection?
   /// What came of the member's answer.
@@ -36,5 +50,7 @@ struct Hand: ~Copyable {
     answer = nil
     out = nil
     failure = nil
+    admission = nil
+    replay = nil
   }
 }

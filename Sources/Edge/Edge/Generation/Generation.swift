@@ -16,12 +16,15 @@ public final class Generation: Sendable {
   public let upstreams: [UpstreamPlan]
   /// The limits of all servers and routes, each once.
   let limits: [LimitPlan]
+  /// The addresses at which datagrams are received.
+  let datagrams: [UDPPlan]
   /// The access logs, each destination and format once.
   public let logs: [AccessLogSettings]
   /// Where each figure is counted.
   let layout: MetricLayout
   let metrics: ProcessMetrics
   let stateDirectory: String
+  private let secret: String
 
   /// A secret that this process has made.
   public static let ownSecret: String = {
@@ -34,24 +37,26 @@ public final class Generation: Sendable {
   /// Members that `previous` has as well are taken from there, so that their counts and addresses go
   /// on, and no figure goes back.
   ///
-  /// `secret` is what cookies are sealed with where the configuration has no key.
+  /// `secret` is what cookies are sealed with where the configuration has no key; nil: that of `previous`,
+  /// or one of this process.
   ///
   /// - Throws: ``MetricLayoutError`` when there are more servers and members than can be counted.
   public init(
     _ configuration: EdgeConfiguration,
     number: UInt64,
     stateDirectory: String,
-    secret: String = Generation.ownSecret,
+    secret: String? = nil,
     continuing previous: Generation? = nil
   ) throws(MetricLayoutError) {
     self.number = number
     self.stateDirectory = stateDirectory
+    let secret = secret ?? previous?.secret ?? Self.ownSecret
+    self.secret = secret
     self.configuration = configuration
     var layout = MetricLayout.Builder(continuing: previous?.layout)
     metrics = ProcessMetrics(&layout)
     let before = (previous?.upstreams ?? []).reduce(into: [:]) { $0[$1.name] = $1 }
-    var plans: [String: (plan: UpstreamPlan, settings: UpstreamSettings)] = [:]
-    var upstreams: [UpstreamPlan] = []
+    var plans: Plans = [:]
     for (index, settings) in configuration.upstreams.enumerated() {
       let plan = UpstreamPlan(
         settings,
@@ -61,10 +66,9 @@ public final class Generation: Sendable {
         continuing: before[settings.name],
         &layout
       )
-      upstreams.append(plan)
       plans[settings.name] = (plan, settings)
     }
-    self.upstreams = upstreams
+    upstreams = configuration.upstreams.compactMap { plans[$0.name]?.plan }
     var logs: [AccessLogSettings] = []
     var members: [Address: [(site: Site, settings: ServerSettings, isFallback: Bool)]] = [:]
     var limits = LimitPlans(continuing: previous?.limits ?? [])
@@ -74,13 +78,7 @@ public final class Generation: Sendable {
         logIndex = logs.firstIndex(of: log) ?? logs.count
         if logIndex == logs.count { logs.append(log) }
       }
-      let site = Site(
-        server,
-        upstreams: plans,
-        logIndex: logIndex,
-        limits: &limits,
-        &layout
-      )
+      let site = Site(server, upstreams: plans, logIndex: logIndex, limits: &limits, &layout)
       for listener in server.listeners {
         members[listener.address, default: []].append((site, server, listener.isFallback))
       }
@@ -99,12 +97,34 @@ public final class Generation: Sendable {
     }
     for tcp in configuration.tcp {
       guard let group = plans[tcp.upstream] else { continue }
+      let routes = StreamRoutes(tcp) { plans[$0]?.plan }
       if let log = tcp.accessLog, !logs.contains(log) { logs.append(log) }
-      listeners += ListenerPlan.plans(tcp, group, continuing: previous, &layout)
+      listeners += ListenerPlan.plans(tcp, group, routes: routes, continuing: previous, &layout)
     }
+    datagrams = Self.datagrams(configuration, plans, &logs, &layout)
     self.logs = logs
     self.listeners = listeners
     self.layout = try layout.finished()
+  }
+
+  /// The upstreams by name.
+  private typealias Plans = [String: (plan: UpstreamPlan, settings: UpstreamSettings)]
+
+  private static func datagrams(
+    _ configuration: EdgeConfiguration,
+    _ plans: Plans,
+    _ logs: inout [AccessLogSettings],
+    _ layout: inout MetricLayout.Builder
+  ) -> [UDPPlan] {
+    var datagrams: [UDPPlan] = []
+    for udp in configuration.udp {
+      guard let group = plans[udp.upstream] else { continue }
+      if let log = udp.accessLog, !logs.contains(log) { logs.append(log) }
+      for address in udp.listeners {
+        datagrams.append(UDPPlan(udp, at: address, upstream: group.plan, &layout))
+      }
+    }
+    return datagrams
   }
 
   /// The generation `other` with room for more figures.
@@ -114,9 +134,11 @@ public final class Generation: Sendable {
     listeners = other.listeners
     upstreams = other.upstreams
     limits = other.limits
+    datagrams = other.datagrams
     logs = other.logs
     metrics = other.metrics
     stateDirectory = other.stateDirectory
+    secret = other.secret
     self.layout = layout
   }
 

@@ -67,6 +67,14 @@ struct TextTemplate: Sendable {
         try out.put(head.extracting(parameter.value))
         break
       }
+    case .cookie(let name):
+      let bytes = Array(name.utf8)
+      for line in exchange.request.fields where line.name == .cookie {
+        let range = line.valueRange.range
+        guard let value = CookiePairs.value(of: bytes.span, in: range, of: head) else { continue }
+        try out.put(head.extracting(value))
+        break
+      }
     case .upstreamName: try out.put(exchange.route?.upstreamName ?? "")
     case .upstreamMember: try out.put(exchange.memberName)
     case .serverName: try out.put(exchange.site?.name ?? "")

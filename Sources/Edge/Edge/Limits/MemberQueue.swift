@@ -130,6 +130,7 @@ extension Upstream {
   func serveWaiting(at now: Int64) {
     let queue = plan.state.queue
     while queue.count > 0, let pool = take(excluding: MemberSet()) {
+      pool.noteHandingOver()
       guard !queue.handOver(pool.member, at: now) else { continue }
       pool.member.end()
       return

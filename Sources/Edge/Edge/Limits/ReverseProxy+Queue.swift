@@ -22,19 +22,22 @@ extension ReverseProxy {
     guard upstream.isFull(excluding: tried) else {
       throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
     }
-    enter(try await place(queue, excluding: tried, head), excluding: tried)
+    let pool = try await place(queue, excluding: tried, head)
+    if upstream.watchesTries { setLimit() }
+    enter(pool)
   }
 
   /// Begins a try if there is a place for which nobody waits.
   ///
-  /// - Throws: ``ExchangeError`` when the client's member is out, and no other may be taken.
+  /// - Throws: ``EndReason/breakerOpen`` when the upstream as a whole is left alone, or the
+  /// client's member is out.
   func beginNow(
     excluding tried: MemberSet = MemberSet()
   ) throws(ExchangeError) -> MemberPool? {
-    guard upstream.plan.state.queue.count == 0, let pool = try takeMember(excluding: tried) else {
+    guard upstream.plan.state.queue.count == 0, let pool = try claim(excluding: tried) else {
       return nil
     }
-    enter(pool, excluding: tried)
+    enter(pool)
     return pool
   }
 
@@ -44,8 +47,9 @@ extension ReverseProxy {
     excluding tried: MemberSet,
     _ head: borrowing Lent
   ) async throws(ExchangeError) {
+    if upstream.watchesTries { setLimit() }
     if upstream.plan.queue == nil {
-      pool.member.begin()
+      pool.beginUnlimited()
       enter(pool)
     } else if pool.begin() {
       enter(pool)
@@ -109,6 +113,7 @@ extension ReverseProxy {
         queue.giveBack(member, within: .max, at: loop.now)
         throw ExchangeError(.noMember, detail: upstream.plan.name)
       }
+      pool.noteHandedOver()
       if reason == .clientClosed {
         pool.end()
         break

@@ -41,7 +41,11 @@ extension Worker: RestingKeeper {
   /// client too long.
   func descriptorWoke(_ descriptor: Int32, hasInput: Bool) {
     guard let connection = connection(of: descriptor) else {
-      relay(of: descriptor)?.woke(hasInput: hasInput)
+      if let relay = relay(of: descriptor) {
+        relay.woke(hasInput: hasInput)
+      } else {
+        flow(of: descriptor)?.woke(hasInput: hasInput)
+      }
       return
     }
     if hasInput {

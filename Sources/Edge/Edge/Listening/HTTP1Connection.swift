@@ -1,3 +1,4 @@
+import Balancing
 import HTTP1
 import HTTPMessage
 import MartletLoop
@@ -33,8 +34,18 @@ final class HTTP1Connection {
   private(set) var requestCount = 0
   /// What it has taken of limits until its end.
   var places: [HeldPlace] = []
+  /// The exchange that a coroutine goes on with.
+  private var serving: Exchange?
+  /// By what it is known to whoever looks at connections, and since when it is open.
+  let number: UInt64
+  let openedAt: Int64
+  /// Whether somebody has asked for its end: with the next answer, or now.
+  var endsSoon = false
+  var isCut = false
 
   init(stream: Stream, peer: SocketAddress, worker: Worker, acceptor: Acceptor) {
+    number = worker.nextConnectionNumber()
+    openedAt = worker.loop.now
     self.stream = stream
     self.peer = peer
     self.worker = worker
@@ -42,6 +53,9 @@ final class HTTP1Connection {
   }
 
   var loop: EventLoop { worker.loop }
+
+  /// The exchange that is under way; nil while it waits for the next one.
+  var current: Exchange? { exchange ?? serving }
 
   /// Rests until the next request, or its first one, begins.
   func rest() {
@@ -194,7 +208,9 @@ final class HTTP1Connection {
     }
     repeat {
       let current = exchange.take() ?? worker.takeExchange()
+      serving = current
       let isKept = await answer(current)
+      serving = nil
       // What was in hand when something failed; two steps without a failure leave nothing.
       current.hand.clear()
       worker.giveBack(current)
@@ -357,7 +373,7 @@ final class HTTP1Connection {
     exchange.body = MessageBody(of: exchange, limits: site.headLimits)
     exchange.closesClient =
       !exchange.request.keepsAlive || requestCount >= site.requestsPerConnection
-      || worker.isDraining || acceptor.isClosing
+      || worker.isDraining || acceptor.isClosing || endsSoon
     if plan.limitsDiffer { try checkLimits(exchange, site) }
     if exchange.request.hasUnderscore { try judgeUnderscores(exchange, site, head) }
     let method = exchange.request.method
@@ -386,9 +402,13 @@ final class HTTP1Connection {
     if let upstream = exchange.hand.upstream {
       return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
     }
-    let part = try exchange.body.take(from: &head, at: exchange.request.byteCount)
+    let start = exchange.request.byteCount
+    let part =
+      exchange.body.hasEnded
+      ? MessageBody.Part(data: start..<start, end: start)
+      : try exchange.body.take(from: &head, at: start)
     exchange.requestEnd = part.end
-    exchange.bytesReceived &+= UInt64(part.end - exchange.request.byteCount)
+    exchange.bytesReceived &+= UInt64(part.end - start)
     let upstream = worker.upstreams[plan.index]
     exchange.hand.part = part
     exchange.hand.upstream = upstream
@@ -396,7 +416,19 @@ final class HTTP1Connection {
       upstream.update()
       affinity.recognise(exchange, head.bytes, of: self)
     }
+    if let key = plan.key { exchange.hand.keyHash = hash(key, exchange, head.bytes) }
     return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
+  }
+
+  /// The hash of what a text is for an exchange; nil when it is empty.
+  @inline(never)
+  private func hash(_ key: TextTemplate, _ exchange: Exchange, _ head: Span<UInt8>) -> UInt64? {
+    var text = loop.lend(.head)
+    // A key that is too long counts as far as it fits.
+    do throws(ExchangeError) {
+      try key.write(to: &text, exchange, self, head, answer: Span())
+    } catch {}
+    return text.isEmpty ? nil : KeyHash.value(of: text.bytes)
   }
 
   /// Checks what the listener's widest limits have let through.
@@ -422,10 +454,10 @@ final class HTTP1Connection {
     _ error: ExchangeError,
     _ head: borrowing Lent
   ) async {
-    // Its waits were ended for want of time; the client has not left.
+    // Its waits were ended for want of time, or because somebody said so; the client has not left.
+    let isEnded = isCut || worker.isOver && !stream.isClosed
     let error =
-      worker.isOver && error.reason == .clientClosed && !stream.isClosed
-      ? ExchangeError(.drained) : error
+      isEnded && error.reason == .clientClosed ? ExchangeError(isCut ? .cut : .drained) : error
     exchange.error = error
     if exchange.responseStarted {
       // The client must not take a part for the whole.

@@ -1,3 +1,6 @@
+import Balancing
+import Configuration
+import FailurePolicies
 import HTTPMessage
 import MartletLoop
 import MartletTelemetry
@@ -18,8 +21,15 @@ extension ReverseProxy {
   @inline(__always)
   func note(_ outcome: TryOutcome, of pool: MemberPool) {
     switch outcome {
-    case .answered: noteAnswer(from: pool)
-    case .failed(let error): noteFailure(error, of: pool)
+    case .answered:
+      noteAnswer(from: pool)
+      if let tally = pool.tally, let outliers = pool.upstream.health.outliers {
+        let failed = outliers.isFailure(exchange.status)
+        client.worker.noteOutcome(of: pool, tally, failed: failed)
+      }
+    case .failed(let error):
+      noteFailure(error, of: pool)
+      if let tally = pool.tally { client.worker.noteOutcome(of: pool, tally, failed: true) }
     }
   }
 
@@ -32,19 +42,60 @@ extension ReverseProxy {
       nanoseconds: UInt64(max(0, exchange.answeredAt - exchange.sentAt)),
       in: upstream.plan.wait
     )
+    if upstream.plan.measuresTime { noteTime(of: pool, hasFailed: false) }
+  }
+
+  /// Tells the balancer how long the member took.
+  @inline(never)
+  private func noteTime(of pool: MemberPool, hasFailed: Bool) {
+    let now = loop.now
+    let time = exchange.sentAt == 0 ? 0 : now - exchange.sentAt
+    pool.member.noteTime {
+      hasFailed ? $0.withFailure(after: time, at: now) : $0.with(time, at: now)
+    }
   }
 
   private func noteFailure(_ error: ExchangeError, of pool: MemberPool) {
+    if upstream.plan.measuresTime { noteTime(of: pool, hasFailed: true) }
     client.worker.counters.add(to: pool.metrics.failures)
-    client.worker.board.log.note(
-      .warning,
-      "a member failed",
-      [
-        LogLine.Field("upstream", upstream.plan.name),
-        LogLine.Field("member", pool.member.name),
-        LogLine.Field("reason", error.reason.rawValue),
-        LogLine.Field("detail", error.detail),
-      ]
-    )
+    tellBreaker(.failed, of: pool)
+    // A member that is gone fails with every request: the log says so once a second.
+    guard let omitted = pool.failureNotes.admits(at: loop.now) else { return }
+    var fields = [
+      LogLine.Field("upstream", upstream.plan.name),
+      LogLine.Field("member", pool.member.name),
+      LogLine.Field("reason", error.reason.rawValue),
+      LogLine.Field("detail", error.detail),
+    ]
+    if omitted > 0 { fields.append(LogLine.Field("more_before", "\(omitted)")) }
+    client.worker.board.log.note(.warning, "a member failed", fields)
+  }
+
+  // MARK: Breakers and quantiles
+
+  /// Tells breaker and quantile of an answer, where tries are watched.
+  @inline(never)
+  func watchAnswer(from pool: MemberPool) {
+    let wait = max(0, loop.now - exchange.sentAt)
+    upstream.failures.noteAnswer(nanoseconds: wait)
+    let isFailed =
+      upstream.failures.plan.breaker?.statuses
+      .contains(exchange.response.status) ?? false
+    tellBreaker(isFailed ? .failed : .answered(nanoseconds: wait), of: pool)
+  }
+
+  /// Tells a member's breaker how the present try has ended, once.
+  func tellBreaker(_ outcome: Breaker.Outcome, of pool: MemberPool) {
+    guard let admission = exchange.hand.admission.take(), let breaker = pool.breaker else { return }
+    let worker = client.worker
+    let random = worker.random.next()
+    if let state = breaker.note(outcome, of: admission, at: loop.now, random: random) {
+      worker.note(state, breaker, of: pool, in: upstream)
+    }
+  }
+
+  /// Lets go of the present try, of which nothing is to be told any more.
+  func endWatch(of pool: MemberPool) {
+    if exchange.hand.admission != nil { tellBreaker(.unknown, of: pool) }
   }
 }

@@ -1,4 +1,6 @@
 import Balancing
+import Configuration
+import FailurePolicies
 import HTTP1
 import HTTPMessage
 import MartletLoop
@@ -16,8 +18,9 @@ extension ReverseProxy {
     guard exchange.body.hasEnded else { return false }
     exchange.hand.total = loop.deadline(after: route.timeouts.total)
     // Who has to wait for a place needs a coroutine.
-    let begun = upstream.plan.hasQueue ? try beginNow() : try begin(excluding: MemberSet())
+    let begun = try upstream.hasQueue ? beginNow() : begin(excluding: MemberSet())
     guard let pool = begun else { return false }
+    upstream.requestCount &+= 1
     guard let connection = takeIdle(of: pool) else { return false }
     try send(head, over: connection)
     guard exchange.sentAt != 0 else { return false }
@@ -61,6 +64,13 @@ extension ReverseProxy {
       exchange.hand.answer = consume answer
       return .needsCoroutine
     }
+    if upstream.watchesTries {
+      if upstream.failures.plan.retry.rules.lists(status: exchange.response.status) {
+        exchange.hand.answer = consume answer
+        return .needsCoroutine
+      }
+      watchAnswer(from: source.pool)
+    }
     note(.answered, of: source.pool)
     var out = lendForAnswer()
     try composeAnswer(answer, head, upload: nil, into: &out)
@@ -97,7 +107,11 @@ extension ReverseProxy {
 
   /// Lets the member's connection rest until its answer comes.
   private func rest(_ connection: UpstreamConnection) {
-    let first = loop.deadline(after: route.timeouts.firstByte).earlier(exchange.hand.total)
+    var first = loop.deadline(after: route.timeouts.firstByte).earlier(exchange.hand.total)
+    if upstream.watchesTries {
+      setWaits()
+      first = exchange.hand.first.earlier(exchange.hand.hedgeAt)
+    }
     connection.stream.rest(for: client.stream, until: first)
   }
 
@@ -108,10 +122,10 @@ extension ReverseProxy {
   /// - Throws: ``ExchangeError``: that of the last try, or that there is none.
   @discardableResult
   func begin(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool {
-    guard let pool = try takeMember(excluding: tried) else {
+    guard let pool = try claim(excluding: tried) else {
       throw exchange.error ?? ExchangeError(.noMember, detail: upstream.plan.name)
     }
-    enter(pool, excluding: tried)
+    enter(pool)
     return pool
   }
 
@@ -120,7 +134,9 @@ extension ReverseProxy {
   /// - Throws: ``ExchangeError`` when the client's member is out, and no other may be taken.
   @inline(__always)
   func takeMember(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool? {
-    guard let affinity = upstream.affinity else { return upstream.take(excluding: tried) }
+    guard let affinity = upstream.affinity else {
+      return upstream.take(excluding: tried, hash: exchange.hand.keyHash)
+    }
     return try affinity.take(
       from: upstream,
       excluding: tried,
@@ -129,21 +145,55 @@ extension ReverseProxy {
     )
   }
 
-  /// Begins a try with a member at which it is counted in already, behind those in `tried`.
+  /// A member that may have the request, at which it is counted in.
+  ///
+  /// - Throws: ``EndReason/breakerOpen`` when the upstream as a whole is left alone.
   @inline(__always)
-  func enter(_ pool: MemberPool, excluding tried: MemberSet) {
-    if !tried.isEmpty { client.worker.counters.add(to: upstream.plan.retries) }
-    exchange.memberName = pool.member.name
-    if upstream.affinity != nil { exchange.acquaintance.note(pool.index) }
-    enter(pool)
+  func claim(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool? {
+    guard upstream.watchesTries else { return try takeMember(excluding: tried) }
+    setLimit()
+    return try claimAdmitted(excluding: tried)
+  }
+
+  /// A member that may have the request and whose breaker lets it through, at which it is counted in.
+  ///
+  /// - Throws: ``EndReason/breakerOpen`` when the upstream as a whole is left alone.
+  @inline(never)
+  func claimAdmitted(excluding tried: MemberSet) throws(ExchangeError) -> MemberPool? {
+    let sharesBreaker = upstream.failures.plan.sharesBreaker
+    var excluded = tried
+    while let pool = try takeMember(excluding: excluded) {
+      guard let breaker = pool.breaker else { return pool }
+      let admission = breaker.admit(at: loop.now)
+      if admission.isGranted {
+        exchange.hand.admission = admission
+        return pool
+      }
+      pool.end()
+      if sharesBreaker { throw ExchangeError(.breakerOpen, detail: upstream.plan.name) }
+      excluded.insert(pool.index)
+    }
+    return nil
   }
 
   /// Begins a try with a member at which it is counted in already.
+  @inline(__always)
   func enter(_ pool: MemberPool) {
+    exchange.memberName = pool.member.name
+    if upstream.affinity != nil { exchange.acquaintance.note(pool.index) }
     exchange.hand.pool = pool
     exchange.tryCount &+= 1
     exchange.isReused = false
     exchange.sentAt = 0
+  }
+
+  /// Begins the time of a try.
+  @inline(never)
+  func setLimit() {
+    exchange.hand.limit = loop.deadline(after: upstream.failures.plan.tryTimeout)
+      .earlier(exchange.hand.total)
+    exchange.hand.first = .never
+    exchange.hand.hedgeAt = .never
   }
 
   /// Ends the try.

@@ -1,4 +1,5 @@
 import Balancing
+import Configuration
 import HTTP1
 import HTTPMessage
 import MartletLoop
@@ -14,6 +15,11 @@ struct ReverseProxy: ~Copyable {
 
   var loop: EventLoop { client.worker.loop }
 
+  /// When the present try is to have the head of its answer.
+  var headLimit: Deadline {
+    upstream.watchesTries ? exchange.hand.limit : exchange.hand.total
+  }
+
   /// Tries members until one has answered, or none may be tried any more; goes on with the try that is
   /// in hand.
   ///
@@ -21,70 +27,48 @@ struct ReverseProxy: ~Copyable {
   ///
   /// - Throws: ``ExchangeError`` of the last try.
   func run(_ head: borrowing Lent) async throws(ExchangeError) {
+    exchange.hand.tries = Tries(isRepeatable: exchange.body.hasEnded)
     if !exchange.hand.isTrying {
       exchange.hand.total = loop.deadline(after: route.timeouts.total)
       try await beginOrWait(excluding: MemberSet(), head)
+      upstream.requestCount &+= 1
     }
-    let total = exchange.hand.total
-    // The body can be sent again as long as all of it lies in the buffer.
-    let isRepeatable = exchange.body.hasEnded
-    var tried = MemberSet()
-    var takesIdle = true
+    let replayLimit = upstream.failures.plan.retry.replayByteCount
+    if replayLimit > 0, !exchange.body.hasEnded {
+      exchange.hand.replay = Replay(limit: replayLimit)
+    }
     while let pool = exchange.hand.pool {
       do throws(ExchangeError) {
-        try await attempt(pool, head, takesIdle: takesIdle, by: total)
+        try await attempt(pool, head)
+        if let last = exchange.hand.pool { leave(last) }
         if exchange.error != nil { exchange.error = nil }
         return
       } catch {
-        guard isRepeatable, mayRepeat(error), !loop.hasPassed(total) else {
-          if error.isOfUpstream { note(.failed(error), of: pool) }
-          throw error
-        }
-        if exchange.isReused, error.reason == .upstreamReset {
-          // The connection was stale, which says nothing about the member.
-          takesIdle = false
-          exchange.tryCount &-= 1
-          try await beginAgain(pool, excluding: tried, head)
-        } else {
-          note(.failed(error), of: pool)
-          tried.insert(pool.index)
-          takesIdle = true
-          guard exchange.tryCount < route.tryCount else { throw error }
-          exchange.error = error
-          try await beginOrWait(excluding: tried, head)
-        }
+        // Another one than before, if a hedge has won.
+        let last = exchange.hand.pool ?? pool
+        leave(last)
+        try await tryAgain(after: error, last, head)
       }
-    }
-  }
-
-  private func mayRepeat(_ error: ExchangeError) -> Bool {
-    if exchange.responseStarted { return false }
-    return switch error.retry {
-    case .always: true
-    case .ifIdempotent: exchange.request.method.isIdempotent
-    case .never: false
     }
   }
 
   /// One try with one member, or what is left of it.
   private func attempt(
     _ pool: MemberPool,
-    _ head: borrowing Lent,
-    takesIdle: Bool,
-    by total: Deadline
+    _ head: borrowing Lent
   ) async throws(ExchangeError) {
-    defer { leave(pool) }
+    let total = exchange.hand.total
     if let failure = exchange.hand.failure.take() { throw failure }
-    let connection: UpstreamConnection
+    var connection: UpstreamConnection
     if let used = exchange.hand.connection {
       connection = used
     } else {
-      if takesIdle, let idle = takeIdle(of: pool) {
+      if exchange.hand.tries.takesIdle, let idle = takeIdle(of: pool) {
         connection = idle
       } else {
         client.worker.counters.add(to: pool.metrics.opened)
         connection = try await pool.open(
-          by: loop.deadline(after: route.timeouts.connect).earlier(total)
+          by: loop.deadline(after: route.timeouts.connect).earlier(headLimit)
         )
         exchange.connectedAt = loop.now
         connection.preface = client.proxyHeader(for: upstream.plan)
@@ -92,11 +76,19 @@ struct ReverseProxy: ~Copyable {
       try send(head, over: connection)
     }
     if exchange.sentAt == 0 {
-      if let rest = exchange.hand.out.take() { try await sendRest(rest, on: connection, by: total) }
+      if let rest = exchange.hand.out.take() { try await sendRest(rest, on: connection) }
       exchange.sentAt = loop.now
     }
+    if upstream.watchesTries {
+      if exchange.hand.first == .never { setWaits() }
+      if exchange.hand.hedgeAt != .never, exchange.hand.answer == nil, exchange.hand.out == nil {
+        try await awaitHedged(connection, head)
+        if let better = exchange.hand.connection { connection = better }
+      }
+    }
+    guard let pool = exchange.hand.pool else { throw ExchangeError(.internalError) }
     var upload: Upload?
-    if !exchange.body.hasEnded {
+    if !exchange.body.hasEnded || exchange.hand.replay?.bytes.isEmpty == false {
       let started = try Upload(client: client, exchange: exchange, route: route, to: connection)
       upload = started
       loop.spawn { await started.run() }
@@ -126,10 +118,31 @@ struct ReverseProxy: ~Copyable {
     if client.stream.isClosed { throw ExchangeError(.clientClosed) }
     exchange.hand.connection = connection
     loop.linkClose(of: client.stream.descriptor, to: connection.stream.descriptor)
+    let out = try compose(head, behind: connection.preface.take())
+    let sent: Int
+    do throws(StreamError) {
+      sent = try connection.stream.writeNow(out)
+    } catch {
+      // The kernel took nothing, so the member has seen nothing.
+      throw ExchangeError(sendingToMember: error, retry: .always)
+    }
+    if sent < out.count {
+      exchange.hand.sent = sent
+      exchange.hand.out = consume out
+    } else {
+      exchange.sentAt = loop.now
+    }
+  }
+
+  /// The request as the member gets it: its head, and what is there of the body.
+  @inline(__always)
+  func compose(
+    _ head: borrowing Lent,
+    behind preface: [UInt8]?
+  ) throws(ExchangeError) -> Lent {
     let part = exchange.hand.part
     let isLarge = exchange.request.byteCount > BufferSize.head.bytes - Self.headGrowth
     var out = loop.lend(isLarge ? .body : .head)
-    let preface = connection.preface.take()
     if let preface { try out.put(preface) }
     do throws(ExchangeError) {
       try composeRequest(head, into: &out)
@@ -150,28 +163,18 @@ struct ReverseProxy: ~Copyable {
     }
     try out.put(head.bytes.extracting(part.data))
     if isChunked, !part.data.isEmpty { try out.put("\r\n") }
-    if isChunked, exchange.body.hasEnded { try out.putLastChunk(exchange.body.trailers) }
-    let sent: Int
-    do throws(StreamError) {
-      sent = try connection.stream.writeNow(out)
-    } catch {
-      // The kernel took nothing, so the member has seen nothing.
-      throw ExchangeError(sendingToMember: error, retry: .always)
+    // What is kept of the body is sent behind this, and so is its end.
+    if isChunked, exchange.body.hasEnded, exchange.hand.replay?.bytes.isEmpty ?? true {
+      try out.putLastChunk(exchange.body.trailers)
     }
-    if sent < out.count {
-      exchange.hand.sent = sent
-      exchange.hand.out = consume out
-    } else {
-      exchange.sentAt = loop.now
-    }
+    return out
   }
 
   private func sendRest(
     _ rest: consuming Lent,
-    on connection: UpstreamConnection,
-    by total: Deadline
+    on connection: UpstreamConnection
   ) async throws(ExchangeError) {
-    let limit = loop.deadline(after: route.timeouts.write).earlier(total)
+    let limit = loop.deadline(after: route.timeouts.write).earlier(headLimit)
     do throws(StreamError) {
       try await connection.stream.write(rest, from: exchange.hand.sent, by: limit)
     } catch {
@@ -196,23 +199,7 @@ struct ReverseProxy: ~Copyable {
     }
     var parser = Self.parser
     let method = exchange.request.method
-    let first = loop.deadline(after: route.timeouts.firstByte).earlier(total)
-    let early = exchange.hand.answer.take()
-    if early == nil, source.upload == nil, !source.connection.stream.hasEvent {
-      do throws(StreamError) {
-        try await source.connection.stream.readable(by: first)
-      } catch {
-        throw ExchangeError(reading: error, hasBegun: false, isLate: loop.hasPassed(total))
-      }
-    }
-    var answer: Lent
-    if let early {
-      answer = early
-    } else if let there = try firstBytesNow(source.connection) {
-      answer = there
-    } else {
-      answer = try await firstBytes(source.connection, source.upload, total)
-    }
+    var answer = try await beginning(from: source, by: total)
     while true {
       let isComplete: Bool
       do throws(MessageError) {
@@ -233,7 +220,7 @@ struct ReverseProxy: ~Copyable {
         continue
       }
       if answer.freeCount == 0 { answer = loop.enlarged(answer) }
-      let limit = loop.deadline(after: route.timeouts.read).earlier(total)
+      let limit = loop.deadline(after: route.timeouts.read).earlier(headLimit)
       let count: Int
       do throws(StreamError) {
         count = try await source.connection.stream.more(&answer, by: limit)
@@ -243,6 +230,10 @@ struct ReverseProxy: ~Copyable {
       guard count > 0 else { throw ExchangeError(.upstreamReset, detail: "within the head") }
     }
     note(.answered, of: source.pool)
+    if upstream.watchesTries {
+      watchAnswer(from: source.pool)
+      try rejectListed(answer, from: source)
+    }
     if exchange.status == 101 {
       try await upgrade(source.connection, answer, head)
       return
@@ -254,6 +245,26 @@ struct ReverseProxy: ~Copyable {
     } else {
       try await relayBody(answer, out, from: source, by: total)
     }
+  }
+
+  /// The first bytes of an answer: those in hand, or those that come.
+  private func beginning(
+    from source: borrowing AnswerSource,
+    by total: Deadline
+  ) async throws(ExchangeError) -> Lent {
+    if let early = exchange.hand.answer.take() { return early }
+    let first =
+      upstream.watchesTries
+      ? exchange.hand.first : loop.deadline(after: route.timeouts.firstByte).earlier(total)
+    if source.upload == nil, !source.connection.stream.hasEvent {
+      do throws(StreamError) {
+        try await source.connection.stream.readable(by: first)
+      } catch {
+        throw ExchangeError(reading: error, hasBegun: false, isLate: loop.hasPassed(total))
+      }
+    }
+    if let there = try firstBytesNow(source.connection) { return there }
+    return try await firstBytes(source.connection, source.upload, total)
   }
 
   /// Goes on with an answer of which the first step has composed the head.
@@ -294,13 +305,13 @@ struct ReverseProxy: ~Copyable {
     _ total: Deadline
   ) async throws(ExchangeError) -> Lent {
     while true {
-      let limit = loop.deadline(after: route.timeouts.firstByte).earlier(total)
+      let limit = loop.deadline(after: route.timeouts.firstByte).earlier(headLimit)
       do throws(StreamError) {
         let answer = try await connection.stream.read(.head, by: limit)
         guard answer.isEmpty else { return answer }
       } catch {
         // The time for the answer counts from the end of the request.
-        if error == .timedOut, let upload, !upload.isDone, !loop.hasPassed(total) { continue }
+        if error == .timedOut, let upload, !upload.isDone, !loop.hasPassed(headLimit) { continue }
         throw ExchangeError(reading: error, hasBegun: false, isLate: loop.hasPassed(total))
       }
       throw ExchangeError(.upstreamReset, retry: .ifIdempotent, detail: "before its answer")

@@ -14,6 +14,8 @@ final class Upload {
   private let signal: Signal
   /// Whether it is over, for better or worse.
   private(set) var isDone = false
+  /// Whether it is being cut short, which is nobody's fault.
+  private var isEnding = false
   /// What the client did wrong.
   private(set) var failure: ExchangeError?
 
@@ -37,7 +39,7 @@ final class Upload {
     do throws(ExchangeError) {
       try await pass()
     } catch {
-      failure = error
+      if !isEnding { failure = error }
       // Whoever waits for the answer waits in vain.
       connection.stream.cancel()
     }
@@ -48,6 +50,7 @@ final class Upload {
   /// Waits until ``run()`` is over, and cuts it short if it is not.
   func end() async {
     if !isDone {
+      isEnding = true
       client.loop.cancelPresentRead(of: client.stream.descriptor)
       client.loop.cancelPresentWrite(of: connection.stream.descriptor)
     }
@@ -55,41 +58,114 @@ final class Upload {
   }
 
   private func pass() async throws(ExchangeError) {
-    let loop = client.loop
     let isChunked = exchange.request.bodyLength == .chunked
-    if exchange.body.expectsContinue, !exchange.responseStarted {
+    let replay = exchange.hand.replay
+    if let replay, !replay.bytes.isEmpty {
+      guard await passAgain(replay.bytes, isChunked: isChunked) else { return }
+    } else if exchange.body.expectsContinue, !exchange.responseStarted {
       try await sendContinue()
     }
     var bulk = Bulk(remaining: exchange.body.fixedRemaining)
     while !exchange.body.hasEnded {
-      if bulk.isOn {
+      if bulk.isOn, !(replay?.isComplete ?? false) {
         guard let count = try await splice(exchange.body.fixedRemaining) else { return }
         bulk.took(count)
         continue
       }
-      var block = try await read()
+      var block = try await next(replay)
       bulk.took(block, remaining: exchange.body.fixedRemaining)
-      while true {
+      let passed = await pass(&block, keptBy: replay, isChunked: isChunked)
+      if exchange.body.hasEnded {
+        if !block.isEmpty { client.carried = consume block }
+        return
+      }
+      switch passed {
+      case .all: continue
+      case .refused:
+        replay?.keepRest(block)
+        return
+      case .failed(let error):
+        replay?.keepRest(block)
+        throw error
+      }
+    }
+  }
+
+  /// What became of a block.
+  private enum Passed {
+    /// All of it was passed on.
+    case all
+    /// The member takes no more: its answer says why, or its silence does.
+    case refused
+    /// What came is no body, or no more came.
+    case failed(ExchangeError)
+  }
+
+  /// Passes on what `block` has, and what is missing of its last line; what is left stays in it.
+  private func pass(
+    _ block: inout Lent,
+    keptBy replay: Replay?,
+    isChunked: Bool
+  ) async -> Passed {
+    while true {
+      do throws(ExchangeError) {
         let part = try exchange.body.take(from: &block, at: 0)
         exchange.bytesReceived &+= UInt64(part.end)
+        replay?.keep(block.bytes.extracting(part.data))
         let isLast = exchange.body.hasEnded
-        guard await write(block, part, isChunked: isChunked, isLast: isLast) else { return }
+        let isSent = await write(block, part, isChunked: isChunked, isLast: isLast)
         block.removeFirst(part.end)
-        if isLast {
-          if !block.isEmpty { client.carried = consume block }
-          return
-        }
-        if block.isEmpty { break }
+        if isLast { return .all }
+        guard isSent else { return .refused }
+        if block.isEmpty { return .all }
         // The beginning of a line that is not complete yet.
-        do throws(StreamError) {
-          let deadline = loop.deadline(after: route.timeouts.body)
-          guard try await client.stream.more(&block, by: deadline) > 0 else {
-            throw StreamError.cancelled
-          }
-        } catch {
-          throw ExchangeError(receiving: error)
-        }
+        try await more(&block)
+      } catch {
+        return .failed(error)
       }
+    }
+  }
+
+  /// The next block of the body; it begins with what an earlier try has left.
+  private func next(_ replay: Replay?) async throws(ExchangeError) -> Lent {
+    guard var rest = replay?.takeRest() else { return try await read() }
+    try await more(&rest)
+    return rest
+  }
+
+  /// Passes on what an earlier try has passed on already.
+  ///
+  /// - Returns: False when the member takes no more.
+  private func passAgain(_ bytes: [UInt8], isChunked: Bool) async -> Bool {
+    let deadline = client.loop.deadline(after: route.timeouts.write)
+    var frame = client.loop.lend(.head)
+    do {
+      if isChunked {
+        try frame.putChunkSize(bytes.count)
+        try await connection.stream.write(frame, by: deadline)
+        frame.truncate(to: 0)
+      }
+      try await connection.stream.write(bytes, by: deadline)
+      if isChunked {
+        frame.append("\r\n")
+        if exchange.body.hasEnded { try frame.putLastChunk(exchange.body.trailers) }
+        try await connection.stream.write(frame, by: deadline)
+      }
+      return true
+    } catch {
+      return false
+    }
+  }
+
+  /// Reads more of a line that is not complete.
+  private func more(_ block: inout Lent) async throws(ExchangeError) {
+    do throws(StreamError) {
+      let deadline = client.loop.deadline(after: route.timeouts.body)
+      guard try await client.stream.more(&block, by: deadline) > 0 else {
+        throw StreamError.cancelled
+      }
+    } catch {
+      throw ExchangeError(receiving: error)
     }
   }
 

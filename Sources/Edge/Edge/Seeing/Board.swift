@@ -1,4 +1,5 @@
 import Configuration
+import FailurePolicies
 import MartletSystem
 import MartletTelemetry
 import Synchronization
@@ -18,6 +19,8 @@ final class Board: Sendable {
   /// How many connections of clients are open.
   let openConnections = Atomic<Int>(0)
   let overload: OverloadController
+  /// Changes of members' health that programs are to be told of.
+  let healthChanges = Mutex<[HealthChange]>([])
   private let startedAt = SystemClock.monotonicNanoseconds()
   private let state: Mutex<State>
 
@@ -82,6 +85,7 @@ final class Board: Sendable {
     let (generation, tables) = state.withLock { ($0.generation, $0.tables.compactMap(\.self)) }
     var text = PrometheusText()
     text.append(generation.layout, from: tables)
+    Self.append(health: generation, to: &text)
     text.append(EdgeMetrics.generation, [MetricSample([], Double(generation.number))])
     text.append(EdgeMetrics.uptime, [MetricSample([], Double(uptime) / 1e9)])
     let now = UInt64(SystemClock.monotonicNanoseconds())
@@ -134,16 +138,29 @@ final class Board: Sendable {
         writeAffinity(affinity, tables, at: now, &json)
       }
       if upstream.queue != nil { json.member("waiting", upstream.state.queue.count) }
+      if let budget = upstream.failures.budget {
+        let counts = budget.counts(at: SystemClock.monotonicNanoseconds())
+        json.key("retry_budget")
+        json.object { json in
+          json.member("requests", counts.requests)
+          json.member("retries", counts.retries)
+        }
+      }
       json.array("members") { json in
         for plan in upstream.membership.plans {
           let (member, metrics, state) = (plan.member, plan.metrics, plan.member.state)
           json.object { json in
             json.member("address", member.name)
             json.member("weight", plan.weight)
+            json.member("tier", plan.settings.tier)
             json.member("backup", plan.settings.isBackup)
             json.member("mode", state.mode.name)
             json.member("health", state.health.name)
             json.member("ejected", state.isEjected)
+            if let breaker = upstream.failures.breaker(of: member) {
+              json.member("breaker", breaker.state.name)
+            }
+            write(health: member, of: upstream, &json)
             json.member("active", member.activeCount)
             json.member("idle", Int(tables.value(of: metrics.idle)))
             json.member("responses", metrics.responses.reduce(0) { $0 &+ tables.value(of: $1) })

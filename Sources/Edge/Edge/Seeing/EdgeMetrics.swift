@@ -192,6 +192,66 @@ enum EdgeMetrics {
     "Requests that were refused because of overload, by their priority.",
     labels: ["priority"]
   )
+  static let retriesRefused = MetricFamily(
+    .counter,
+    "martlet_upstream_retries_refused_total",
+    "Further tries that the retry budget did not allow.",
+    labels: ["upstream"]
+  )
+  static let hedges = MetricFamily(
+    .counter,
+    "martlet_upstream_hedges_total",
+    "Requests that were sent to a second member as well, by which one of them came first.",
+    labels: ["upstream", "result"]
+  )
+  static let breakerOpened = MetricFamily(
+    .counter,
+    "martlet_upstream_breaker_opened_total",
+    "How often a breaker has opened.",
+    labels: ["upstream"]
+  )
+  static let memberUp = MetricFamily(
+    .gauge,
+    "martlet_upstream_member_up",
+    "Whether checks let a member have requests: 0 when it is down.",
+    labels: ["upstream", "member"]
+  )
+  static let memberChecks = MetricFamily(
+    .counter,
+    "martlet_upstream_checks_total",
+    "Checks of members by their result.",
+    labels: ["upstream", "member", "result"]
+  )
+  static let memberCheckSeconds = MetricFamily(
+    .gauge,
+    "martlet_upstream_check_seconds",
+    "How long the last check of a member took.",
+    labels: ["upstream", "member"]
+  )
+  static let memberEjected = MetricFamily(
+    .gauge,
+    "martlet_upstream_member_ejected",
+    "Whether a member is ejected.",
+    labels: ["upstream", "member"]
+  )
+  static let memberHealthChanges = MetricFamily(
+    .counter,
+    "martlet_upstream_health_changes_total",
+    "How often a member came up, went down, was ejected and returned.",
+    labels: ["upstream", "member", "to"]
+  )
+  static let datagrams = MetricFamily(
+    .counter,
+    "martlet_datagrams_total",
+    "Datagrams that were received from clients, and sent to them.",
+    labels: ["listener", "direction"]
+  )
+  static let droppedDatagrams = MetricFamily(
+    .counter,
+    "martlet_datagrams_dropped_total",
+    "Datagrams that were not passed on, by the cause.",
+    labels: ["listener", "cause"]
+  )
   static let generation = MetricFamily(
     .gauge,
     "martlet_generation",
@@ -236,7 +296,8 @@ struct StreamMetrics: Sendable {
   /// Why a connection of layer 4 can end.
   static let reasons: [EndReason] = [
     .complete, .clientReset, .upstreamReset, .idleTimeout, .totalTimeout, .noMember,
-    .upstreamConnectFailed, .upstreamConnectTimeout, .overloaded, .drained, .internalError,
+    .upstreamConnectFailed, .upstreamConnectTimeout, .overloaded, .drained, .refused,
+    .clientTimeout, .noRoute, .cut, .internalError,
   ]
 
   init(_ name: String, _ layout: inout MetricLayout.Builder) {

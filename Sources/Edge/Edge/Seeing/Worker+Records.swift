@@ -1,3 +1,4 @@
+import FailurePolicies
 import HTTPMessage
 import MartletLoop
 import MartletSystem
@@ -65,6 +66,10 @@ extension Worker {
     let detail = exchange.error?.detail ?? ""
     text.member = member.utf8.span
     text.detail = detail.utf8.span
+    let failedTries = exchange.trail.isEmpty ? "" : exchange.trail.text
+    let hedge = exchange.trail.isEmpty ? "" : exchange.trail.hedge.word
+    text.failedTries = failedTries.utf8.span
+    text.hedge = hedge.utf8.span
     log.append(record, text, exchange.route?.labels ?? exchange.site?.labels ?? .none)
   }
 

@@ -1,18 +1,29 @@
 import Balancing
+import Configuration
 import MartletLoop
 import MartletNet
 import MartletSystem
 import MartletTelemetry
+import Prefaces
 
 /// A client's connection whose bytes are passed to a member of an upstream.
 ///
 /// While the connection to the member opens, the first bytes of the client are read; they are sent as
 /// soon as it stands. A member that cannot be connected to has seen none of them, so another is tried.
 final class StreamConnection: Relay {
-  let peer: SocketAddress
+  /// Who has connected, or for whom a proxy has, as its PROXY header says.
+  private(set) var peer: SocketAddress
+  /// What a proxy in front has said of the client.
+  private var preface: ConnectionPreface?
+  /// What the client has said in TLS, where that was to be known.
+  private var hello: ClientHello?
+  /// What is to be known of the client first; nil once it is known.
+  private var opening: StreamOpening?
   let plan: StreamPlan
   private let metrics: ListenerMetrics
-  private let startedAt: Int64
+  let startedAt: Int64
+  /// By what it is known to whoever looks at connections.
+  let number: UInt64
   private var connectedAt: Int64 = 0
   private var upstream: Upstream?
   /// The member that is tried, or that bytes are passed to.
@@ -34,6 +45,7 @@ final class StreamConnection: Relay {
     self.plan = plan
     self.metrics = metrics
     startedAt = worker.loop.now
+    number = worker.nextConnectionNumber()
     super.init(
       worker: worker,
       client: client,
@@ -48,8 +60,34 @@ final class StreamConnection: Relay {
   /// A listener that chooses by what the client says first, such as a server name, peeks at it here
   /// instead, and calls ``proceed(to:)`` when it has chosen; what it has read it gives to
   /// ``holdEarly(_:)`` before that.
-  func start() {
-    proceed(to: worker.upstreams[plan.upstream.index])
+  func start(_ opening: StreamOpening?) {
+    guard let opening else { return proceed(to: worker.upstreams[plan.upstream.index]) }
+    if opening.reception == nil, !opening.readsClient { return proceed(knowing: nil, nil) }
+    self.opening = opening
+    if client.hasEvent {
+      wokeOpening(opening, hasInput: true)
+    } else {
+      restForOpening(opening)
+    }
+  }
+
+  /// Takes the client to be the one that a header names, if it names one.
+  func adopt(_ header: ProxyHeader?) {
+    guard let header, header.command == .proxy else { return }
+    preface = ConnectionPreface(header, from: peer)
+    if let source = header.source { peer = SocketAddress(source) }
+  }
+
+  /// Goes on when the opening is known.
+  func proceed(knowing language: StreamRoute.Language?, _ hello: ClientHello?) {
+    opening = nil
+    self.hello = hello
+    let known = StreamRoutes.Known(language: language, hello: hello, peer: peer, preface: preface)
+    switch plan.routes?.target(for: known) {
+    case .upstream(let chosen)?: proceed(to: worker.upstreams[chosen.index])
+    case .close?: end(.noRoute, hello?.serverName ?? "")
+    case .others?, nil: proceed(to: worker.upstreams[plan.upstream.index])
+    }
   }
 
   /// Holds bytes that were read from the client, which the member gets first; empty ones say that the
@@ -78,7 +116,11 @@ final class StreamConnection: Relay {
   private func tryNext(after failure: Failure?) {
     var failure = failure
     while let upstream {
-      guard tryCount < plan.tryCount || tryCount == 0, let pool = upstream.take(excluding: tried)
+      guard tryCount < plan.tryCount || tryCount == 0,
+        let pool = upstream.take(
+          excluding: tried,
+          hash: upstream.plan.keyHash(of: peer)
+        )
       else {
         let last = failure ?? Failure(reason: .noMember, detail: upstream.plan.name)
         return end(last.reason, last.detail)
@@ -127,6 +169,7 @@ final class StreamConnection: Relay {
     self.pool = nil
     pool.end()
     worker.counters.add(to: pool.metrics.failures)
+    if let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: true) }
     worker.board.log.note(
       .warning,
       "a member failed",
@@ -142,7 +185,10 @@ final class StreamConnection: Relay {
   /// The connection to the member stands.
   private func open() {
     connectedAt = loop.now
-    if let pool { worker.counters.add(1, to: pool.metrics.streams) }
+    if let pool {
+      worker.counters.add(1, to: pool.metrics.streams)
+      if let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: false) }
+    }
     if let sending = upstream?.plan.proxySending, !introduce(by: sending) {
       return end(.upstreamReset, "the PROXY header was not taken")
     }
@@ -151,7 +197,12 @@ final class StreamConnection: Relay {
 
   /// Sends the PROXY header, for which the buffer of a socket that is new has room.
   private func introduce(by sending: ProxySendingPlan) -> Bool {
-    let own = ProxySendingPlan.Client(peer: peer, descriptor: client.descriptor, preface: nil)
+    let own = ProxySendingPlan.Client(
+      peer: peer,
+      descriptor: client.descriptor,
+      preface: preface,
+      hello: hello
+    )
     let header = sending.header(for: own, &worker.random)
     guard let member else { return true }
     var out = loop.lend(.head)
@@ -160,6 +211,7 @@ final class StreamConnection: Relay {
   }
 
   override func wokeEarly(hasInput: Bool) {
+    if let opening { return wokeOpening(opening, hasInput: hasInput) }
     if !hasInput, let reason = reasonToEndEarly() { return end(reason) }
     guard let member, let pool else { return }
     if !loop.isRestingForWriting(member.descriptor) {
@@ -240,19 +292,35 @@ final class StreamConnection: Relay {
 }
 
 extension Worker {
+  /// What is to be known of a client first; nil: nothing.
+  private func opening(
+    of peer: SocketAddress,
+    _ routes: StreamRoutes?,
+    from acceptor: Acceptor
+  ) -> StreamOpening? {
+    let reception = acceptor.plan.proxyReception.flatMap { $0.trusts(peer) ? $0 : nil }
+    if reception == nil, routes == nil { return nil }
+    return StreamOpening(reception, routes, acceptor: acceptor, on: loop)
+  }
+
   /// Serves a connection of layer 4 that was just accepted.
   func serve(
     _ accepted: consuming Accepted,
     by plan: StreamPlan,
-    metrics: ListenerMetrics
+    from acceptor: Acceptor
   ) {
     let peer = accepted.peer
+    let metrics = acceptor.plan.metrics
+    let reception = acceptor.plan.proxyReception
+    if let reception, !mayConnect(peer, reception, at: acceptor) { return }
     do throws(SystemError) {
       let client = try Stream(adopting: accepted.descriptor, on: loop)
       noteOpened(metrics)
       plan.noteOpened()
       StreamConnection(worker: self, client: client, peer: peer, plan: plan, metrics: metrics)
-        .start()
+        .start(
+          opening(of: peer, plan.routes, from: acceptor)
+        )
     } catch {
       noteAccepting(error, at: "tcp")
     }

@@ -9,8 +9,10 @@ import Synchronization
 /// What becomes of the connections of a `tcp` block: compiled from the configuration, immutable but for
 /// its count, shared by all loops.
 final class StreamPlan: Sendable {
-  /// Where the bytes go.
+  /// Where the bytes go that no route takes.
   let upstream: UpstreamPlan
+  /// Where the bytes of some connections go; nil: there are no routes.
+  let routes: StreamRoutes?
   let connectTimeout: Timeout
   let idleTimeout: Timeout
   let totalTimeout: Timeout
@@ -19,6 +21,8 @@ final class StreamPlan: Sendable {
   /// Where connections are recorded.
   let log: AccessLogSettings?
   let labels: StreamLabels
+  /// The listener's address as written.
+  let listener: String
   let metrics: StreamMetrics
   private let connectionLimit: Int
   private let connections: Count
@@ -41,10 +45,12 @@ final class StreamPlan: Sendable {
     listener: StreamListener,
     upstream: UpstreamPlan,
     settings group: UpstreamSettings,
+    routes: StreamRoutes?,
     beside sibling: StreamPlan?,
     _ layout: inout MetricLayout.Builder
   ) {
     self.upstream = upstream
+    self.routes = routes
     connectTimeout = Timeout(settings.connectTimeout ?? group.timeouts.connect)
     idleTimeout = Timeout(settings.idleTimeout)
     totalTimeout = settings.totalTimeout.map { Timeout($0) } ?? .none
@@ -56,6 +62,7 @@ final class StreamPlan: Sendable {
       case .transparent: .client
       }
     log = settings.accessLog
+    self.listener = listener.key
     labels = StreamLabels(listener: listener.key, upstream: upstream.name)
     metrics = StreamMetrics(listener.key, &layout)
     connectionLimit = settings.maxConnectionCount ?? .max
@@ -86,6 +93,7 @@ extension ListenerPlan {
   static func plans(
     _ settings: TCPSettings,
     _ group: (plan: UpstreamPlan, settings: UpstreamSettings),
+    routes: StreamRoutes?,
     continuing previous: Generation?,
     _ layout: inout MetricLayout.Builder
   ) -> [ListenerPlan] {
@@ -98,11 +106,12 @@ extension ListenerPlan {
         listener: listener,
         upstream: group.plan,
         settings: group.settings,
+        routes: routes,
         beside: plans.first?.stream ?? old,
         &layout
       )
       plans.append(
-        ListenerPlan(key: listener.key, proxy: ProxyReception(), stream: stream, &layout)
+        ListenerPlan(key: listener.key, proxy: listener.proxy, stream: stream, &layout)
       )
     }
     return plans

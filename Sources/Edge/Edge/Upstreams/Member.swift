@@ -1,5 +1,7 @@
+import Balancing
 public import Directives
 public import MartletSystem
+import OutlierDetection
 import Synchronization
 
 /// One server of an upstream: the same object for all loops and, while it is configured, for all
@@ -28,7 +30,12 @@ public final class Member: Sendable {
   /// Counted up whenever ``addresses`` changes, so that loops need not lock to see that it did not.
   let addressVersion = Atomic<UInt32>(1)
   private let resolved: Mutex<[SocketAddress]>
+  private let times = Atomic<UInt64>(0)
   private let stateBits: Atomic<UInt64>
+  private let reported = Mutex<CheckReport?>(nil)
+  private let ejected = Mutex(Ejections.MemberRecord())
+  /// What its requests came to.
+  let outlier = OutlierRecord()
   private let version: UpstreamVersion
 
   init(
@@ -93,6 +100,18 @@ public final class Member: Sendable {
     }
   }
 
+  /// What checks have found out last; nil when nobody checks it.
+  public var checkReport: CheckReport? { reported.withLock { $0 } }
+
+  /// Shows what checks have found out.
+  func show(_ report: CheckReport?) { reported.withLock { $0 = report } }
+
+  /// Its last ejection.
+  var ejection: Ejections.MemberRecord {
+    get { ejected.withLock { $0 } }
+    set { ejected.withLock { $0 = newValue } }
+  }
+
   // MARK: Addresses
 
   /// The addresses it has now; empty while its name does not resolve.
@@ -141,6 +160,18 @@ public final class Member: Sendable {
     }
     return false
   }
+
+  // MARK: Response times
+
+  /// How long it took for its answers, as far as that is noted.
+  var responseTime: ResponseTime { ResponseTime(bits: times.load(ordering: .relaxed)) }
+
+  /// Notes how long it took for an answer, or until it failed; of two at once one may be lost.
+  func noteTime(_ change: (ResponseTime) -> ResponseTime) {
+    times.store(change(responseTime).bits, ordering: .relaxed)
+  }
+
+  // MARK: The end of exchanges
 
   /// Notes that an exchange ended.
   func end() { active.subtract(1, ordering: .relaxed) }

@@ -1,3 +1,5 @@
+import Balancing
+import FailurePolicies
 import MartletLoop
 import MartletNet
 import MartletSystem
@@ -14,10 +16,22 @@ final class MemberPool {
   /// The most exchanges at once, over all loops; 0: no limit.
   private let connectionLimit: Int
   private let hasName: Bool
+  private let total: UpstreamTotal?
+  /// What is told when exchanges end; nil: nobody asks.
+  var tree: LoadTree? {
+    didSet { isWatched = tree != nil || total != nil }
+  }
+  private var isWatched: Bool
+  /// Where outcomes are counted; nil where they eject nobody.
+  let tally: OutlierTally?
   private let loop: EventLoop
   private var idle: [UpstreamConnection] = []
   private var addresses: [SocketAddress] = []
   let metrics: MemberMetrics
+  /// Says whether the member is to be left alone; nil without breakers.
+  let breaker: Breaker?
+  /// How often the log tells of its failures.
+  var failureNotes = NoteLimit()
   private var addressVersion: UInt32 = 0
   private var nextAddress = 0
 
@@ -27,7 +41,11 @@ final class MemberPool {
     self.upstream = upstream
     connectionLimit = plan.connectionLimit
     hasName = plan.member.hasName
+    total = upstream.countsAll ? upstream.state.total : nil
+    isWatched = total != nil
     metrics = plan.metrics
+    breaker = upstream.failures.breaker(of: plan.member)
+    tally = upstream.health.outliers?.tally(of: plan.member.number)
     self.loop = loop
   }
 
@@ -53,18 +71,44 @@ final class MemberPool {
 
   /// Notes that an exchange with the member begins, unless as many are under way as may be.
   func begin() -> Bool {
-    if hasLimit { return member.begin(within: connectionLimit) }
-    member.begin()
+    guard hasLimit else {
+      beginUnlimited()
+      return true
+    }
+    guard member.begin(within: connectionLimit) else { return false }
+    total?.begin()
     return true
   }
 
+  /// Notes that an exchange with the member begins, however many are under way.
+  func beginUnlimited() {
+    member.begin()
+    total?.begin()
+  }
+
+  /// Notes that the place of an exchange at the member is given to another one.
+  func noteHandingOver() {
+    guard isWatched else { return }
+    total?.end()
+    tree?.noteEnd(of: index)
+  }
+
+  /// Notes that an exchange has the place at the member that another one had.
+  func noteHandedOver() { total?.begin() }
+
+  /// Whether as many exchanges are under way as may be.
+  var isFull: Bool { hasLimit && member.activeCount >= connectionLimit }
+
   /// Notes that an exchange with the member ended.
   func end() {
-    if hasLimit {
-      upstream.state.queue.giveBack(member, within: connectionLimit, at: loop.now)
-    } else {
-      member.end()
-    }
+    if hasLimit { giveBackPlace() } else { member.end() }
+    noteHandingOver()
+  }
+
+  /// Gives a place back, or to a request that waits for it.
+  @inline(never)
+  private func giveBackPlace() {
+    upstream.state.queue.giveBack(member, within: connectionLimit, at: loop.now)
   }
 
   /// An idle connection that is still good, the one used last first.

@@ -45,6 +45,8 @@ public struct MemberState: Hashable, Sendable {
   public var health = Health.unknown
   /// Whether it is left out for a while, because what was sent to it has failed.
   public var isEjected = false
+  /// Whether its breaker is open.
+  public var isOpen = false
   /// What it is wanted for.
   public var mode = Mode.ready
   /// Its weight in place of the configured one, 0 to ``maxWeight``; nil: as configured.
@@ -61,23 +63,24 @@ public struct MemberState: Hashable, Sendable {
   public var isUsable: Bool { mode == .ready && isWell }
 
   /// Whether neither checks nor failures speak against it.
-  public var isWell: Bool { health != .down && !isEjected }
+  public var isWell: Bool { health != .down && !isEjected && !isOpen }
 
-  // From the lowest bit: health 2, mode 2, ejected 1, weight 12 (one more than the weight; 0: none),
-  // and since when it is up in 47 bits, in units of 2^20 nanoseconds.
+  // From the lowest bit: health 2, mode 2, ejected 1, breaker 1, weight 12 (one more than the weight;
+  // 0: none), and since when it is up in 46 bits, in units of 2^20 nanoseconds.
 
   init(bits: UInt64) {
     health = Health(rawValue: UInt8(truncatingIfNeeded: bits & 3)) ?? .unknown
     mode = Mode(rawValue: UInt8(truncatingIfNeeded: bits >> 2 & 3)) ?? .ready
     isEjected = bits >> 4 & 1 == 1
-    let weight = Int(bits >> 5 & 0xFFF)
+    isOpen = bits >> 5 & 1 == 1
+    let weight = Int(bits >> 6 & 0xFFF)
     self.weight = weight == 0 ? nil : weight - 1
-    upSince = Int64(bits >> 17) << 20
+    upSince = Int64(bits >> 18) << 20
   }
 
   var bits: UInt64 {
     let number = weight.map { UInt64(max(0, min($0, Self.maxWeight))) + 1 } ?? 0
     return UInt64(health.rawValue) | UInt64(mode.rawValue) << 2 | (isEjected ? 1 << 4 : 0)
-      | number << 5 | UInt64(max(0, upSince) >> 20) << 17
+      | (isOpen ? 1 << 5 : 0) | number << 6 | UInt64(max(0, upSince) >> 20) << 18
   }
 }

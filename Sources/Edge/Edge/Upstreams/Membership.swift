@@ -1,3 +1,4 @@
+import Balancing
 public import Configuration
 public import Directives
 import MartletTelemetry
@@ -14,6 +15,13 @@ public struct MemberPlan: Sendable {
   public var connectionLimit: Int { settings.maxConnectionCount ?? 0 }
   /// Its share now, 0 and more; 0: no new requests.
   public var weight: Int { member.state.weight ?? settings.weight }
+
+  /// As the table of keys knows it: by what is written, so that all nodes have the same table.
+  ///
+  /// A member that is drained has places too: it may be given a weight.
+  var owner: HashPlaces.Owner {
+    HashPlaces.Owner(number: member.number, name: member.name, weight: max(1, weight))
+  }
 }
 
 /// The members that an upstream has at one time: immutable, replaced as a whole.
@@ -25,8 +33,16 @@ public final class Membership: Sendable {
   /// More than the largest ``Member/number``.
   let numberCount: Int
 
-  init(_ plans: [MemberPlan]) {
+  /// Where keys belong, if members are chosen by one.
+  let places: HashPlaces?
+
+  init(_ plans: [MemberPlan], _ algorithm: Balancer.Algorithm) {
     self.plans = plans
+    if case .hash(let form, _) = algorithm {
+      places = HashPlaces(plans.map(\.owner), form: form)
+    } else {
+      places = nil
+    }
     hasLimits = plans.contains { $0.connectionLimit > 0 }
     numberCount = (plans.lazy.map(\.member.number).max() ?? -1) + 1
   }

@@ -1,6 +1,8 @@
+import Balancing
 import Configuration
 import Directives
 import MartletLoop
+import MartletSystem
 import MartletTelemetry
 import Synchronization
 
@@ -16,7 +18,17 @@ public final class UpstreamPlan: Sendable {
   private let current: Mutex<Membership>
   let wait: Histogram
   let retries: Counter
-  let balance: Balance
+  /// How a member is chosen.
+  let algorithm: Balancer.Algorithm
+  /// What requests are spread by, if they are.
+  let key: TextTemplate?
+  let slowStart: SlowStart
+  /// In percent.
+  let panicThreshold: Int
+  /// Whether the requests of all members together are counted.
+  let countsAll: Bool
+  /// Whether it is noted how long members take.
+  let measuresTime: Bool
   let pooling: Pooling
   let host: UpstreamHost
   /// The PROXY header that each connection begins with; nil: none, and connections are shared.
@@ -24,10 +36,12 @@ public final class UpstreamPlan: Sendable {
   let resolveInterval: Duration
   /// How requests wait for a place; nil: they do not.
   let queue: QueuePlan?
-  /// Whether they do.
-  let hasQueue: Bool
   /// How clients stay with their members; nil: they do not.
   let affinity: AffinityPlan?
+  /// What is done about members that fail.
+  let failures: FailurePlan
+  /// What it says about the health of its members.
+  public let health: HealthPlan
 
   /// How connections to members are kept between requests, on each loop.
   struct Pooling: Sendable {
@@ -56,10 +70,15 @@ public final class UpstreamPlan: Sendable {
       let metrics = MemberMetrics(settings.name, member.name, &layout)
       plans.append(MemberPlan(member: member, settings: written, metrics: metrics))
     }
-    current = Mutex(Membership(plans))
+    algorithm = Balancer.Algorithm(settings.balance)
+    key = settings.balance.hash.map { TextTemplate($0.key) }
+    slowStart = SlowStart(nanoseconds: Int64(clamping: settings.slowStart?.nanoseconds ?? 0))
+    panicThreshold = settings.panicThreshold
+    countsAll = settings.balance.hash?.settings.bound != nil
+    measuresTime = settings.balance == .latency
+    current = Mutex(Membership(plans, algorithm))
     wait = layout.histogram(EdgeMetrics.upstreamWait, [settings.name])
     retries = layout.counter(EdgeMetrics.retries, [settings.name])
-    balance = settings.balance
     pooling = Pooling(
       idleCount: settings.pool.idleCount,
       idleTime: Timeout(settings.pool.idleTime),
@@ -68,7 +87,6 @@ public final class UpstreamPlan: Sendable {
     )
     host = settings.host
     proxySending = settings.proxyProtocol.map { ProxySendingPlan($0) }
-    hasQueue = settings.queue != nil
     queue = settings.queue.map { QueuePlan($0, of: settings.name, &layout) }
     affinity = settings.sticky.map {
       AffinityPlan(
@@ -80,6 +98,13 @@ public final class UpstreamPlan: Sendable {
       )
     }
     resolveInterval = settings.resolveInterval
+    failures = FailurePlan(settings, continuing: previous?.failures, &layout)
+    if let before = previous?.failures, before.breaker != settings.breaker {
+      // These breakers are gone, and nobody else would let the members in again.
+      let now = SystemClock.monotonicNanoseconds()
+      for member in members { member.change(at: now) { $0.isOpen = false } }
+    }
+    health = HealthPlan(settings)
   }
 
   /// The members that it has now.

@@ -20,11 +20,26 @@ final class UpstreamVersion: Sendable {
   func noteChange() { number.add(1, ordering: .releasing) }
 }
 
+/// How many exchanges are under way with all members together; counted where a bound asks for it.
+final class UpstreamTotal: Sendable {
+  private let number = Atomic<Int>(0)
+
+  /// The exchanges under way.
+  var count: Int { number.load(ordering: .relaxed) }
+
+  /// Notes that one begins.
+  func begin() { number.add(1, ordering: .relaxed) }
+
+  /// Notes that one ended.
+  func end() { number.subtract(1, ordering: .relaxed) }
+}
+
 /// What all generations that have an upstream of one name share: its members and its version.
 final class UpstreamState: Sendable {
   let version = UpstreamVersion()
   /// The requests that wait for a place.
   let queue = MemberQueue()
+  let total = UpstreamTotal()
   private let known = Mutex(Known())
 
   private struct Known {

@@ -175,6 +175,9 @@ static inline int64_t martlet_rename(const char *from, const char *to) {
   MARTLET_RESULT(rename(from, to));
 }
 
+// Returns when the file is on its disk.
+static inline int64_t martlet_sync(int fd) { MARTLET_RESULT(fsync(fd)); }
+
 // Takes the lock of a file unless another process has it: -EWOULDBLOCK.
 static inline int64_t martlet_lock(int fd) { MARTLET_RESULT(flock(fd, LOCK_EX | LOCK_NB)); }
 static inline int64_t martlet_truncate(int fd) { MARTLET_RESULT(ftruncate(fd, 0)); }
@@ -203,12 +206,12 @@ static inline int64_t martlet_rewind(int fd) { MARTLET_RESULT(lseek(fd, 0, SEEK_
 static inline int64_t martlet_read_link(const char *path, char *to, size_t count) {
   MARTLET_RESULT(readlink(path, to, count));
 }
-typedef struct { uint32_t mode; uint32_t user; } martlet_file_status;
+typedef struct { uint32_t mode; uint32_t user; uint32_t group; } martlet_file_status;
 // The status of a file, not following a symbolic link.
 static inline int64_t martlet_status(const char *path, martlet_file_status *to) {
   struct stat status;
   if (lstat(path, &status) < 0) return -errno;
-  *to = (martlet_file_status){status.st_mode, status.st_uid};
+  *to = (martlet_file_status){status.st_mode, status.st_uid, status.st_gid};
   return 0;
 }
 static const uint32_t martlet_kind_mask = S_IFMT;
@@ -339,6 +342,7 @@ static inline int64_t martlet_receive_from(int fd, void *bytes, size_t count, ma
       recvfrom(fd, bytes, count, MSG_TRUNC, (struct sockaddr *)&from->storage, &from->length));
 }
 static inline int64_t martlet_shutdown_write(int fd) { MARTLET_RESULT(shutdown(fd, SHUT_WR)); }
+static inline int64_t martlet_shutdown_read(int fd) { MARTLET_RESULT(shutdown(fd, SHUT_RD)); }
 static inline int64_t martlet_set_option(int fd, int level, int name, int value) {
   MARTLET_RESULT(setsockopt(fd, level, name, &value, sizeof value));
 }

@@ -1,0 +1,164 @@
+import Configuration
+import Edge
+import MartletLoop
+import MartletSystem
+import Probes
+
+/// How often a target is asked and what its answers mean, in numbers: what each check needs.
+private struct Pace {
+  let interval: Int64
+  let downInterval: Int64
+  /// The interval while its state changes; nil: that of the state.
+  let fastInterval: Int64?
+  let jitterPercent: Int
+  let rise: Int
+  let fall: Int
+
+  init(_ settings: CheckSettings) {
+    interval = settings.interval.nanoseconds
+    downInterval = (settings.downInterval ?? settings.interval).nanoseconds
+    fastInterval = settings.fastInterval?.nanoseconds
+    jitterPercent = settings.jitterPercent
+    rise = settings.rise
+    fall = settings.fall
+  }
+}
+
+/// One target that is asked again and again, by a coroutine of its own.
+final class CheckedTarget {
+  private let loop: EventLoop
+  private let signal: Signal
+  private let makeQuestion: HealthMonitor.MakeQuestion
+  private let tell: (CheckedTarget, ProbeVerdict) -> Void
+  private var schedule: CheckSchedule
+  private var question: () async -> ProbeVerdict
+  private let pace: Pace
+  private var isStopped = false
+  /// Whether the last check was made, and not only tried.
+  private var wasMade = true
+  private(set) var check: MemberCheck
+  private(set) var history: CheckHistory
+  private(set) var report: CheckReport
+
+  init(
+    _ check: MemberCheck,
+    _ known: KeptHealth.Entry?,
+    _ schedule: CheckSchedule,
+    on loop: EventLoop,
+    signal: Signal,
+    makeQuestion: @escaping HealthMonitor.MakeQuestion,
+    tell: @escaping (CheckedTarget, ProbeVerdict) -> Void
+  ) {
+    self.check = check
+    self.loop = loop
+    self.signal = signal
+    self.schedule = schedule
+    self.makeQuestion = makeQuestion
+    pace = Pace(check.settings)
+    self.tell = tell
+    history = known?.history ?? CheckHistory()
+    // The figures go on where another check of the same member has left them.
+    report = check.report
+    if known == nil { report.last = nil }
+    report.health = history.health
+    report.since = known?.since
+    question = makeQuestion(check)
+  }
+
+  /// Goes on with the same target of a later generation.
+  func take(_ check: MemberCheck) {
+    self.check = check
+    question = makeQuestion(check)
+    check.publish(report)
+  }
+
+  /// What is to be remembered.
+  var entry: KeptHealth.Entry {
+    KeptHealth.Entry(history: history, since: report.since ?? 0)
+  }
+
+  /// Asks no more.
+  func stop() {
+    isStopped = true
+    signal.set()
+  }
+
+  /// Asks until it is stopped.
+  func run() async {
+    var planned = schedule.first(from: clock, interval: pace.interval)
+    while !isStopped {
+      await wait(until: planned)
+      guard !isStopped else { return }
+      let began = clock
+      let verdict = await question()
+      guard !isStopped else { return }
+      let ended = clock
+      take(verdict, nanoseconds: ended - began)
+      planned = next(after: planned, now: ended)
+    }
+  }
+
+  private var clock: Int64 { loop.kernel.monotonicNanoseconds() }
+
+  private func wait(until time: Int64) async {
+    // Others have their turn too, however late this one is.
+    guard time > clock else { return await loop.yield() }
+    while !isStopped, time > clock {
+      do throws(WaitError) { try await signal.wait(by: loop.deadline(at: time)) } catch { continue }
+    }
+  }
+
+  private func next(after planned: Int64, now: Int64) -> Int64 {
+    if history.isChanging, let fast = pace.fastInterval {
+      return schedule.soon(
+        after: planned,
+        now: now,
+        interval: fast,
+        jitterPercent: pace.jitterPercent
+      )
+    }
+    return schedule.next(
+      after: planned,
+      now: now,
+      interval: history.health == .down ? pace.downInterval : pace.interval,
+      jitterPercent: pace.jitterPercent
+    )
+  }
+
+  private func take(_ verdict: ProbeVerdict, nanoseconds: Int64) {
+    let now = SystemClock.wallMicroseconds()
+    var last = CheckReport.Last(isPassed: verdict.isPassed, nanoseconds: nanoseconds, time: now)
+    var isMade = true
+    switch verdict {
+    case .passed(let detail): last.detail = detail
+    case .failed(let failure):
+      last.reason = failure.reason.rawValue
+      last.detail = failure.detail
+      // What this machine could not do says nothing about the member.
+      isMade = failure.reason != .local
+    }
+    let isFirstFailure = !isMade && wasMade
+    wasMade = isMade
+    report.last = last
+    var isChange = false
+    if isMade {
+      if last.isPassed { report.passedCount &+= 1 } else { report.failedCount &+= 1 }
+      isChange = history.take(passed: last.isPassed, rise: pace.rise, fall: pace.fall)
+    }
+    if isChange {
+      report.health = history.health
+      report.since = now
+      if last.isPassed { report.upCount &+= 1 } else { report.downCount &+= 1 }
+    }
+    check.publish(report)
+    if isChange || isFirstFailure { tell(self, verdict) }
+  }
+}
+
+extension Duration {
+  /// The nanoseconds of a duration that a configuration allows.
+  var nanoseconds: Int64 {
+    let (seconds, attoseconds) = components
+    return seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+  }
+}

@@ -1,0 +1,207 @@
+public import Configuration
+public import Edge
+public import Handover
+public import MartletLoop
+import MartletSystem
+public import Probes
+
+/// Checks the members of the upstreams that are in force, on one loop.
+public final class HealthMonitor {
+  /// Makes what asks a target once, and gives the verdict within the time that its settings allow.
+  public typealias MakeQuestion = (MemberCheck) -> (() async -> ProbeVerdict)
+
+  private static let memoryName = "health"
+  private static let pause = Duration.milliseconds(250)
+
+  private let loop: EventLoop
+  private let memory: EdgeMemory?
+  private let note: (HealthChange) -> Void
+  private let makeQuestion: MakeQuestion
+  private var upstreams: [UpstreamPlan] = []
+  /// The members that the upstreams had when they were looked at.
+  private var memberships: [Membership] = []
+  private var targets: [MemberCheck.Key: CheckedTarget] = [:]
+  private var count: UInt32 = 0
+  private var hasNews = false
+  private var isKeeping = false
+  private var isOver = false
+  /// What is known of targets, those of an earlier process too.
+  public private(set) var known = KeptHealth()
+
+  /// Creates a monitor that checks nothing yet.
+  ///
+  /// - Parameters:
+  ///   - loop: Where it runs; its members are used there alone.
+  ///   - memory: Where it finds what an earlier process knew, and keeps it for a later one.
+  ///   - makeQuestion: What asks; nil: the members themselves are asked.
+  ///   - note: Told of each change of a member's health.
+  public init(
+    on loop: EventLoop,
+    memory: EdgeMemory?,
+    makeQuestion: MakeQuestion? = nil,
+    note: @escaping (HealthChange) -> Void
+  ) {
+    self.loop = loop
+    self.memory = memory
+    self.note = note
+    let scripts = ScriptPlaces(on: loop)
+    let sockets = ScratchSockets()
+    self.makeQuestion =
+      makeQuestion ?? { check in Self.question(check, scripts, sockets, on: loop) }
+    if let bytes = memory?.bytes(of: Self.memoryName), let kept = KeptHealth(bytes) {
+      known = kept
+    }
+  }
+
+  /// Looks whether this process has the rights for the checks of a configuration.
+  ///
+  /// - Throws: ``CheckRefusal`` when it has not.
+  public static func checkRights(_ configuration: EdgeConfiguration) throws(CheckRefusal) {
+    for upstream in configuration.upstreams where upstream.check?.kind == .icmp {
+      try EchoQuestion.checkRights(upstream)
+    }
+  }
+
+  /// What asks a target by the means of its settings.
+  private static func question(
+    _ check: MemberCheck,
+    _ scripts: ScriptPlaces,
+    _ sockets: ScratchSockets,
+    on loop: EventLoop
+  ) -> () async -> ProbeVerdict {
+    switch check.settings.kind {
+    case .tcp, .http, .tls, .redis, .postgresql, .mysql:
+      let question = StreamQuestion(check, sockets, on: loop)
+      return { await question.ask() }
+    case .udp:
+      let question = DatagramQuestion(check, on: loop)
+      return { await question.ask() }
+    case .icmp:
+      let question = EchoQuestion(check, on: loop)
+      return { await question.ask() }
+    case .script:
+      let question = ScriptQuestion(check, scripts, on: loop)
+      return { await question.ask() }
+    }
+  }
+
+  // MARK: What is checked
+
+  /// Checks the members of these upstreams from now on, those that come later too, and no others.
+  public func follow(_ upstreams: [UpstreamPlan]) {
+    guard !isOver else { return }
+    self.upstreams = upstreams
+    memberships = upstreams.map(\.membership)
+    rememberTargets()
+    let checks = MemberCheck.all(of: upstreams)
+    var next: [MemberCheck.Key: CheckedTarget] = [:]
+    for check in checks {
+      if let target = targets.removeValue(forKey: check.key) {
+        target.take(check)
+        next[check.key] = target
+      } else if let target = start(check) {
+        next[check.key] = target
+      }
+    }
+    for target in targets.values { target.stop() }
+    targets = next
+    MemberCheck.forgetUnchecked(of: upstreams)
+    // What nobody asks any more need not be known.
+    known.keep(checks)
+    hasNews = true
+    guard !isKeeping else { return }
+    isKeeping = true
+    let monitor = self
+    loop.spawn { await monitor.keep() }
+  }
+
+  private func start(_ check: MemberCheck) -> CheckedTarget? {
+    guard let signal = Signal(on: loop) else {
+      for subject in check.subjects {
+        note(HealthChange(.unchecked, subject, reason: "local", detail: "no timer is left"))
+      }
+      return nil
+    }
+    let seed = UInt64.random(in: 0 ... .max)
+    let monitor = self
+    let target = CheckedTarget(
+      check,
+      known.entries[check.memory],
+      CheckSchedule(number: count, seed: seed),
+      on: loop,
+      signal: signal,
+      makeQuestion: makeQuestion,
+      tell: { target, verdict in monitor.tell(target, verdict) }
+    )
+    count &+= 1
+    check.publish(target.report)
+    loop.spawn { await target.run() }
+    return target
+  }
+
+  /// Checks nothing more, and leaves what is known to the process that comes next.
+  public func end() {
+    guard !isOver else { return }
+    // An edge that serves already has perhaps written what is newer.
+    if hasNews { store() }
+    isOver = true
+    for target in targets.values { target.stop() }
+    targets = [:]
+    upstreams = []
+  }
+
+  // MARK: What goes on beside
+
+  /// Looks from time to time whether members came or went, and writes what is known, if it is another.
+  private func keep() async {
+    while !isOver {
+      do throws(WaitError) {
+        try await loop.sleep(for: Self.pause)
+      } catch {
+        // No timer is left: the next generation begins anew.
+        isKeeping = false
+        return
+      }
+      if zip(upstreams, memberships).contains(where: { $0.membership !== $1 }) {
+        follow(upstreams)
+      }
+      if hasNews { store() }
+    }
+  }
+
+  private func rememberTargets() {
+    for target in targets.values where target.history.health != .unknown {
+      known.entries[target.check.memory] = target.entry
+    }
+  }
+
+  private func store() {
+    guard !isOver else { return }
+    hasNews = false
+    rememberTargets()
+    memory?.store(known.encoded, as: Self.memoryName)
+  }
+
+  private func tell(_ target: CheckedTarget, _ verdict: ProbeVerdict) {
+    hasNews = true
+    let event: HealthChange.Event
+    var reason = "passed"
+    let detail: String
+    switch verdict {
+    case .passed(let text): (event, detail) = (.up, text)
+    case .failed(let failure):
+      event = failure.reason == .local ? .unchecked : .down
+      reason = failure.reason.rawValue
+      detail = failure.detail
+    }
+    for subject in target.check.subjects {
+      note(HealthChange(event, subject, reason: reason, detail: detail))
+    }
+  }
+}
+
+/// Why the checks of a configuration cannot be made by this process.
+public struct CheckRefusal: Error, Hashable, Sendable, CustomStringConvertible {
+  /// What is missing, and the mend.
+  public var description: String
+}

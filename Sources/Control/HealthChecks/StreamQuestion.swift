@@ -1,0 +1,240 @@
+import Configuration
+import Edge
+import MartletLoop
+import MartletNet
+import MartletSystem
+import Probes
+
+/// Asks a target over a connection.
+///
+/// The calls to the kernel are what a check costs, so there are few of them:
+///
+/// - With `TCP_QUICKACK` off the acknowledgment that completes the handshake is not sent by itself: it
+///   goes with the question, or not at all.
+/// - Where nothing is asked, the connection is reset then, and the member's program never hears of it.
+/// - A connection to this machine stands as soon as `connect(2)` returns, so that nothing is waited for;
+///   a second call asks for that. Where that is all, one socket serves all such checks.
+final class StreamQuestion {
+  private let check: MemberCheck
+  private let loop: EventLoop
+  private let sockets: ScratchSockets
+  /// What each connection begins with.
+  private let preface: [UInt8]
+  private let opening: [UInt8]
+  /// What reads the answer; nil where a connection is enough.
+  private let probe: StreamProbe?
+  private let timeout: Timeout
+  private let keepsConnection: Bool
+  private var kept: Stream?
+  private var turn = 0
+
+  init(_ check: MemberCheck, _ sockets: ScratchSockets, on loop: EventLoop) {
+    self.check = check
+    self.sockets = sockets
+    self.loop = loop
+    let settings = check.settings
+    timeout = Timeout(settings.timeout)
+    keepsConnection = settings.keepsConnection
+    preface = check.proxyHeader.map(Self.preface) ?? []
+    switch settings.kind {
+    case .http:
+      let question = check.httpQuestion
+      opening = question.request
+      probe = .http(HTTPProbe(question))
+    case .tls:
+      let random = (0..<TLSProbe.randomBytes).map { _ in UInt8.random(in: 0...255) }
+      opening = TLSProbe.opening(serverName: settings.serverName, random: random)
+      probe = .tls(TLSProbe())
+    case .redis:
+      opening = RedisProbe.opening
+      probe = .redis(RedisProbe())
+    case .postgresql:
+      opening = PostgreSQLProbe.opening(user: settings.user)
+      probe = .postgresql(PostgreSQLProbe())
+    case .mysql:
+      opening = []
+      probe = .mysql(MySQLProbe())
+    case .tcp, .icmp, .udp, .script:
+      opening = settings.send
+      // Whoever is sent something answers something.
+      let pattern = settings.expect ?? (settings.send.isEmpty ? nil : "")
+      probe = pattern.map { .expect(ExpectProbe(BytePattern($0))) }
+    }
+  }
+
+  /// A PROXY header that speaks for nobody but this machine: LOCAL in version 2, UNKNOWN in version 1.
+  private static func preface(_ version: ProxySending.Version) -> [UInt8] {
+    switch version {
+    case .v1: Array("PROXY UNKNOWN\r\n".utf8)
+    case .v2:
+      [0x0D, 0x0A, 0x0D, 0x0A, 0x00, 0x0D, 0x0A, 0x51, 0x55, 0x49, 0x54, 0x0A, 0x20, 0, 0, 0]
+    }
+  }
+
+  func ask() async -> ProbeVerdict {
+    let deadline = loop.deadline(after: timeout)
+    if let stream = kept {
+      kept = nil
+      // A connection that the member has closed meanwhile says nothing about it.
+      if !stream.hasEvent, let verdict = await talk(over: stream, isReused: true, by: deadline) {
+        return verdict
+      }
+    }
+    let addresses = check.addresses
+    guard !addresses.isEmpty else { return .failed(.unreachable, "the name has no address") }
+    turn = (turn + 1) % addresses.count
+    do throws(ProbeFailure) {
+      guard let stream = try await open(addresses[turn], by: deadline) else {
+        return .passed("connected")
+      }
+      return await talk(over: stream, isReused: false, by: deadline)
+        ?? .failed(.closed, "closed within its answer")
+    } catch {
+      return .failed(error)
+    }
+  }
+
+  /// Connects.
+  ///
+  /// - Returns: The connection, or nil when it was enough that there was one.
+  /// - Throws: ``Probes/ProbeFailure``.
+  private func open(
+    _ address: SocketAddress,
+    by deadline: Deadline
+  ) async throws(ProbeFailure) -> Stream? {
+    do throws(SystemError) {
+      if probe == nil, address.port != nil, address.isOfThisMachine,
+        try sockets.connects(to: address)
+      {
+        return nil
+      }
+      let socket = try Descriptor.stream(for: address)
+      if address.port != nil {
+        try socket.set(.quickAcknowledge, to: 0)
+        if probe == nil { try socket.resetOnClose() }
+      }
+      var isConnected = try socket.connect(to: address)
+      if !isConnected, address.isOfThisMachine { isConnected = try socket.isConnected(to: address) }
+      if isConnected, probe == nil { return nil }
+      let stream = try Stream(adopting: socket, on: loop)
+      if !isConnected {
+        try await standing(stream, by: deadline)
+        if probe == nil { return nil }
+      }
+      return stream
+    } catch {
+      throw ProbeFailure(connecting: error)
+    }
+  }
+
+  /// Waits until a connection stands.
+  private func standing(_ stream: Stream, by deadline: Deadline) async throws(SystemError) {
+    do throws(WaitError) {
+      try await loop.writable(stream.descriptor, by: deadline)
+    } catch {
+      throw SystemError(.connect, Self.timedOut)
+    }
+    let code = try stream.value(of: .pendingError)
+    if code != 0 { throw SystemError(.connect, code) }
+  }
+
+  /// `ETIMEDOUT`.
+  static let timedOut: Int32 = 110
+
+  /// Asks and reads the answer.
+  ///
+  /// - Returns: nil when a connection that was used before has ended instead.
+  private func talk(
+    over stream: Stream,
+    isReused: Bool,
+    by deadline: Deadline
+  ) async -> ProbeVerdict? {
+    guard var probe else { return .passed("connected") }
+    var hasHeard = false
+    do throws(StreamError) {
+      let question = isReused ? opening : preface + opening
+      if !question.isEmpty { try await stream.write(question, by: deadline) }
+      while true {
+        let part = try await stream.read(.head, by: deadline)
+        guard !part.isEmpty else { return isReused && !hasHeard ? nil : probe.end() }
+        hasHeard = true
+        guard let verdict = probe.receive(part.bytes) else { continue }
+        if verdict.isPassed, keepsConnection, probe.keepsConnection { kept = stream }
+        return verdict
+      }
+    } catch {
+      switch error {
+      case .timedOut, .cancelled:
+        return .failed(.timeout, hasHeard ? "the answer is not whole" : "no answer")
+      case .failed(let error): return isReused && !hasHeard ? nil : .failed(.reset, "\(error)")
+      }
+    }
+  }
+}
+
+/// Sockets with which checks of this machine's own ports connect one after the other.
+///
+/// To make and to close a socket costs half as much as the connection itself, which is all that they
+/// want.
+final class ScratchSockets {
+  private var ipv4: OpenFile?
+  private var ipv6: OpenFile?
+
+  /// Connects to an address of the loopback, and resets the connection.
+  ///
+  /// - Returns: Whether that was possible at once.
+  /// - Throws: ``MartletSystem/SystemError`` when it was refused.
+  func connects(to address: SocketAddress) throws(SystemError) -> Bool {
+    let isIPv4 = if case .ipv4 = address { true } else { false }
+    let file = isIPv4 ? ipv4.take() : ipv6.take()
+    let socket = if let file { file } else { OpenFile(try Descriptor.stream(for: address)) }
+    try socket.descriptor.set(.quickAcknowledge, to: 0)
+    if try !socket.descriptor.connect(to: address),
+      try !socket.descriptor.isConnected(to: address)
+    {
+      // What is under way ends with the socket.
+      return false
+    }
+    try socket.descriptor.disconnect()
+    if isIPv4 { ipv4 = socket } else { ipv6 = socket }
+    return true
+  }
+}
+
+extension ProbeFailure {
+  /// What it means that a connection cannot be opened, or a datagram cannot be sent or received.
+  init(connecting error: SystemError) {
+    let isOurs: Set<Int32> = [
+      // EPERM, ENOMEM, EACCES, EINVAL, ENFILE, EMFILE, EADDRNOTAVAIL, ENOBUFS.
+      1, 12, 13, 22, 23, 24, 99, 105,
+    ]
+    if error.code == StreamQuestion.timedOut {
+      self.init(.timeout, "no connection")
+    } else if error.call != .connect || isOurs.contains(error.code) {
+      self.init(.local, "\(error)")
+    } else if error.code == 104 {
+      self.init(.reset, "\(error)")
+    } else {
+      self.init(.unreachable, "\(error)")
+    }
+  }
+}
+
+extension MemberCheck {
+  /// The question of `check http`.
+  var httpQuestion: HTTPQuestion {
+    let http = settings.http
+    let statuses = http.statuses.isEmpty ? CheckSettings.usualStatuses : http.statuses
+    // A Unix socket has no name that a server could be asked for.
+    let host = memberName.hasPrefix("unix:") ? "localhost" : memberName
+    return HTTPQuestion(
+      method: http.method,
+      path: http.path,
+      host: http.host ?? host,
+      fields: http.fields.map { (name: $0.name, value: $0.value) },
+      statuses: statuses.map(\.bounds),
+      body: http.body.map { BytePattern($0) },
+      keepsConnection: settings.keepsConnection
+    )
+  }
+}
