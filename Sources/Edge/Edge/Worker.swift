@@ -173,6 +173,20 @@ final class Worker {
     }
   }
 
+  /// The upstream of a plan, which may be of an earlier generation: an exchange that has waited, or a
+  /// connection of layer 4, goes on with what it began with, wherever that stands by now.
+  @inline(__always)
+  func upstream(of plan: UpstreamPlan) -> Upstream {
+    if plan.index < upstreams.count, upstreams[plan.index].plan === plan {
+      return upstreams[plan.index]
+    }
+    return earlierUpstream(of: plan)
+  }
+
+  private func earlierUpstream(of plan: UpstreamPlan) -> Upstream {
+    upstreams.first { $0.plan.name == plan.name } ?? Upstream(plan, worker: self, continuing: nil)
+  }
+
   // MARK: Connections
 
   /// Serves a connection that was just accepted.

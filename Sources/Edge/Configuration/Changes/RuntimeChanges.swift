@@ -131,10 +131,13 @@ extension EdgeConfiguration {
     return result
   }
 
-  /// Whether a route, or a `tcp` block, names the upstream.
+  /// Whether a route of a server, or a block of layer 4, names the upstream.
   public func isRouted(_ upstream: String) -> Bool {
     servers.contains { $0.routes.contains { $0.handler == .proxy(upstream: upstream) } }
-      || tcp.contains { $0.upstream == upstream }
+      || tcp.contains { block in
+        block.upstream == upstream || block.routes.contains { $0.upstream == upstream }
+      }
+      || udp.contains { $0.upstream == upstream }
   }
 }
 

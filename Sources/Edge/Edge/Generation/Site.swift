@@ -26,7 +26,8 @@ final class Site: Sendable {
   /// Whether members are told about the client or the way.
   let tellsMembers: Bool
   let errorPages: [UInt16: Route.FixedAnswer]
-  /// Which of the generation's access logs takes its records; nil: none.
+  /// Where its requests are recorded, and at which place of its generation's logs that is.
+  let log: AccessLogSettings?
   let logIndex: Int?
   /// What the log calls it.
   let labels: AccessLabels
@@ -71,6 +72,7 @@ final class Site: Sendable {
       settings.errorPages.map { (UInt16($0.status), Route.FixedAnswer($0)) },
       uniquingKeysWith: { first, _ in first }
     )
+    log = settings.accessLog
     self.logIndex = logIndex
   }
 

@@ -409,7 +409,7 @@ final class HTTP1Connection {
       : try exchange.body.take(from: &head, at: start)
     exchange.requestEnd = part.end
     exchange.bytesReceived &+= UInt64(part.end - start)
-    let upstream = worker.upstreams[plan.index]
+    let upstream = worker.upstream(of: plan)
     exchange.hand.part = part
     exchange.hand.upstream = upstream
     if let affinity = upstream.affinity {

@@ -145,6 +145,6 @@ extension StreamConnection: ClientConnection {
   var openedAt: Int64 { startedAt }
   var requestCount: Int { 0 }
   var isIdle: Bool { false }
-  var upstreamName: String? { plan.upstream.name }
+  var upstreamName: String? { upstream?.plan.name ?? plan.upstream.name }
   var memberName: String? { pool?.member.name }
 }

@@ -1,3 +1,4 @@
+import Configuration
 import FailurePolicies
 import HTTPMessage
 import MartletLoop
@@ -20,8 +21,17 @@ extension Worker {
     guard let site = exchange.site else { return }
     let digit = Int(exchange.status) / 100 - 1
     if site.requests.indices.contains(digit) { counters.add(to: site.requests[digit]) }
-    guard let index = site.logIndex, exchange.route?.isLogged ?? true else { return }
-    log(exchange, reason, total, head, of: connection, to: logs[index])
+    guard let settings = site.log, exchange.route?.isLogged ?? true else { return }
+    guard let log = accessLog(settings, at: site.logIndex ?? 0) else { return }
+    self.log(exchange, reason, total, head, of: connection, to: log)
+  }
+
+  /// The log with these settings, which is at this place if the generation that says so is in force.
+  ///
+  /// - Returns: nil when a reload has taken the log away meanwhile.
+  func accessLog(_ settings: AccessLogSettings, at index: Int) -> AccessLog? {
+    if index < logs.count, logs[index].settings == settings { return logs[index] }
+    return logs.first { $0.settings == settings }
   }
 
   /// The reason's place among all.

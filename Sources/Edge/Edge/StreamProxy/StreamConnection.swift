@@ -25,7 +25,7 @@ final class StreamConnection: Relay {
   /// By what it is known to whoever looks at connections.
   let number: UInt64
   private var connectedAt: Int64 = 0
-  private var upstream: Upstream?
+  private(set) var upstream: Upstream?
   /// The member that is tried, or that bytes are passed to.
   private(set) var pool: MemberPool?
   private var tried = MemberSet()
@@ -61,7 +61,7 @@ final class StreamConnection: Relay {
   /// instead, and calls ``proceed(to:)`` when it has chosen; what it has read it gives to
   /// ``holdEarly(_:)`` before that.
   func start(_ opening: StreamOpening?) {
-    guard let opening else { return proceed(to: worker.upstreams[plan.upstream.index]) }
+    guard let opening else { return proceed(to: worker.upstream(of: plan.upstream)) }
     if opening.reception == nil, !opening.readsClient { return proceed(knowing: nil, nil) }
     self.opening = opening
     if client.hasEvent {
@@ -84,9 +84,9 @@ final class StreamConnection: Relay {
     self.hello = hello
     let known = StreamRoutes.Known(language: language, hello: hello, peer: peer, preface: preface)
     switch plan.routes?.target(for: known) {
-    case .upstream(let chosen)?: proceed(to: worker.upstreams[chosen.index])
+    case .upstream(let chosen)?: proceed(to: worker.upstream(of: chosen))
     case .close?: end(.noRoute, hello?.serverName ?? "")
-    case .others?, nil: proceed(to: worker.upstreams[plan.upstream.index])
+    case .others?, nil: proceed(to: worker.upstream(of: plan.upstream))
     }
   }
 
@@ -269,8 +269,7 @@ final class StreamConnection: Relay {
     counters.add(up.count, to: metrics.received)
     counters.add(down.count, to: metrics.sent)
     counters.record(nanoseconds: total, in: metrics.duration)
-    // The logs of the generation in force: this connection may be of an earlier one.
-    if let settings = plan.log, let log = worker.logs.first(where: { $0.settings == settings }) {
+    if let settings = plan.log, let log = worker.accessLog(settings, at: 0) {
       record(reason, detail, total, in: log)
     }
     plan.noteClosed()

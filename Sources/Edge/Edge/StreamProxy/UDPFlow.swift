@@ -64,7 +64,7 @@ final class UDPFlow {
   ///
   /// - Returns: Why there is none; nil when there is one.
   func connect() -> UDPMetrics.Cause? {
-    let upstream = worker.upstreams[plan.upstream.index]
+    let upstream = worker.upstream(of: plan.upstream)
     let hash = upstream.plan.keyHash(of: key.client.address)
     guard let pool = upstream.take(excluding: tried, hash: hash) else { return .noMember }
     guard let address = pool.takeAddress() else {
