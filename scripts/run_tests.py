@@ -1,7 +1,8 @@
 """Builds and runs every test, and closes with one line for each part.
 
 A build that fails ends the run, since nothing after it could tell more; a failing test does not, so
-that one run shows everything that is broken.
+that one run shows everything that is broken. What failed is named again at the end, where whoever
+sees only the last lines of a log finds it.
 """
 
 import argparse
@@ -16,6 +17,14 @@ import time
 PYTHON = "/usr/bin/python3"
 PYTHON_TESTS = ["scripts/tests", "Benchmarks/tests"]
 
+# What the tools print about a failure: Swift Testing (an issue, and a process that ended within a
+# test), the compiler, and unittest.
+FAILURE = re.compile(
+    r"^(?![✔◇])(✘ (Test|Suite) .*(recorded an issue|failed after)|.*\b(Fatal )?error: |(FAIL|ERROR): )"
+)
+# How many such lines the end of a run repeats for each part.
+NAMED = 40
+
 
 @dataclasses.dataclass(frozen=True)
 class Part:
@@ -24,6 +33,16 @@ class Part:
     name: str
     command: list
     needed: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """What became of a part: `passed`, `failed` or `skipped`, and its lines that tell of a failure."""
+
+    name: str
+    outcome: str
+    seconds: float = 0.0
+    failures: tuple = ()
 
 
 def parts(release_flags, only, folders=PYTHON_TESTS, root=pathlib.Path(".")):
@@ -47,17 +66,36 @@ def parts(release_flags, only, folders=PYTHON_TESTS, root=pathlib.Path(".")):
     return plan
 
 
-def run(plan, call=subprocess.run, clock=time.monotonic):
-    """Runs the parts; gives (name, outcome, seconds) for each, outcome passed, failed or skipped."""
+def show(command):
+    """Runs a command, passing on what it prints; gives its exit code and the lines about failures."""
+    failures = []
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    ) as process:
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            if FAILURE.match(line):
+                failures.append(line.rstrip())
+    return process.returncode, failures
+
+
+def run(plan, call=show, clock=time.monotonic):
+    """Runs the parts; gives a result for each."""
     results = []
     for part in plan:
         print("\n== {}\n   {}".format(part.name, shlex.join(part.command)), flush=True)
         start = clock()
-        code = call(part.command, stdin=subprocess.DEVNULL).returncode
-        results.append((part.name, "passed" if code == 0 else "failed", clock() - start))
+        code, failures = call(part.command)
+        outcome = "passed" if code == 0 else "failed"
+        told = tuple(failures) if code != 0 else ()
+        results.append(Result(part.name, outcome, clock() - start, told))
         if code != 0 and part.needed:
-            rest = plan[len(results):]
-            results += [(later.name, "skipped", 0.0) for later in rest]
+            results += [Result(later.name, "skipped") for later in plan[len(results):]]
             break
     return results
 
@@ -73,8 +111,12 @@ def find(only, call=subprocess.run):
 def summary(results):
     """The closing lines."""
     lines = ["", "== summary"]
-    lines += ["   {:<8} {:6.1f} s  {}".format(how, took, name) for name, how, took in results]
-    bad = [name for name, how, _ in results if how != "passed"]
+    for result in results:
+        lines.append("   {:<8} {:6.1f} s  {}".format(result.outcome, result.seconds, result.name))
+        lines += ["      " + line for line in result.failures[:NAMED]]
+        if len(result.failures) > NAMED:
+            lines.append("      … and {} more".format(len(result.failures) - NAMED))
+    bad = [result.name for result in results if result.outcome != "passed"]
     lines.append("make test: all parts passed" if not bad else "make test: FAILED: " + ", ".join(bad))
     return "\n".join(lines)
 
@@ -89,7 +131,7 @@ def main(arguments):
         return find(options.find)
     results = run(parts(options.release_flags, options.only))
     print(summary(results), flush=True)
-    return 0 if all(how == "passed" for _, how, _ in results) else 1
+    return 0 if all(result.outcome == "passed" for result in results) else 1
 
 
 if __name__ == "__main__":

@@ -15,8 +15,8 @@ from run_tests import Part  # noqa: E402
 
 def outcomes(plan, failing):
     """The outcome of each part when the commands named fail."""
-    def call(command, **_):
-        return subprocess.CompletedProcess(command, 1 if command[0] in failing else 0)
+    def call(command):
+        return (1, [command[0] + " is broken"]) if command[0] in failing else (0, ["no error: 0"])
     with contextlib.redirect_stdout(io.StringIO()):
         return run_tests.run(plan, call)
 
@@ -26,7 +26,7 @@ PLAN = [Part("one", ["a"], needed=True), Part("two", ["b"]), Part("three", ["c"]
 
 class RunTests(unittest.TestCase):
     def states(self, failing):
-        return [how for _, how, _ in outcomes(PLAN, failing)]
+        return [result.outcome for result in outcomes(PLAN, failing)]
 
     def test_everything_passes(self):
         self.assertEqual(self.states([]), ["passed"] * 3)
@@ -40,8 +40,43 @@ class RunTests(unittest.TestCase):
     def test_the_summary_names_what_did_not_pass(self):
         text = run_tests.summary(outcomes(PLAN, ["b"]))
         self.assertIn("make test: FAILED: two", text)
+        self.assertIn("      b is broken", text)
+        self.assertNotIn("no error: 0", text)
         self.assertNotIn("all parts passed", text)
         self.assertIn("all parts passed", run_tests.summary(outcomes(PLAN, [])))
+
+
+    def test_a_long_list_of_failures_is_cut(self):
+        lines = tuple("line {}".format(i) for i in range(run_tests.NAMED + 3))
+        text = run_tests.summary([run_tests.Result("tests", "failed", 1.0, lines)])
+        self.assertIn("line {}".format(run_tests.NAMED - 1), text)
+        self.assertNotIn("line {}".format(run_tests.NAMED), text)
+        self.assertIn("… and 3 more", text)
+
+
+class ShowTests(unittest.TestCase):
+    def shown(self, text, code=1):
+        script = "import sys; print({!r}); sys.exit({})".format(text, code)
+        with contextlib.redirect_stdout(io.StringIO()) as printed:
+            result = run_tests.show([sys.executable, "-X", "utf8", "-c", script])
+        self.assertEqual(printed.getvalue(), text + "\n")
+        return result
+
+    def test_lines_about_failures_are_kept(self):
+        lines = [
+            '✘ Test "a claim" recorded an issue at A.swift:1:2: Expectation failed: x == y',
+            '✘ Test "a claim" failed after 0.1 seconds with 1 issue.',
+            "/b/A.swift:1:2: error: cannot find 'x' in scope",
+            "Main/main.swift:3: Fatal error: Index out of range",
+            "error: Exited with unexpected signal code 4",
+            "FAIL: test_a (tests.A.test_a)",
+        ]
+        for line in lines:
+            self.assertEqual(self.shown(line), (1, [line]))
+
+    def test_other_lines_are_not(self):
+        for line in ['✔ Test "an error: is told" passed after 0.1 seconds.', "AssertionError", "ok"]:
+            self.assertEqual(self.shown(line), (1, []))
 
 
 class PlanTests(unittest.TestCase):
