@@ -160,10 +160,25 @@ def build(folder: Path, program: Path) -> Path:
     return program
 
 
+class Wires:
+    """Load for layer 4: both ends of every connection, in one process."""
+
+    def __init__(self, folder: Path) -> None:
+        self.program = build(GENERATOR_SOURCES.parent / "wires", folder / "wires")
+
+    def run(
+        self, mode: str, server: int, proxy: int, connections: int, seconds: float, count: int
+    ) -> Load:
+        """Runs to the end; `answers` are round trips, or bytes for `bulk`."""
+        words = [mode, str(server), str(proxy), str(connections), f"{seconds:g}", str(count)]
+        return parse_generator(_output([str(self.program), *words], seconds))
+
+
 class Generator:
     """The repository's own load generator, built when its sources are newer than its program."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.program = build(GENERATOR_SOURCES, folder / "generator")
 
     def command(

@@ -23,6 +23,12 @@ SERVER = """    head_limit 16KB
     via off
 """
 
+STREAM = """tcp {{
+    listen 127.0.0.1:{port} backlog 4096
+    proxy 127.0.0.1:{upstream}
+}}
+"""
+
 UPSTREAM = """upstream backend {{
 {members}
     idle_connections 1024
@@ -67,7 +73,7 @@ class Martlet(Peer):
 
     def prepare(self, site: Site, port: int, upstream: int, folder: Path) -> list[str]:
         if self.form is Form.PROXY:
-            if site.hosts:
+            if site.hosts or site.layer4:
                 raise BenchmarkError("`martlet proxy` has no routes: measure with --martlet-as run")
             addresses = [f"127.0.0.1:{port}", "--to", f"127.0.0.1:{upstream}"]
             return [str(self.program), "proxy", "--listen", *addresses]
@@ -78,6 +84,9 @@ class Martlet(Peer):
 
     def files(self, site: Site, port: int, upstream: int, folder: Path) -> dict[str, str]:
         """The configuration's files by name; many servers stand in files of their own."""
+        if site.layer4:
+            text = STREAM.format(port=port, upstream=upstream)
+            return {"martlet.conf": PROCESS.format(folder=folder) + text}
         servers = [self._server(host, site, port, folder) for host in site.host_names() or [""]]
         files = {}
         if len(servers) > SERVERS_A_FILE:

@@ -33,6 +33,23 @@ http {{
   keepalive_requests 1000000000;
 """
 
+NGINX_STREAM = """load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+daemon off;
+worker_processes 1;
+worker_rlimit_nofile {files};
+{user}pid {folder}/nginx.pid;
+error_log stderr warn;
+events {{ worker_connections {connections}; }}
+stream {{
+  upstream backend {{ server 127.0.0.1:{upstream} max_fails=0; }}
+  server {{
+    listen 127.0.0.1:{port} backlog=4096;
+    proxy_pass backend;
+    proxy_timeout 1h;
+  }}
+}}
+"""
+
 NGINX_LOG = (
     '{"time":"$time_iso8601","id":"$request_id","client":"$remote_addr","method":"$request_method",'
     '"host":"$host","target":"$request_uri","protocol":"$server_protocol","status":$status,'
@@ -64,13 +81,18 @@ def descriptor_limit() -> int:
     return min(hard, 65_536)
 
 
-def nginx_head(folder: Path) -> str:
-    """The part of nginx's configuration that does not depend on the job."""
+def nginx_limits(folder: Path) -> dict[str, object]:
+    """What every configuration of nginx is told."""
     files = descriptor_limit()
     connections = min(16_384, files - 1_000)
     # Workers keep the rights of the master, as the other proxies' processes do.
     user = "user root;\n" if os.geteuid() == 0 else ""
-    return NGINX_HEAD.format(folder=folder, files=files, connections=connections, user=user)
+    return {"folder": folder, "files": files, "connections": connections, "user": user}
+
+
+def nginx_head(folder: Path) -> str:
+    """The part of nginx's configuration that does not depend on the job."""
+    return NGINX_HEAD.format(**nginx_limits(folder))
 
 
 NGINX_STREAM_HEAD = """load_module /usr/lib/nginx/modules/ngx_stream_module.so;
@@ -149,6 +171,9 @@ class Nginx(Peer):
 
     def configuration(self, site: Site, port: int, upstream: int, folder: Path) -> str:
         """The configuration's text."""
+        if site.layer4:
+            limits = nginx_limits(folder)
+            return NGINX_STREAM.format(**limits, port=port, upstream=upstream)
         parts = [nginx_head(folder)]
         ports = site.members or (upstream,)
         servers = " ".join(f"server 127.0.0.1:{each};" for each in ports)
@@ -225,7 +250,12 @@ class HAProxy(Peer):
     def configuration(self, site: Site, port: int, upstream: int, folder: Path) -> str:
         """The configuration's text."""
         connections = min(9_000, (descriptor_limit() - 500) // 2)
+        # It reckons with pipes besides, where it splices.
+        if site.layer4:
+            connections //= 2
         parts = ["global", "  nbthread 1", f"  maxconn {connections}"]
+        if site.layer4:
+            return "\n".join(parts + self._layer4(site, port, upstream)) + "\n"
         if site.realistic:
             parts.append("  log stdout len 4096 format raw local0")
         if site.large:
@@ -255,6 +285,16 @@ class HAProxy(Peer):
             parts += ["frontend metrics", f"  bind unix@{folder}/metrics.sock", "  no log"]
             parts.append("  http-request use-service prometheus-exporter if { path /metrics }")
         return "\n".join(parts) + "\n"
+
+    @staticmethod
+    def _layer4(site: Site, port: int, upstream: int) -> list[str]:
+        # Found best for it: told to splice, it does so from the first byte on; `splice-auto` waits.
+        splicing = ["  option splice-request", "  option splice-response"] if site.large else []
+        parts = ["defaults", "  mode tcp", "  timeout connect 10s", "  timeout client 1h"]
+        parts += ["  timeout server 1h", *splicing]
+        parts += ["frontend front", f"  bind 127.0.0.1:{port} backlog 4096"]
+        parts += ["  default_backend backend"]
+        return [*parts, "backend backend", f"  server one 127.0.0.1:{upstream}"]
 
     @staticmethod
     def routes(site: Site) -> str:

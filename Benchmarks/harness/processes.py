@@ -106,11 +106,17 @@ class Child:
         """Asks the whole tree to end, and ends what has not gone after the given time."""
         pids = self.tree() | {pid for pid in self._seen if accounting.belongs(pid, self.pid)}
         _signal(pids, signal.SIGTERM)
+        self._wait(seconds)
+        _signal(self.tree(), signal.SIGKILL)
+        # A process that is ended by force is gone a little later.
+        self._wait(seconds)
+        self.process.wait()
+
+    def _wait(self, seconds: float) -> None:
+        """Waits until the whole tree has ended, for so long."""
         limit = time.monotonic() + seconds
         while time.monotonic() < limit and (self.process.poll() is None or self.tree()):
             time.sleep(0.02)
-        _signal(self.tree(), signal.SIGKILL)
-        self.process.wait()
 
 
 def _signal(pids: set[int], number: int) -> None:

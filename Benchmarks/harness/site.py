@@ -22,6 +22,8 @@ class Site:
     large: bool = False
     #: The ports of several members, which proxies then retry on; empty: there is one, the upstream.
     members: tuple[int, ...] = ()
+    #: Bytes instead of requests: TCP connections are passed to the upstream as they are.
+    layer4: bool = False
 
     def host_names(self) -> list[str]:
         """The names in the order in which the load asks for them."""
@@ -34,6 +36,9 @@ class Site:
 
 PLAIN = Site()
 LARGE = Site(large=True)
+#: Layer 4; `large` is for connections that carry much.
+STREAM = Site(layer4=True)
+BULK = Site(layer4=True, large=True)
 REALISTIC = Site(hosts=REALISTIC_HOSTS, paths=REALISTIC_PATHS, realistic=True)
 
 #: Bodies that the upstream serves, by path.

@@ -10,9 +10,10 @@ from harness import peers, probe
 from harness.martlet import Form, Martlet
 from harness.peers import HAProxy, Nginx, Running, Upstream
 from harness.processes import BenchmarkError, Stage, free_port
-from harness.site import BODIES, LARGE, PLAIN, REALISTIC, Site
+from harness.site import BODIES, BULK, LARGE, PLAIN, REALISTIC, STREAM, Site
 
-SITES = {"plain": PLAIN, "large": LARGE, "realistic": REALISTIC, "many hosts": Site(hosts=2_000)}
+SITES = {"plain": PLAIN, "large": LARGE, "realistic": REALISTIC, "many hosts": Site(hosts=2_000),
+         "layer 4": STREAM, "layer 4 in bulk": BULK}
 
 
 def martlets(site):

@@ -54,6 +54,43 @@ extension PeerTests {
       }
     }
 
+    @Test("a log that a reload takes away while a request is under way is missed by nobody")
+    func logTakenAway() async throws {
+      try await Rig.run { rig in
+        let (asked, answers) = (Gate(), Gate())
+        let member = try rig.member { wire in
+          guard try wire.receiveRequest() != nil else { return }
+          asked.open()
+          try answers.pass()
+          try wire.send(text: "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        }
+        let text = """
+          server {
+              listen LISTEN
+              LOG
+              route / { proxy \(member.endpoint) }
+          }
+
+          """
+        let martlet = try rig.martlet(
+          configuration: text.replacingOccurrences(of: "LOG", with: "access_log stdout json")
+        )
+        let edges = martlet.children
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        try asked.pass()
+        try rig.write(
+          text.replacingOccurrences(of: "LOG", with: "")
+            .replacingOccurrences(of: "LISTEN", with: "\(martlet.endpoint)"),
+          to: "martlet.conf"
+        )
+        #expect(try rig.martlet(command: "reload").status == 0)
+        answers.open()
+        #expect(try wire.receiveAnswer().text == "ok")
+        #expect(martlet.children == edges)
+      }
+    }
+
     @Test("a log that nobody takes holds no request up")
     func blockedLog() async throws {
       try await Rig.run { rig in

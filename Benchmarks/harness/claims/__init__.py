@@ -16,6 +16,7 @@ from . import (
     memory,
     realistic,
     requests,
+    streams,
 )
 from .claim import Claim
 
@@ -25,6 +26,7 @@ CLAIMS: dict[str, Claim] = {
         *requests.CLAIMS,
         *realistic.CLAIMS,
         *connections.CLAIMS,
+        *streams.CLAIMS,
         *latency.CLAIMS,
         *memory.CLAIMS,
         *hosts.CLAIMS,

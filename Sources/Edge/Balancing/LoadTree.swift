@@ -91,8 +91,8 @@ public final class LoadTree {
   /// Notes how many requests a member has.
   ///
   /// - Returns: Whether they are others than was known.
-  @usableFromInline @discardableResult
-  func note(_ count: Int, of number: Int) -> Bool {
+  @discardableResult
+  public func note(_ count: Int, of number: Int) -> Bool {
     let leaf = Int(leaves[number])
     guard Int(counts[leaf]) != count else { return false }
     counts[leaf] = Int32(truncatingIfNeeded: max(0, min(count, Int(Int32.max) - 1)))

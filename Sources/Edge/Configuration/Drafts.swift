@@ -12,6 +12,17 @@ struct FileDraft: Sendable {
   var sharedLimits: [LimitSettings] = []
   /// The places of the limits above, by name.
   var sharedLimitRanges: [String: SourceRange] = [:]
+
+  /// The upstreams that blocks of layer 4 and their routes name, with the directives that do.
+  var streamTargets: [(name: String, statement: Statement)] {
+    let targets =
+      tcp.map { ($0.settings.upstream, $0.proxyStatement) }
+      + tcp.flatMap(\.routes).map { ($0.settings.upstream ?? "", $0.handlerStatement) }
+      + udp.map { ($0.settings.upstream, $0.proxyStatement) }
+    return targets.compactMap { name, statement in
+      name.isEmpty ? nil : statement.map { (name, $0) }
+    }
+  }
 }
 
 /// A server with its places.

@@ -25,6 +25,7 @@ extension Reading {
     for upstream in draft.upstreams { checkMembers(of: upstream) }
     checkNames(draft.servers)
     checkStreams(draft)
+    checkStreamTargets(draft)
     checkDatagrams(draft)
     // Where something could not be read, what seems unused or unreachable may not be.
     if !hasErrors { warn(of: draft) }
@@ -112,14 +113,7 @@ extension Reading {
       guard case .proxy(let name)? = route.handler else { return nil }
       return route.handlerStatement.map { (name, $0) }
     }
-    let blocks =
-      draft.tcp.map { ($0.settings.upstream, $0.proxyStatement) }
-      + draft.tcp.flatMap(\.routes).map { ($0.settings.upstream ?? "", $0.handlerStatement) }
-      + draft.udp.map { ($0.settings.upstream, $0.proxyStatement) }
-    let named = blocks.compactMap { name, statement -> (String, Statement)? in
-      name.isEmpty ? nil : statement.map { (name, $0) }
-    }
-    for (name, statement) in routes + named {
+    for (name, statement) in routes + draft.streamTargets {
       guard !names.contains(name), let word = statement.arguments.first else { continue }
       let near = nearestName(to: name, among: names.sorted().filter { !$0.contains(":") })
       let isPort = UInt16(name) != nil
@@ -131,6 +125,32 @@ extension Reading {
             : "write `upstream \(name) { member 127.0.0.1:9001 }`, or an address with its port"),
         at: word.range
       )
+    }
+  }
+
+  /// Notes upstreams of layer 4 that ask for what only requests have.
+  private mutating func checkStreamTargets(_ draft: FileDraft) {
+    for (name, statement) in draft.streamTargets {
+      guard let upstream = draft.upstreams.first(where: { $0.settings.name == name }) else {
+        continue
+      }
+      let range = statement.arguments.first?.range ?? statement.range
+      if upstream.settings.sticky != nil {
+        error(
+          "the upstream `\(name)` is `sticky`, and layer 4 has no requests to know clients by",
+          mend: "write another upstream for this block, with `balance source_hash` perhaps",
+          at: range
+        )
+      }
+      if case .hash(let key, _) = upstream.settings.balance,
+        key.parts != [.variable(.clientAddress)]
+      {
+        error(
+          "the upstream `\(name)` hashes `\(key)`, and layer 4 knows only the address of a client",
+          mend: "write an upstream with `balance source_hash` for this block",
+          at: range
+        )
+      }
     }
   }
 

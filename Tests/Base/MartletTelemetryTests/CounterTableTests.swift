@@ -46,6 +46,31 @@ struct CounterTableTests {
     #expect(layout.cellCount == 4)
   }
 
+  @Test("a layout that extends another has its places, shows more or less, and counts on")
+  func extending() throws {
+    var builder = MetricLayout.Builder()
+    let old = builder.counter(requestFamily, ["old", "2xx"])
+    let gone = builder.counter(requestFamily, ["gone", "2xx"])
+    let table = CounterTable(try builder.finished())
+    table.add(3, to: old)
+    table.add(4, to: gone)
+    var extended = MetricLayout.Builder(extending: table.layout)
+    let new = extended.counter(requestFamily, ["new", "2xx"])
+    #expect(extended.counter(requestFamily, ["old", "2xx"]) == old)
+    extended.hide([(name: "server", value: "gone")])
+    let next = CounterTable(try extended.finished(), continuing: table)
+    next.add(1, to: new)
+    #expect([next].value(of: old) == 3)
+    #expect([next].value(of: gone) == 4)
+    var text = PrometheusText()
+    text.append(next.layout, from: [next])
+    let shown = String(decoding: text.finished(), as: UTF8.self)
+    #expect(shown.contains("{server=\"old\",class=\"2xx\"} 3"))
+    #expect(shown.contains("{server=\"new\",class=\"2xx\"} 1"))
+    #expect(!shown.contains("gone"))
+    #expect(shown.split(separator: "\n").filter { $0.contains("\"old\"") }.count == 1)
+  }
+
   @Test("a reload changes no place, drops nothing and never goes back")
   func reload() throws {
     var builder = MetricLayout.Builder()

@@ -135,6 +135,59 @@ struct RestingTests {
     driven.loop.forget(client)
   }
 
+  @Test("is told when it can be written, also while it rests for input", arguments: modes)
+  func room(mode: EventLoop.WaitMode) throws {
+    let (driven, keeper, socket) = try resting(mode)
+    driven.loop.restForWriting(socket, for: 7, until: .never)
+    #expect(driven.loop.isResting(socket) && driven.loop.isRestingForWriting(socket))
+    driven.happen([.writable], on: socket)
+    #expect(keeper.owners == [7] && keeper.told == ["input"])
+    #expect(driven.loop.isResting(socket) && !driven.loop.isRestingForWriting(socket))
+    driven.happen([.readable, .writable], on: socket)
+    #expect(keeper.owners == [7, socket])
+    driven.loop.forget(socket)
+  }
+
+  @Test("is told at its deadline that it cannot be written", arguments: modes)
+  func noRoom(mode: EventLoop.WaitMode) throws {
+    let (driven, keeper, socket) = try resting(mode)
+    let deadline = driven.loop.deadline(after: Timeout(.seconds(1)))
+    driven.loop.restForWriting(socket, until: deadline)
+    driven.advance(by: .seconds(2))
+    #expect(keeper.told == ["no input"])
+    driven.loop.forget(socket)
+  }
+
+  @Test("for this turn only is told in the next one, once", arguments: modes)
+  func brief(mode: EventLoop.WaitMode) throws {
+    let driven = try DrivenLoop(mode)
+    let keeper = Keeper()
+    driven.loop.keeper = keeper
+    let socket = driven.kernel.descriptor()
+    try driven.loop.watch(socket, assumesReady: true)
+    driven.loop.restBriefly(socket)
+    #expect(keeper.told == [])
+    driven.settle()
+    #expect(keeper.told == ["input"])
+    driven.settle()
+    #expect(keeper.told == ["input"])
+    driven.loop.restBriefly(socket)
+    driven.loop.forget(socket)
+    driven.settle()
+    #expect(keeper.told == ["input"])
+  }
+
+  @Test("knows a connection that broke from one that was closed", arguments: modes)
+  func broken(mode: EventLoop.WaitMode) throws {
+    let (driven, keeper, socket) = try resting(mode)
+    driven.happen([.readable, .halfClosed], on: socket)
+    #expect(driven.loop.isClosed(socket) && !driven.loop.isBroken(socket))
+    driven.happen([.readable, .broken], on: socket)
+    #expect(driven.loop.isBroken(socket))
+    #expect(keeper.told == ["input"])
+    driven.loop.forget(socket)
+  }
+
   @Test("says nothing more when it is forgotten", arguments: modes)
   func forgotten(mode: EventLoop.WaitMode) throws {
     let (driven, keeper, socket) = try resting(mode, for: .seconds(1))

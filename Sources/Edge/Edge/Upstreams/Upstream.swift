@@ -223,7 +223,10 @@ final class Upstream {
     for pool in pools { pool.tree = nil }
     for (tier, balancer) in zip(tiers, balancers) {
       guard let tree = balancer.tree else { continue }
-      for candidate in tier.candidates { numbered[candidate.number]?.tree = tree }
+      for candidate in tier.candidates {
+        numbered[candidate.number]?.tree = tree
+        tree.note(activeCount(of: candidate.number), of: candidate.number)
+      }
     }
     guard let first = tiers.first, first.candidates.count == 1, !plan.countsAll,
       let pool = numbered[first.candidates[0].number], !pool.hasLimit
