@@ -68,7 +68,9 @@ extension EventLoop {
   /// - Throws: ``WaitError``.
   @inlinable
   public func writable(_ descriptor: Int32, by deadline: Deadline) async throws(WaitError) {
-    try await wait(Int(descriptor) &* 2 &+ 1, until: deadline)
+    let slot = Int(descriptor) &* 2 &+ 1
+    if !slots[slot].isWatched { watchWriting(slot) }
+    try await wait(slot, until: deadline)
   }
 
   /// Lets a close of `descriptor`, on which nobody waits, cancel the waits of `other`.

@@ -437,14 +437,38 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   /// Begins to watch a descriptor.
   ///
-  /// With `assumesReady` the first read is tried without waiting for an event.
+  /// With `assumesReady` the first read is tried without waiting for an event. That it can be written is
+  /// not told before somebody waits for it, except with `isConnecting`: most sockets take whatever they
+  /// are given, and those that connect say in this way that they have.
   ///
   /// - Throws: ``SystemError`` when the kernel refuses, or the number is beyond the table (EMFILE).
-  public func watch(_ descriptor: Int32, assumesReady: Bool = false) throws(SystemError) {
+  public func watch(
+    _ descriptor: Int32,
+    assumesReady: Bool = false,
+    isConnecting: Bool = false
+  ) throws(SystemError) {
+    let events = Self.streamEvents
     try watch(
       descriptor,
       assumesReady: assumesReady,
-      events: martlet_event_readable | martlet_event_writable | martlet_event_half_closed
+      events: isConnecting ? events | martlet_event_writable : events
+    )
+    if isConnecting { slots[Int(descriptor) * 2 + 1].isWatched = true }
+  }
+
+  private static let streamEvents = martlet_event_readable | martlet_event_half_closed
+
+  /// Has the kernel tell from now on when a descriptor can be written, also if it can by now.
+  @usableFromInline
+  func watchWriting(_ slot: Int) {
+    slots[slot].isWatched = true
+    let data = UInt64(slots[slot].generation) << 32 | UInt64(slot / 2)
+    // It is watched already, so that nothing is to be allocated: there is no error to expect.
+    _ = kernel.rewatch(
+      queue,
+      Int32(slot / 2),
+      events: Self.streamEvents | martlet_event_writable | martlet_event_edge,
+      data: data
     )
   }
 

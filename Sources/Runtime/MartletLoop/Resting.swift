@@ -36,7 +36,9 @@ extension EventLoop {
     for owner: Int32? = nil,
     until deadline: Deadline
   ) {
-    rest(Int(descriptor) &* 2 &+ 1, for: owner ?? descriptor, until: deadline)
+    let slot = Int(descriptor) &* 2 &+ 1
+    rest(slot, for: owner ?? descriptor, until: deadline)
+    if !slots[slot].isWatched { watchWriting(slot) }
   }
 
   @usableFromInline

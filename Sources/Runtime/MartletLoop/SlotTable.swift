@@ -29,6 +29,8 @@ struct Slot {
   @usableFromInline var reason = WakeReason.event
   /// Whether the descriptor rests: no coroutine waits for it, its keeper is told instead.
   @usableFromInline var isResting = false
+  /// Whether the kernel tells when the descriptor can be written; of the slot for writing alone.
+  @usableFromInline var isWatched = false
 
   @usableFromInline init() {}
 }

@@ -31,22 +31,42 @@ public enum ConnectionSource: Hashable, Sendable {
 }
 
 extension Stream {
+  /// How far a connection is that was begun.
+  public enum Progress: Sendable {
+    /// It stands.
+    case stands
+    /// It may stand: a write tells, which else takes nothing yet, or fails with the reason.
+    case mayStand
+    /// It stands when it can be written, and is ``Stream/isBroken`` when it could not be opened; see
+    /// ``Stream/restForWriting(for:until:)``.
+    case underWay
+  }
+
   /// Begins to connect to `address`, without waiting.
   ///
-  /// If the connection does not stand yet, the stream can be written when it does, and
-  /// ``isBroken`` when it could not be opened; see ``restForWriting(for:until:)``.
+  /// With `speaksFirst` bytes wait that are written as soon as the connection stands: they then go in
+  /// the same packet as the acknowledgement that opens it, of which the other side learns later.
   ///
   /// - Throws: ``SystemError``: a resource is not to be had, or the connection was refused at once.
   public static func beginConnecting(
     to address: SocketAddress,
     from source: ConnectionSource? = nil,
+    speaksFirst: Bool = false,
     on loop: EventLoop
-  ) throws(SystemError) -> (stream: Stream, isConnected: Bool) {
+  ) throws(SystemError) -> (stream: Stream, progress: Progress) {
     let socket = try Descriptor.stream(for: address)
-    if address.port != nil { try socket.set(.noDelay, to: 1) }
+    if address.port != nil {
+      try socket.set(.noDelay, to: 1)
+      if speaksFirst { try socket.set(.quickAcknowledge, to: 0) }
+    }
     if let source { try source.bind(socket) }
-    let isConnected = try socket.connect(to: address)
-    return (try Stream(adopting: socket, on: loop), isConnected)
+    let stands = try socket.connect(to: address)
+    // Nothing but the call itself was needed to reach this machine.
+    let mayStand = !stands && speaksFirst && address.isOfThisMachine
+    try loop.watch(socket.number, isConnecting: !stands && !mayStand)
+    return (
+      Stream(watched: socket, on: loop), stands ? .stands : mayStand ? .mayStand : .underWay
+    )
   }
 
   /// Connects to `address`.
@@ -58,13 +78,13 @@ extension Stream {
     on loop: EventLoop,
     by deadline: Deadline
   ) async throws(StreamError) -> Stream {
-    let begun: (stream: Stream, isConnected: Bool)
+    let begun: (stream: Stream, progress: Progress)
     do throws(SystemError) {
       begun = try beginConnecting(to: address, from: source, on: loop)
     } catch {
       throw .failed(error)
     }
-    if begun.isConnected { return begun.stream }
+    if case .stands = begun.progress { return begun.stream }
     try await begun.stream.writable(by: deadline)
     if let error = begun.stream.takeError(of: .connect) { throw .failed(error) }
     return begun.stream

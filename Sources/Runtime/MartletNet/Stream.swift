@@ -33,12 +33,17 @@ public final class Stream {
   /// With `assumesReady` the first read is tried at once.
   ///
   /// - Throws: ``SystemError`` when the loop cannot watch the socket.
-  public init(
+  public convenience init(
     adopting descriptor: consuming Descriptor,
     on loop: EventLoop,
     assumesReady: Bool = false
   ) throws(SystemError) {
     try loop.watch(descriptor.number, assumesReady: assumesReady)
+    self.init(watched: descriptor, on: loop)
+  }
+
+  /// Takes over a socket that is watched.
+  init(watched descriptor: consuming Descriptor, on loop: EventLoop) {
     self.descriptor = descriptor.release()
     self.loop = loop
   }
@@ -57,6 +62,10 @@ public final class Stream {
 
   /// Whether the other side is known to have closed.
   @inlinable public var isClosed: Bool { loop.isClosed(descriptor) }
+
+  /// Whether the other side is known to have ended its sending, in order: what it has sent before that
+  /// is there.
+  @inlinable public var isEnding: Bool { loop.isClosed(descriptor) && !loop.isBroken(descriptor) }
 
   /// Asks the kernel itself whether the other side has closed or sent something.
   public func hasEventNow() -> Bool { loop.kernel.hasInput(descriptor) }
@@ -147,14 +156,18 @@ public final class Stream {
 
   // MARK: Writing
 
-  /// Writes as much of `buffer` as the socket takes at once.
+  /// Writes as much of `buffer` as the socket takes at once; with `endsNext` the end of the writing
+  /// follows at once, and may go in the same packet.
   ///
   /// - Returns: How many bytes that was.
   /// - Throws: ``StreamError``.
   @inlinable
-  public func writeNow(_ buffer: borrowing Lent) throws(StreamError) -> Int {
+  public func writeNow(
+    _ buffer: borrowing Lent,
+    endsNext: Bool = false
+  ) throws(StreamError) -> Int {
     // Safe: the buffer is borrowed until this returns.
-    try result(loop.withKernel { unsafe $0.send(descriptor, buffer.storage, more: false) })
+    try result(loop.withKernel { unsafe $0.send(descriptor, buffer.storage, more: endsNext) })
   }
 
   /// Writes as much of `buffer` from `offset` on as the socket takes at once.
@@ -340,5 +353,27 @@ public final class Stream {
   /// - Throws: ``SystemError`` when the socket does not know it.
   public func set(_ option: SocketOption, to value: Int32) throws(SystemError) {
     try SocketError.set(option, of: descriptor, to: value)
+  }
+}
+
+extension Descriptor {
+  /// Takes a buffer and reads what has come on a socket that no loop watches yet; an empty buffer is the
+  /// end, nil means nothing yet.
+  ///
+  /// - Throws: ``StreamError``. System call: `recv(2)`.
+  public borrowing func receiveNow(
+    _ size: BufferSize,
+    on loop: EventLoop
+  ) throws(StreamError) -> Lent? {
+    var buffer = loop.lend(size)
+    // Safe: the free part is ours until `didFill`.
+    let result = loop.withKernel { unsafe $0.receive(number, into: buffer.freeStorage) }
+    if result >= 0 {
+      buffer.didFill(result)
+      return consume buffer
+    }
+    let error = SystemError(.recv, Int32(-result))
+    if error.wouldBlock { return nil }
+    throw .failed(error)
   }
 }

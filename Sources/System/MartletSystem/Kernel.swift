@@ -105,6 +105,13 @@ public import CLinux
     Int(martlet_epoll_add(queue, fd, events, data))
   }
 
+  /// Watches a descriptor for other events; those that are there already come again.
+  ///
+  /// System call: `epoll_ctl(2)`.
+  open func rewatch(_ queue: Int32, _ fd: Int32, events: UInt32, data: UInt64) -> Int {
+    Int(martlet_epoll_change(queue, fd, events, data))
+  }
+
   /// Ends the watch of a descriptor.
   ///
   /// System call: `epoll_ctl(2)`.

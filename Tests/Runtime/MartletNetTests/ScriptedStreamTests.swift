@@ -88,6 +88,21 @@ struct ScriptedStreamTests {
     #expect(test.loop.lentCount == 0)
   }
 
+  @Test("is watched for room from the first write on that found none", arguments: modes)
+  func room(mode: EventLoop.WaitMode) throws {
+    let test = try Scripted(mode)
+    test.write(4)
+    #expect(test.outcomes == ["written"] && test.kernel.rewatched == [])
+    for _ in 1...2 {
+      test.kernel.willSend(.takes(1), .fails(wouldBlock), on: test.socket)
+      test.write(4)
+      test.driven.happen([.writable], on: test.socket)
+      test.driven.happen([.writable], on: test.socket)
+    }
+    #expect(test.outcomes == ["written", "written", "written"])
+    #expect(test.kernel.rewatched == [test.socket])
+  }
+
   @Test(
     "asks again after a read that filled its buffer, and waits if that was all",
     arguments: modes

@@ -74,6 +74,44 @@ actor Peers {
     }
   }
 
+  /// Connects with bytes that wait for it, and gives what the other side has got of them.
+  func spokenFirst(_ bytes: [UInt8]) async throws -> [UInt8] {
+    let listener = try Listener(
+      adopting: try Listener.bind(.ipv4(0x7F00_0001, port: 0)),
+      on: loop
+    )
+    let begun = try Stream.beginConnecting(to: listener.address, speaksFirst: true, on: loop)
+    guard case .mayStand = begun.progress else { return [] }
+    var first = loop.lend(.head)
+    first.append(bytes.span)
+    // The connection stands by now, but nobody has waited for that.
+    guard try begun.stream.writeNow(first, endsNext: true) == bytes.count else { return [] }
+    begun.stream.shutdownWrite()
+    let accepted = try await listener.accept(by: soon)
+    guard let early = try accepted.descriptor.receiveNow(.head, on: loop) else { return [] }
+    var received: [UInt8] = []
+    received.append(copying: early.bytes)
+    let server = try Stream(adopting: accepted.descriptor, on: loop)
+    let end = try await server.read(.head, by: soon)
+    return end.isEmpty && server.isEnding ? received : []
+  }
+
+  /// What a first write says of a connection that was refused.
+  func refusesFirst() throws -> StreamError? {
+    let socket = try Listener.bind(.ipv4(0x7F00_0001, port: 0))
+    let address = try socket.localAddress()
+    _ = consume socket
+    let begun = try Stream.beginConnecting(to: address, speaksFirst: true, on: loop)
+    var first = loop.lend(.head)
+    first.append("too early")
+    do throws(StreamError) {
+      _ = try begun.stream.writeNow(first)
+      return nil
+    } catch {
+      return error
+    }
+  }
+
   /// What the other side reads after an abort.
   func afterAbort() async throws -> StreamError? {
     let listener = try Listener(
@@ -169,6 +207,13 @@ struct StreamTests {
     #expect(refused == .failed(SystemError(.connect, 111)))
     #expect(try await peers.afterAbort() == .failed(SystemError(.recv, 104)))
     #expect(try await peers.readTimesOut() == .timedOut)
+  }
+
+  @Test("take what is said first before anybody has waited for the connection", arguments: modes)
+  func first(mode: EventLoop.WaitMode) async throws {
+    let peers = try Peers(mode: mode)
+    #expect(try await peers.spokenFirst([1, 2, 3]) == [1, 2, 3])
+    #expect(try await peers.refusesFirst() == .failed(SystemError(.send, 111)))
   }
 
   @Test("keep the bounds of datagrams and tell the sender", arguments: modes)

@@ -80,6 +80,9 @@ public final class ScriptedKernel: Kernel, @unchecked Sendable {
   /// How long the loop was ready to wait each time, in milliseconds; −1: for ever.
   public private(set) var waits: [Int32] = []
 
+  /// The descriptors that are watched for other events than at first, each time.
+  public private(set) var rewatched: [Int32] = []
+
   private var nextDescriptor: Int32
   private let firstDescriptor: Int32
   private var inputs: [Int32: [Input]] = [:]
@@ -276,6 +279,13 @@ public final class ScriptedKernel: Kernel, @unchecked Sendable {
   }
 
   /// Forgets the descriptor.
+  public override func rewatch(_ queue: Int32, _ fd: Int32, events: UInt32, data: UInt64) -> Int {
+    guard isScripted(fd) else { return super.rewatch(queue, fd, events: events, data: data) }
+    watched[fd] = data
+    rewatched.append(fd)
+    return 0
+  }
+
   public override func unwatch(_ queue: Int32, _ fd: Int32) -> Int {
     watched[fd] = nil
     return 0

@@ -60,8 +60,12 @@ final class StreamConnection: Relay {
   /// A listener that chooses by what the client says first, such as a server name, peeks at it here
   /// instead, and calls ``proceed(to:)`` when it has chosen; what it has read it gives to
   /// ``holdEarly(_:)`` before that.
-  func start(_ opening: StreamOpening?) {
-    guard let opening else { return proceed(to: worker.upstream(of: plan.upstream)) }
+  func start(_ opening: StreamOpening?, _ early: consuming Early) {
+    guard let opening else {
+      if let error = early.error { return end(.clientReset, error.detail) }
+      if let bytes = early.bytes { holdEarly(bytes) }
+      return proceed(to: worker.upstream(of: plan.upstream))
+    }
     if opening.reception == nil, !opening.readsClient { return proceed(knowing: nil, nil) }
     self.opening = opening
     if client.hasEvent {
@@ -145,20 +149,49 @@ final class StreamConnection: Relay {
       )
     }
     worker.counters.add(to: pool.metrics.opened)
+    let stands: Bool
     do throws(SystemError) {
       let source = address.port == nil ? nil : plan.source(for: peer)
-      let begun = try Stream.beginConnecting(to: address, from: source, on: loop)
+      let begun = try Stream.beginConnecting(
+        to: address,
+        from: source,
+        speaksFirst: up.isHolding || isIntroduced,
+        on: loop
+      )
       use(begun.stream)
-      if begun.isConnected {
-        open()
-      } else {
-        connectUntil = loop.deadline(after: plan.connectTimeout)
-        restForMember(until: connectUntil)
-        if hasEarly { watchClient() }
-      }
-      return nil
+      stands = try self.stands(begun.stream, begun.progress)
     } catch {
       return Failure(reason: .upstreamConnectFailed, detail: "\(address): \(error)")
+    }
+    if stands {
+      open()
+    } else {
+      connectUntil = loop.deadline(after: plan.connectTimeout)
+      restForMember(until: connectUntil)
+      if hasEarly { watchClient() }
+    }
+    return nil
+  }
+
+  /// Whether the member is sent a PROXY header first.
+  private var isIntroduced: Bool { upstream?.plan.proxySending != nil }
+
+  /// Whether a connection stands that was begun; the client's first bytes may find that out.
+  private func stands(
+    _ member: Stream,
+    _ progress: Stream.Progress
+  ) throws(SystemError) -> Bool {
+    switch progress {
+    case .stands: return true
+    case .underWay: return false
+    case .mayStand:
+      if isIntroduced { return false }
+      do throws(StreamError) {
+        return try up.begin(into: member)
+      } catch {
+        guard case .failed(let reason) = error else { return false }
+        throw SystemError(.connect, reason.code)
+      }
     }
   }
 
@@ -290,6 +323,24 @@ final class StreamConnection: Relay {
   }
 }
 
+/// What a client had said when it was accepted.
+struct Early: ~Copyable {
+  /// Nil: nothing yet; empty: that it has nothing to say.
+  var bytes: Lent?
+  /// Why nothing can be read.
+  var error: StreamError?
+
+  /// Nothing.
+  init() {}
+
+  /// Reads what has come on a socket that is not watched yet.
+  init(of socket: borrowing Descriptor, on loop: EventLoop) {
+    do throws(StreamError) { bytes = try socket.receiveNow(.head, on: loop) } catch {
+      self.error = error
+    }
+  }
+}
+
 extension Worker {
   /// What is to be known of a client first; nil: nothing.
   private func opening(
@@ -313,13 +364,14 @@ extension Worker {
     let reception = acceptor.plan.proxyReception
     if let reception, !mayConnect(peer, reception, at: acceptor) { return }
     do throws(SystemError) {
+      let opening = opening(of: peer, plan.routes, from: acceptor)
+      // What a client says first has often come with it: its member then gets that as it is opened.
+      let early = opening == nil ? Early(of: accepted.descriptor, on: loop) : Early()
       let client = try Stream(adopting: accepted.descriptor, on: loop)
       noteOpened(metrics)
       plan.noteOpened()
       StreamConnection(worker: self, client: client, peer: peer, plan: plan, metrics: metrics)
-        .start(
-          opening(of: peer, plan.routes, from: acceptor)
-        )
+        .start(opening, early)
     } catch {
       noteAccepting(error, at: "tcp")
     }

@@ -51,6 +51,26 @@ struct Way: ~Copyable {
     }
   }
 
+  /// Gives what is held to a target that may not be connected yet.
+  ///
+  /// - Returns: Whether it has taken any of it, so that it is.
+  /// - Throws: ``StreamError``: it could not be connected to, and has taken nothing.
+  mutating func begin(into target: Stream) throws(StreamError) -> Bool {
+    guard let block = held.take() else { return false }
+    let taken: Int
+    do throws(StreamError) {
+      taken = try target.writeNow(block)
+    } catch {
+      held = consume block
+      throw error
+    }
+    count &+= UInt64(taken)
+    isHolding = taken < block.count
+    sent = isHolding ? taken : 0
+    if isHolding { held = consume block }
+    return taken > 0
+  }
+
   /// Drops what is held; nothing passes any more.
   mutating func giveUp() {
     held = nil
@@ -78,14 +98,18 @@ struct Way: ~Copyable {
       guard let block = try read(source) else { return .needsInput }
       guard !block.isEmpty else { return end() }
       bulk.took(block)
-      let taken = try write(block, to: target)
+      // Where the end is known to have come, whatever came before it is there: this was all of it.
+      let isLast = block.freeCount > 0 && source.isEnding
+      let taken = try write(block, to: target, endsNext: isLast)
       count &+= UInt64(taken)
+      if isLast { hasEnded = true }
       guard taken == block.count else {
         held = consume block
         sent = taken
         isHolding = true
         return .needsRoom
       }
+      if isLast { return end() }
       if !source.hasEvent { return .needsInput }
     }
     return .needsTurn
@@ -97,8 +121,16 @@ struct Way: ~Copyable {
   }
 
   @inline(__always)
-  private func write(_ block: borrowing Lent, to target: Stream) throws(Failure) -> Int {
-    do throws(StreamError) { return try target.writeNow(block) } catch { throw .target(error) }
+  private func write(
+    _ block: borrowing Lent,
+    to target: Stream,
+    endsNext: Bool
+  ) throws(Failure) -> Int {
+    do throws(StreamError) {
+      return try target.writeNow(block, endsNext: endsNext)
+    } catch {
+      throw .target(error)
+    }
   }
 
   private mutating func end() -> State {

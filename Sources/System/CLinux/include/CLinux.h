@@ -70,6 +70,11 @@ static inline int64_t martlet_epoll_add(int epoll, int fd, uint32_t events, uint
   MARTLET_RESULT(epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event));
 }
 
+static inline int64_t martlet_epoll_change(int epoll, int fd, uint32_t events, uint64_t data) {
+  struct epoll_event event = {.events = events, .data = {.u64 = data}};
+  MARTLET_RESULT(epoll_ctl(epoll, EPOLL_CTL_MOD, fd, &event));
+}
+
 static inline int64_t martlet_epoll_remove(int epoll, int fd) {
   struct epoll_event event = {0};
   MARTLET_RESULT(epoll_ctl(epoll, EPOLL_CTL_DEL, fd, &event));
@@ -108,7 +113,7 @@ static inline int64_t martlet_send(int fd, const void *bytes, size_t count) {
 }
 // More bytes follow at once: the kernel may wait for them before it sends a short packet.
 static inline int64_t martlet_send_more(int fd, const void *bytes, size_t count) {
-  MARTLET_RESULT(send(fd, bytes, count, MSG_NOSIGNAL | MSG_MORE));
+  MARTLET_RESULT(syscall(SYS_sendto, fd, bytes, count, MSG_NOSIGNAL | MSG_MORE, NULL, 0));
 }
 static inline int64_t martlet_send_gathered(
     int fd, const void *a, size_t a_count, const void *b, size_t b_count, const void *c,
