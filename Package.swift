@@ -206,6 +206,7 @@ module(
 // Protocols
 module("HTTPMessage", .protocols, ["MartletBytes"])
 module("HTTP1", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["TestCorpora"])
+module("HTTP2", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["HTTP1"])
 module("Probes", .protocols, ["HTTPMessage", "HTTP1"], alsoTestedWith: ["TestCorpora"])
 module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"])
 module("JSONRPC", .protocols, ["JSON"], alsoTestedWith: ["TestCorpora"])
@@ -285,7 +286,7 @@ let package = Package(
       name: "MartletRuntime",
       targets: ["MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess"]
     ),
-    .library(name: "MartletHTTP", targets: ["MartletBytes", "HTTPMessage", "HTTP1"]),
+    .library(name: "MartletHTTP", targets: ["MartletBytes", "HTTPMessage", "HTTP1", "HTTP2"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")

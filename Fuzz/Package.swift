@@ -27,7 +27,7 @@ let package = Package(
       swiftSettings: strict
     )
   ]
-    + ["request", "response", "chunked"].map { name in
+    + ["request", "response", "chunked", "http2"].map { name in
       .executableTarget(name: name, dependencies: ["Invariants"], swiftSettings: fuzzed)
     }
 )

@@ -9,6 +9,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Fuzz/Sources/http2/http2.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Fuzz/Sources/request/request.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),
