@@ -101,8 +101,9 @@ public struct ResponseParser: Sendable {
     }
     head.version = try RequestLine.version(bytes, in: start..<start &+ 8)
     var status: UInt16 = 0
-    for index in start &+ 9..<start &+ 12 {
-      let digit = bytes[index] &- 0x30
+    let digits = bytes.extracting(start &+ 9..<start &+ 12)
+    for index in digits.indices {
+      let digit = digits[index] &- 0x30
       guard digit < 10 else { throw MessageError(.malformedStatus) }
       status = status &* 10 &+ UInt16(digit)
     }

@@ -2,8 +2,8 @@ import CLinux
 public import MartletSystem
 import Synchronization
 
-// @unchecked: everything but `foreign`, `sleeping`, `threadID` and the constants is touched by the
-// loop's thread alone; `enqueue` tells the two ways apart.
+// @unchecked: everything but `foreign`, `hasForeign`, `sleeping`, `threadID` and the constants is touched by
+// the loop's thread alone; `enqueue` tells the two ways apart.
 
 /// One thread that waits for events and runs the coroutines of one worker.
 ///
@@ -60,9 +60,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     var jobs: [UnownedJob] = []
     var wakes: [WakeToken] = []
     var stops = false
-    var isEmpty: Bool { jobs.isEmpty && wakes.isEmpty && !stops }
   }
   private let foreign = Mutex(Foreign())
+  /// Whether there is something in `foreign`; written while that is locked, so that a turn to which
+  /// nobody has left anything locks nothing.
+  private let hasForeign = Atomic<Bool>(false)
   private let sleeping = Atomic<Bool>(false)
   private let threadID = Atomic<UInt64>(0)
 
@@ -141,8 +143,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       ready.append(job)
       return
     }
-    foreign.withLock { $0.jobs.append(job) }
-    wakeUp()
+    leave { $0.jobs.append(job) }
   }
 
   /// The loop as the executor of an actor.
@@ -175,8 +176,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   // MARK: Other threads
 
-  private func wakeUp() {
-    guard sleeping.exchange(false, ordering: .acquiringAndReleasing) else { return }
+  /// Leaves something for the loop's next turn, which it begins at once if it sleeps.
+  private func leave(_ change: (inout Foreign) -> Void) {
+    foreign.withLock { foreign in
+      change(&foreign)
+      // Before the look at `sleeping`, as the loop stores `sleeping` before it looks here: one of the
+      // two sees the other.
+      hasForeign.store(true, ordering: .sequentiallyConsistent)
+    }
+    guard sleeping.exchange(false, ordering: .sequentiallyConsistent) else { return }
     var one: UInt64 = 1
     // Safe: eight bytes of a local number; an eventfd cannot fill up this way.
     _ = unsafe martlet_write(wakeDescriptor, &one, 8)
@@ -186,21 +194,21 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   ///
   /// May be called from any thread; a token whose wait is over does nothing.
   public func wake(_ token: WakeToken) {
-    foreign.withLock { $0.wakes.append(token) }
-    wakeUp()
+    leave { $0.wakes.append(token) }
   }
 
   /// Lets ``run()`` return after its turn.
   ///
   /// May be called from any thread.
   public func stop() {
-    foreign.withLock { $0.stops = true }
-    wakeUp()
+    leave { $0.stops = true }
   }
 
   private func takeForeign() {
+    guard hasForeign.load(ordering: .acquiring) else { return }
     var wakes: [WakeToken] = []
     foreign.withLock { foreign in
+      hasForeign.store(false, ordering: .relaxed)
       if !foreign.jobs.isEmpty {
         ready.append(contentsOf: foreign.jobs)
         foreign.jobs.removeAll(keepingCapacity: true)
@@ -248,7 +256,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     if !brief.isEmpty { limit = 0 }
     // From here on other threads wake the loop; what they left before is seen by the look below.
     sleeping.store(true, ordering: .sequentiallyConsistent)
-    if !ready.isEmpty || !foreign.withLock({ $0.isEmpty }) {
+    if !ready.isEmpty || hasForeign.load(ordering: .sequentiallyConsistent) {
       sleeping.store(false, ordering: .relaxed)
       limit = 0
     }
@@ -287,6 +295,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   }
 
   private func deliver(_ count: Int) {
+    // Held once for all events of the turn.
+    let keeper = keeper
     for index in 0..<count {
       // Safe: the kernel has filled `count` events; the accessor reads one.
       let data = unsafe martlet_event_data(&events[index])
@@ -304,7 +314,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       if happened & ~martlet_event_writable != 0 {
         slots[read].readiness.formUnion(closed ? Readiness(closing: happened) : .ready)
         if slots[read].isResting {
-          endRest(read, .event)
+          endRest(read, .event, telling: keeper)
         } else {
           if slots[read].waiter == 0 {
             // What ended a rest for want of time has come after all.
@@ -317,7 +327,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       // The coroutine that just ran may have closed the descriptor.
       guard slots[read].generation == UInt32(data >> 32) else { continue }
       guard closed || happened & martlet_event_writable != 0 else { continue }
-      if slots[read &+ 1].isResting { endRest(read &+ 1, .event) } else { resume(read &+ 1) }
+      if slots[read &+ 1].isResting {
+        endRest(read &+ 1, .event, telling: keeper)
+      } else {
+        resume(read &+ 1)
+      }
     }
   }
 
@@ -360,7 +374,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// Wakes the waiter of a slot in this turn, and tells it why.
   func wake(_ slot: Int, _ reason: WakeReason) {
     if slots[slot].isResting {
-      endRest(slot, reason)
+      endRest(slot, reason, telling: keeper)
       return
     }
     slots[slot].reason = reason

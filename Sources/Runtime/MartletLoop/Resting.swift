@@ -66,7 +66,7 @@ extension EventLoop {
     brief.removeAll(keepingCapacity: true)
     for token in tokens
     where slots[token.slot].isResting && slots[token.slot].generation == token.generation {
-      endRest(token.slot, .event)
+      endRest(token.slot, .event, telling: keeper)
     }
   }
 
@@ -81,7 +81,7 @@ extension EventLoop {
   }
 
   /// Ends a rest and tells the keeper.
-  func endRest(_ slot: Int, _ reason: WakeReason) {
+  func endRest(_ slot: Int, _ reason: WakeReason, telling keeper: (any RestingKeeper)?) {
     let owner = slots[slot].partner
     slots[slot].partner = -1
     slots[slot].isResting = false

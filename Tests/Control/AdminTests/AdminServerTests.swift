@@ -10,7 +10,7 @@ actor AdminPair {
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
   init() throws {
-    loop = try EventLoop(descriptorLimit: 4096, mode: .parking)
+    loop = try EventLoop(descriptorLimit: 65_536, mode: .parking)
     try loop.startThread()
   }
 

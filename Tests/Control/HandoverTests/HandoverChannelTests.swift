@@ -11,7 +11,7 @@ actor Ends {
   private var failure: HandoverError?
 
   init() throws {
-    loop = try EventLoop(descriptorLimit: 4096, mode: .parking)
+    loop = try EventLoop(descriptorLimit: 65_536, mode: .parking)
     try loop.startThread()
   }
 

@@ -19,7 +19,7 @@ actor RunningEdge {
   ///
   /// `make` is given the addresses under which its servers really listen, in order.
   init(_ listeners: [Address], _ make: ([Address]) -> EdgeConfiguration) async throws {
-    loop = try EventLoop(descriptorLimit: 4096, mode: .parking)
+    loop = try EventLoop(descriptorLimit: 65_536, mode: .parking)
     try loop.startThread()
     var chosen: [Address] = []
     for listener in listeners {

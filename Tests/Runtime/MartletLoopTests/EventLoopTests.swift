@@ -9,7 +9,7 @@ actor TestWorker {
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
   init(mode: EventLoop.WaitMode) throws {
-    loop = try EventLoop(descriptorLimit: 1024, mode: mode)
+    loop = try EventLoop(descriptorLimit: 65_536, mode: mode)
     try loop.startThread()
   }
 

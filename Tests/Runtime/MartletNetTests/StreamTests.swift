@@ -14,7 +14,7 @@ actor Peers {
   let accepted = Sent()
 
   init(mode: EventLoop.WaitMode) throws {
-    loop = try EventLoop(descriptorLimit: 4096, mode: mode)
+    loop = try EventLoop(descriptorLimit: 65_536, mode: mode)
     try loop.startThread()
   }
 

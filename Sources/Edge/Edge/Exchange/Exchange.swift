@@ -61,7 +61,8 @@ final class Exchange {
   var trail = TryTrail()
   /// Whether the member's connection had carried a request before.
   var isReused = false
-  var memberName = ""
+  /// The member that was tried last.
+  var member: Member?
   var error: ExchangeError?
   /// Why the head could not be read.
   var refusal: MessageError.Reason?
@@ -93,8 +94,7 @@ final class Exchange {
     tryCount = 0
     trail = TryTrail()
     isReused = false
-    memberName = ""
-    error = nil
+    if error != nil { error = nil }
     refusal = nil
     requestID = RequestID(high: 0, low: 0)
   }
@@ -103,6 +103,7 @@ final class Exchange {
   func release() {
     site = nil
     route = nil
+    member = nil
     startedAt = 0
     if isLimited { leaveLimits() }
   }

@@ -31,8 +31,8 @@ final class Site: Sendable {
   let logIndex: Int?
   /// What the log calls it.
   let labels: AccessLabels
-  /// Its requests by the first digit of their status, from 1 on.
-  let requests: [Counter]
+  /// Its requests by the class of their status.
+  let requests: StatusCounters
 
   init(
     _ settings: ServerSettings,
@@ -43,7 +43,7 @@ final class Site: Sendable {
   ) {
     self.name = settings.name
     labels = AccessLabels(server: settings.name)
-    requests = layout.counters(EdgeMetrics.requests, [settings.name], each: EdgeMetrics.classes)
+    requests = StatusCounters(EdgeMetrics.requests, [settings.name], &layout)
     let name = settings.name
     let own = settings.trafficLimits.map { limits.plan($0, of: name, &layout) }
     var routes: [Route] = []

@@ -76,7 +76,7 @@ struct TextTemplate: Sendable {
         break
       }
     case .upstreamName: try out.put(exchange.route?.upstreamName ?? "")
-    case .upstreamMember: try out.put(exchange.memberName)
+    case .upstreamMember: try out.put(exchange.member?.name ?? "")
     case .serverName: try out.put(exchange.site?.name ?? "")
     case .listenerAddress: try out.put(connection.acceptor.plan.key)
     case .proxy(let part):

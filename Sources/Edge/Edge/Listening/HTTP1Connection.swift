@@ -59,8 +59,7 @@ final class HTTP1Connection {
 
   /// Rests until the next request, or its first one, begins.
   func rest() {
-    let plan = acceptor.plan
-    let limit = requestCount == 0 ? plan.headTimeout : plan.idleTimeout
+    let limit = requestCount == 0 ? headTimeout : acceptor.plan.idleTimeout
     isIdle = true
     restedAt = loop.now
     stream.rest(until: loop.deadline(after: limit))
@@ -393,6 +392,7 @@ final class HTTP1Connection {
   }
 
   /// The way to the upstream of a route, with what `head` holds of the body taken out of it.
+  @inline(__always)
   private func reverseProxy(
     _ exchange: Exchange,
     _ route: Route,

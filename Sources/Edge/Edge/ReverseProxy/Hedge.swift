@@ -298,14 +298,14 @@ extension ReverseProxy {
     do throws(ExchangeError) {
       guard let other = try claimAdmitted(excluding: tried) else { return nil }
       let granted = exchange.hand.admission
-      let name = exchange.memberName
-      defer { exchange.memberName = name }
+      let first = exchange.member
+      defer { exchange.member = first }
       guard upstream.takeRetry(at: loop.now, client.worker.counters) else {
         endWatch(of: other)
         other.end()
         return nil
       }
-      exchange.memberName = other.member.name
+      exchange.member = other.member
       do throws(ExchangeError) {
         let hedge = try Hedge(
           try compose(head, behind: nil),
@@ -339,7 +339,7 @@ extension ReverseProxy {
     exchange.hand.connection = hedge.connection
     exchange.hand.answer = hedge.take()
     exchange.hand.admission = hedge.admission
-    exchange.memberName = hedge.pool.member.name
+    exchange.member = hedge.pool.member
     exchange.isReused = hedge.isReused
     exchange.connectedAt = hedge.connectedAt
     exchange.sentAt = hedge.sentAt

@@ -80,11 +80,11 @@ extension ReverseProxy {
     case .client:
       // HTTP/1.0 may come without a host; the member gets a name that is not empty.
       if exchange.request.authority.isEmpty {
-        try out.put(exchange.memberName)
+        try out.put(exchange.member?.name ?? "")
       } else {
         try out.put(bytes.extracting(exchange.request.authority.range))
       }
-    case .member: try out.put(exchange.memberName)
+    case .member: try out.put(exchange.member?.name ?? "")
     case .literal(let text): try out.put(text)
     }
   }

@@ -37,7 +37,7 @@ extension ReverseProxy {
     exchange.answeredAt = loop.now
     exchange.status = exchange.response.status
     let counters = client.worker.counters
-    counters.add(to: pool.metrics.responses[Int(exchange.status) / 100 - 1])
+    if let responses = pool.metrics.responses[exchange.status] { counters.add(to: responses) }
     counters.record(
       nanoseconds: UInt64(max(0, exchange.answeredAt - exchange.sentAt)),
       in: upstream.plan.wait

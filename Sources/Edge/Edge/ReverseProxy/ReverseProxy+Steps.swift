@@ -179,7 +179,7 @@ extension ReverseProxy {
   /// Begins a try with a member at which it is counted in already.
   @inline(__always)
   func enter(_ pool: MemberPool) {
-    exchange.memberName = pool.member.name
+    exchange.member = pool.member
     if upstream.affinity != nil { exchange.acquaintance.note(pool.index) }
     exchange.hand.pool = pool
     exchange.tryCount &+= 1

@@ -163,7 +163,7 @@ final class Board: Sendable {
             write(health: member, of: upstream, &json)
             json.member("active", member.activeCount)
             json.member("idle", Int(tables.value(of: metrics.idle)))
-            json.member("responses", metrics.responses.reduce(0) { $0 &+ tables.value(of: $1) })
+            json.member("responses", metrics.responses.sum(in: tables))
             json.member("failures", tables.value(of: metrics.failures))
             json.array("resolved") { json in
               for address in member.addresses { json.text(address.description) }

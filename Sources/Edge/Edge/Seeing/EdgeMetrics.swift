@@ -310,9 +310,31 @@ struct StreamMetrics: Sendable {
   }
 }
 
+/// Answers, counted by the class of their status.
+struct StatusCounters: Sendable {
+  // In place: an array would be one more reference to count for each request.
+  let all: InlineArray<5, Counter>
+
+  init(_ family: MetricFamily, _ labels: [String], _ layout: inout MetricLayout.Builder) {
+    let counters = layout.counters(family, labels, each: EdgeMetrics.classes)
+    all = InlineArray { counters[$0] }
+  }
+
+  /// The counter for a status; nil for what is none.
+  subscript(status: UInt16) -> Counter? {
+    let place = Int(status) / 100 - 1
+    return all.indices.contains(place) ? all[place] : nil
+  }
+
+  /// How many answers there were, whatever their status.
+  func sum(in tables: [CounterTable]) -> UInt64 {
+    all.indices.reduce(0) { $0 &+ tables.value(of: all[$1]) }
+  }
+}
+
 /// The figures of one member of an upstream.
 struct MemberMetrics: Sendable {
-  let responses: [Counter]
+  let responses: StatusCounters
   let failures: Counter
   let opened: Counter
   let reused: Counter
@@ -322,11 +344,7 @@ struct MemberMetrics: Sendable {
 
   init(_ upstream: String, _ member: String, _ layout: inout MetricLayout.Builder) {
     let labels = [upstream, member]
-    responses = layout.counters(
-      EdgeMetrics.upstreamRequests,
-      labels,
-      each: EdgeMetrics.classes
-    )
+    responses = StatusCounters(EdgeMetrics.upstreamRequests, labels, &layout)
     failures = layout.counter(EdgeMetrics.upstreamFailures, labels)
     opened = layout.counter(EdgeMetrics.upstreamConnections, labels)
     reused = layout.counter(EdgeMetrics.upstreamReused, labels)
@@ -339,12 +357,15 @@ struct MemberMetrics: Sendable {
 struct ProcessMetrics: Sendable {
   /// By the order of ``EndReason/allCases``.
   let ended: [Counter]
+  /// That of them whose requests ended as they should.
+  let completed: Counter
   let droppedLines: Counter
   /// By priority.
   let shed: [Counter]
 
   init(_ layout: inout MetricLayout.Builder) {
     ended = layout.counters(EdgeMetrics.ended, each: EndReason.allCases.map(\.rawValue))
+    completed = ended[Worker.place(of: .complete)]
     droppedLines = layout.counter(EdgeMetrics.droppedLines)
     shed = layout.counters(EdgeMetrics.overloadShed, each: (0...9).map { "\($0)" })
   }

@@ -123,10 +123,7 @@ extension HTTP1Connection: ClientConnection {
   var transport: String { "http/1.1" }
   var upstreamName: String? { current?.route?.upstream?.name }
 
-  var memberName: String? {
-    guard let name = current?.memberName, !name.isEmpty else { return nil }
-    return name
-  }
+  var memberName: String? { current?.member?.name }
 
   /// Ends what it waits for, as if the client had left.
   fileprivate func cut() {

@@ -12,15 +12,17 @@ extension Worker {
     let reason = exchange.error?.reason ?? .complete
     let total = UInt64(max(0, loop.now - exchange.startedAt))
     let listener = connection.acceptor.plan.metrics
-    // The first reason is the usual one; the others are looked up.
-    let place = reason == .complete ? 0 : Self.place(of: reason)
-    counters.add(to: generation.metrics.ended[place])
+    // The usual reason; the others are looked up.
+    if reason == .complete {
+      counters.add(to: generation.metrics.completed)
+    } else {
+      counters.add(to: generation.metrics.ended[Self.place(of: reason)])
+    }
     counters.add(exchange.bytesReceived, to: listener.received)
     counters.add(exchange.bytesSent, to: listener.sent)
     counters.record(nanoseconds: total, in: listener.duration)
     guard let site = exchange.site else { return }
-    let digit = Int(exchange.status) / 100 - 1
-    if site.requests.indices.contains(digit) { counters.add(to: site.requests[digit]) }
+    if let requests = site.requests[exchange.status] { counters.add(to: requests) }
     guard let settings = site.log, exchange.route?.isLogged ?? true else { return }
     guard let log = accessLog(settings, at: site.logIndex ?? 0) else { return }
     self.log(exchange, reason, total, head, of: connection, to: log)
@@ -35,7 +37,7 @@ extension Worker {
   }
 
   /// The reason's place among all.
-  private static func place(of reason: EndReason) -> Int { places[reason] ?? 0 }
+  static func place(of reason: EndReason) -> Int { places[reason] ?? 0 }
   private static let places = Dictionary(
     uniqueKeysWithValues: EndReason.allCases.enumerated().map { ($1, $0) }
   )
@@ -72,7 +74,7 @@ extension Worker {
     if let line = exchange.request.first(.userAgent) {
       text.userAgent = bytes.extracting(line.valueRange.range)
     }
-    let member = exchange.memberName
+    let member = exchange.member?.name ?? ""
     let detail = exchange.error?.detail ?? ""
     text.member = member.utf8.span
     text.detail = detail.utf8.span

@@ -144,7 +144,7 @@ public final class Member: Sendable {
   public var activeCount: Int { active.load(ordering: .relaxed) }
 
   /// Notes that an exchange begins.
-  func begin() { active.add(1, ordering: .relaxed) }
+  func begin() { active.wrappingAdd(1, ordering: .relaxed) }
 
   /// Notes that an exchange begins, unless `limit` are under way already, over all loops.
   func begin(within limit: Int) -> Bool {
@@ -174,7 +174,7 @@ public final class Member: Sendable {
   // MARK: The end of exchanges
 
   /// Notes that an exchange ended.
-  func end() { active.subtract(1, ordering: .relaxed) }
+  func end() { active.wrappingSubtract(1, ordering: .relaxed) }
 }
 
 extension Member.Location {

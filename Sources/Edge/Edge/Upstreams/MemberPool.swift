@@ -81,6 +81,8 @@ final class MemberPool {
   }
 
   /// Notes that an exchange with the member begins, however many are under way.
+  // Inlined, it would count references to the member at every place.
+  @inline(never)
   func beginUnlimited() {
     member.begin()
     total?.begin()

@@ -65,7 +65,7 @@ final class Upstream {
   func take(excluding tried: MemberSet, hash: UInt64? = nil) -> MemberPool? {
     if changes.peeked != version { refreshUnlessJustDone() }
     if let only, tried.isEmpty {
-      only.member.begin()
+      only.beginUnlimited()
       return only
     }
     return takeOne(excluding: tried, hash)
