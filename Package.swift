@@ -287,6 +287,7 @@ let package = Package(
       targets: ["MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess"]
     ),
     .library(name: "MartletHTTP", targets: ["MartletBytes", "HTTPMessage", "HTTP1", "HTTP2"]),
+    .library(name: "MartletProtocols", targets: ["JSON", "Prefaces", "Probes", "JSONRPC"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0")

@@ -30,4 +30,11 @@ let package = Package(
     + ["request", "response", "chunked", "http2"].map { name in
       .executableTarget(name: name, dependencies: ["Invariants"], swiftSettings: fuzzed)
     }
+    + ["proxy", "hello", "probes", "jsonrpc"].map { name in
+      .executableTarget(
+        name: name,
+        dependencies: ["Invariants", .product(name: "MartletProtocols", package: "martlet")],
+        swiftSettings: fuzzed
+      )
+    }
 )
