@@ -114,14 +114,14 @@ var targets: [Target] = []
   )
 }
 
-/// Declares a module of C headers, with the system's library that it stands before.
-@MainActor func headers(_ name: String, _ layer: Layer, library: String? = nil) {
+/// Declares a module of C headers, with the system's libraries that it stands before.
+@MainActor func headers(_ name: String, _ layer: Layer, libraries: [String] = []) {
   layers[name] = layer
   targets.append(
     .target(
       name: name,
       path: "Sources/\(layer.rawValue)/\(name)",
-      linkerSettings: library.map { [.linkedLibrary($0)] } ?? []
+      linkerSettings: libraries.map { .linkedLibrary($0) }
     )
   )
 }
@@ -179,9 +179,10 @@ module("Directives", .base, ["JSON"])
 
 // System
 headers("CLinux", .system)
-headers("COpenSSL", .system, library: "crypto")
+headers("COpenSSL", .system, libraries: ["ssl", "crypto"])
 module("MartletSystem", .system, ["CLinux", "MartletBytes"])
 module("Sealing", .system, ["CLinux", "COpenSSL"])
+module("TLS", .system, ["COpenSSL", "MartletSystem"], alsoTestedWith: ["TestPeers"])
 
 // Runtime
 module(
@@ -213,7 +214,7 @@ module("JSONRPC", .protocols, ["JSON"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
 module("FailurePolicies", .edge)
-module("Configuration", .edge, ["Directives", "FailurePolicies"])
+module("Configuration", .edge, ["Directives", "TLS", "FailurePolicies"])
 module("Balancing", .edge)
 module("OutlierDetection", .edge)
 module("KeyedTables", .edge, ["MartletSystem"])
@@ -224,8 +225,8 @@ module(
   "Edge",
   .edge,
   [
-    "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "MartletLoop", "MartletNet",
-    "HTTPMessage",
+    "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "TLS", "MartletLoop",
+    "MartletNet", "HTTPMessage",
     "HTTP1", "Prefaces", "FailurePolicies", "Configuration", "Balancing", "KeyedTables", "Limiting",
     "OutlierDetection", "Stickiness", "Routing",
   ]
@@ -268,7 +269,7 @@ executable(
   "martlet",
   .product,
   [
-    "ArgumentParser", "CLinux", "JSON", "JSONRPC", "MartletSystem", "MartletLoop",
+    "ArgumentParser", "CLinux", "JSON", "JSONRPC", "MartletSystem", "TLS", "MartletLoop",
     "MartletProcess", "Directives", "Configuration", "Balancing", "Edge", "Handover", "Supervision",
     "HealthChecks", "Admin",
   ],

@@ -20,7 +20,7 @@ GROUPS = {
     "run": [
         ("g++", "the C and C++ libraries that Swift links with"),
         ("make", "the targets"),
-        ("libssl-dev", "OpenSSL, which seals cookies"),
+        ("libssl-dev", "OpenSSL, which seals cookies and speaks TLS"),
     ],
     "test": [
         ("nginx", "a peer of the tests"),

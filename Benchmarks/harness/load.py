@@ -134,13 +134,28 @@ def wrk_script(hosts: Sequence[str], paths: Sequence[str], headers: dict[str, st
     return SCRIPT.format(hosts=listed(hosts), paths=listed(paths), headers=more, stride=stride)
 
 
-def wrk(port: int, path: str, connections: int, seconds: float, script: Path | None = None) -> Load:
-    """Closed-loop load on keep-alive connections: the next request when the answer is there."""
+def wrk(
+    port: int,
+    path: str,
+    connections: int,
+    seconds: float,
+    script: Path | None = None,
+    *,
+    tls: bool = False,
+    closes: bool = False,
+) -> Load:
+    """Closed-loop load on keep-alive connections: the next request when the answer is there.
+
+    - closes: each request has a connection of its own, with TLS a full handshake too.
+    """
     whole = max(1, round(seconds))
     command = ["wrk", "-t", "1", "-c", str(connections), "-d", f"{whole}s", "--timeout", "10s"]
     if script is not None:
         command += ["-s", str(script)]
-    return parse_wrk(_output([*command, f"http://127.0.0.1:{port}{path}"], whole))
+    if closes:
+        command += ["-H", "Connection: close"]
+    scheme = "https" if tls else "http"
+    return parse_wrk(_output([*command, f"{scheme}://127.0.0.1:{port}{path}"], whole))
 
 
 def build(folder: Path, program: Path) -> Path:

@@ -6,7 +6,7 @@ import enum
 import subprocess
 from pathlib import Path
 
-from .peers import Peer, Running
+from .peers import Peer, Running, make_certificate
 from .processes import BenchmarkError
 from .site import Site
 
@@ -107,8 +107,11 @@ class Martlet(Peer):
 
     @staticmethod
     def _server(host: str, site: Site, port: int, folder: Path) -> str:
-        listen = f"listen 127.0.0.1:{port} backlog 4096"
+        listen = f"listen 127.0.0.1:{port} {'tls ' if site.tls else ''}backlog 4096"
         parts = [f"server {host} {{" if host else "server {", f"    {listen}", SERVER.rstrip()]
+        if site.tls:
+            certificate, key = make_certificate(folder)
+            parts.append(f"    certificate {certificate} {key}")
         if site.realistic:
             parts.append("    forwarded x_forwarded")
             parts.append(f"    access_log {folder}/access.log json")

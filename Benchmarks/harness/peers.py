@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import subprocess
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,19 @@ def nginx_stream_head(folder: Path) -> str:
     )
 
 
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost with an ECDSA key; HAProxy finds both in the first file."""
+    certificate, key = folder / "server.pem", folder / "server.key"
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+    command += ["-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "30"]
+    command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    if done.returncode != 0:
+        raise BenchmarkError(f"openssl makes no certificate: {done.stderr.strip()}")
+    certificate.write_text(certificate.read_text() + key.read_text())
+    return certificate, key
+
+
 @dataclass
 class Running:
     """A proxy under measurement."""
@@ -187,6 +201,10 @@ class Nginx(Peer):
             parts.append("  proxy_buffer_size 64k; proxy_buffers 16 64k;")
             parts.append("  proxy_busy_buffers_size 128k; proxy_max_temp_file_size 0;")
         parts += self._realistic(folder) if site.realistic else ["  access_log off;"]
+        if site.tls:
+            certificate, key = make_certificate(folder)
+            parts.append(f"  ssl_certificate {certificate}; ssl_certificate_key {key};")
+            parts.append("  ssl_protocols TLSv1.2 TLSv1.3;")
         parts += self._servers(site, port)
         parts.append("}\n")
         return "\n".join(parts)
@@ -211,7 +229,7 @@ class Nginx(Peer):
 
     @staticmethod
     def _servers(site: Site, port: int) -> list[str]:
-        listen = f"listen 127.0.0.1:{port} backlog=4096"
+        listen = f"listen 127.0.0.1:{port} {'ssl ' if site.tls else ''}backlog=4096"
         if not site.hosts:
             return [f"  server {{ {listen}; location / {{ proxy_pass http://backend; }} }}"]
         locations = "".join(
@@ -263,6 +281,8 @@ class HAProxy(Peer):
         parts += ["defaults", "  mode http", "  timeout connect 10s", "  timeout client 1h"]
         parts += ["  timeout server 1h", "  timeout http-keep-alive 1h", "  http-reuse always"]
         parts += ["frontend front", f"  bind 127.0.0.1:{port} backlog 4096"]
+        if site.tls:
+            parts[-1] += f" ssl crt {make_certificate(folder)[0]} ssl-min-ver TLSv1.2"
         parts += self._realistic() if site.realistic else []
         if site.hosts:
             key = "base,lower" if site.paths else "req.hdr(host),lower"

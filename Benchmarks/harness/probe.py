@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import ssl
 from pathlib import Path
 
 from .peers import Running, body
@@ -45,19 +46,26 @@ def _check(running: Running, site: Site) -> None:
     name = running.name
     host = site.host_names()[-1] if site.hosts else "localhost"
     prefix = site.prefixes()[-1] if site.paths else "/"
-    with contextlib.closing(_connection(running)) as connection:
+    with contextlib.closing(_connection(running, site)) as connection:
         connection.connect()
         _check_bodies(name, connection, prefix, host, site)
         echo = f"{site.prefixes()[0]}echo" if site.paths else "/echo"
         _check_upstream(name, connection, echo, host)
         if site.realistic:
             _check_realistic(running, connection, echo, host)
-    _check_close(running, f"{prefix}100", host)
+    _check_close(running, site, f"{prefix}100", host)
     if site.hosts:
-        _check_unknown(running)
+        _check_unknown(running, site)
 
 
-def _connection(running: Running) -> http.client.HTTPConnection:
+def _connection(running: Running, site: Site) -> http.client.HTTPConnection:
+    if site.tls:
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        return http.client.HTTPSConnection(
+            "127.0.0.1", running.port, timeout=10, context=context
+        )
     return http.client.HTTPConnection("127.0.0.1", running.port, timeout=10)
 
 
@@ -118,13 +126,13 @@ def _has_json_line(log: Path) -> bool:
         raise BenchmarkError(f"a line of {log.name} is not JSON: {lines[0]}") from None
 
 
-def _check_close(running: Running, path: str, host: str) -> None:
-    with contextlib.closing(_connection(running)) as connection:
+def _check_close(running: Running, site: Site, path: str, host: str) -> None:
+    with contextlib.closing(_connection(running, site)) as connection:
         answer, _ = _ask(connection, path, host, {"Connection": "close"})
     _expect(answer.will_close, running.name, "it keeps a connection that the client wants closed")
 
 
-def _check_unknown(running: Running) -> None:
-    with contextlib.closing(_connection(running)) as connection:
+def _check_unknown(running: Running, site: Site) -> None:
+    with contextlib.closing(_connection(running, site)) as connection:
         answer, _ = _ask(connection, "/", "unknown.example")
     _expect(answer.status != 200, running.name, "it answers for a host that it does not have")

@@ -20,6 +20,8 @@ class Site:
     realistic: bool = False
     #: Bodies of a megabyte: buffers as the peer's users would size them.
     large: bool = False
+    #: Whether clients speak TLS, to a certificate with an ECDSA key on P-256.
+    tls: bool = False
     #: The ports of several members, which proxies then retry on; empty: there is one, the upstream.
     members: tuple[int, ...] = ()
     #: Bytes instead of requests: TCP connections are passed to the upstream as they are.
@@ -39,6 +41,8 @@ LARGE = Site(large=True)
 #: Layer 4; `large` is for connections that carry much.
 STREAM = Site(layer4=True)
 BULK = Site(layer4=True, large=True)
+TLS = Site(tls=True)
+TLS_LARGE = Site(tls=True, large=True)
 REALISTIC = Site(hosts=REALISTIC_HOSTS, paths=REALISTIC_PATHS, realistic=True)
 
 #: Bodies that the upstream serves, by path.

@@ -10,10 +10,17 @@ from harness import peers, probe
 from harness.martlet import Form, Martlet
 from harness.peers import HAProxy, Nginx, Running, Upstream
 from harness.processes import BenchmarkError, Stage, free_port
-from harness.site import BODIES, BULK, LARGE, PLAIN, REALISTIC, STREAM, Site
+from harness.site import BODIES, BULK, LARGE, PLAIN, REALISTIC, STREAM, TLS, Site
 
-SITES = {"plain": PLAIN, "large": LARGE, "realistic": REALISTIC, "many hosts": Site(hosts=2_000),
-         "layer 4": STREAM, "layer 4 in bulk": BULK}
+SITES = {
+    "plain": PLAIN,
+    "large": LARGE,
+    "TLS": TLS,
+    "realistic": REALISTIC,
+    "many hosts": Site(hosts=2_000),
+    "layer 4": STREAM,
+    "layer 4 in bulk": BULK,
+}
 
 
 def martlets(site):

@@ -114,6 +114,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Runtime/MartletNet/Stream+Layer.swift",
+    "lends buffers to the layer for one call"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/MartletSystem/DatagramTable.swift",
     "wraps system calls: this layer is where pointers end"
   ),
@@ -161,6 +166,26 @@ let allowances: [Allowance] = [
     .unsafe,
     "Sources/System/Sealing/Sealer.swift",
     "passes arrays with their counts to OpenSSL, and frees the ciphers that it made"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/TLS/TLSContext.swift",
+    "owns a context of OpenSSL, and is called back with what that holds"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/TLS/TLSFailure.swift",
+    "has OpenSSL write a text to memory of the call"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/TLS/TLSIdentity.swift",
+    "owns certificates and keys of OpenSSL, and frees each once"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/TLS/TLSSession.swift",
+    "owns a session of OpenSSL, and lends it buffers for one call"
   ),
   Allowance(
     .safeComment,
@@ -231,6 +256,16 @@ let allowances: [Allowance] = [
     .uncheckedSendable,
     "Sources/System/MartletSystem/Kernel.swift",
     "an open class without state, which tests inherit from"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/System/TLS/TLSContext.swift",
+    "a context that nobody changes, and that OpenSSL lets any thread make sessions of"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/System/TLS/TLSIdentity.swift",
+    "certificates and keys that nobody changes; keys of tickets have a lock of their own"
   ),
   Allowance(
     .nonisolatedUnsafe,

@@ -17,6 +17,7 @@ from . import (
     realistic,
     requests,
     streams,
+    tls,
 )
 from .claim import Claim
 
@@ -36,6 +37,7 @@ CLAIMS: dict[str, Claim] = {
         *control.CLAIMS,
         *framing.CLAIMS,
         *datagrams.CLAIMS,
+        *tls.CLAIMS,
         *instructions.CLAIMS,
     ]
 }

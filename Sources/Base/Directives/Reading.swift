@@ -148,6 +148,39 @@ extension Reading {
     return result
   }
 
+  /// A file that a directive names.
+  public struct NamedFile: Sendable {
+    /// Its path, as it is from `/`, else beside the file that names it.
+    public var path: String
+    /// What is in it; nil where the bundle was made of a text alone.
+    public var bytes: [UInt8]?
+  }
+
+  /// The file that a word names; notes one that cannot be read.
+  public mutating func file(
+    of word: Word,
+    in statement: Statement,
+    example: String
+  ) -> NamedFile? {
+    guard let written = plainText(of: word, in: statement, example: example) else { return nil }
+    guard !written.isEmpty else {
+      lacksValue(statement, example: example)
+      return nil
+    }
+    let path = SourceBundle.path(written, from: sources[word.range.source].name)
+    switch bundle.files[path] {
+    case .bytes(let bytes)?: return NamedFile(path: path, bytes: bytes)
+    case nil: return NamedFile(path: path, bytes: nil)
+    case .missing(let reason)?:
+      error(
+        "cannot read `\(path)`: \(reason)",
+        mend: "name a file that is there and can be read, for example `\(example)`",
+        at: word.range
+      )
+      return nil
+    }
+  }
+
   /// Hides a text that a directive takes for a secret, wherever it stands.
   public mutating func hide(_ secret: String) { mask.hide(secret) }
 

@@ -78,23 +78,31 @@ extension SourceBundle {
   ///
   /// What cannot be found is noted in the bundle; the reader of the bundle then tells the place that
   /// asks for it. Files behind ``maxBytes`` or ``maxFileCount`` are noted as missing.
-  public static func collected(main: String, _ access: SourceAccess) -> SourceBundle {
-    collected(main: main, content: access.read(main, Lexer.textBytes), access)
+  ///
+  /// The words behind `fileDirectives` are paths too, of files that are not read as configuration.
+  public static func collected(
+    main: String,
+    _ access: SourceAccess,
+    fileDirectives: Set<String> = []
+  ) -> SourceBundle {
+    collected(main: main, content: access.read(main, Lexer.textBytes), access, fileDirectives)
   }
 
   /// Collects what a text asks for that is in no file.
   public static func collected(
     name: String,
     text: String,
-    _ access: SourceAccess
+    _ access: SourceAccess,
+    fileDirectives: Set<String> = []
   ) -> SourceBundle {
-    collected(main: name, content: .bytes(Array(text.utf8)), access)
+    collected(main: name, content: .bytes(Array(text.utf8)), access, fileDirectives)
   }
 
   private static func collected(
     main: String,
     content: Content,
-    _ access: SourceAccess
+    _ access: SourceAccess,
+    _ fileDirectives: Set<String>
   ) -> SourceBundle {
     var bundle = SourceBundle(name: main, bytes: [])
     bundle.files[main] = content
@@ -105,7 +113,7 @@ extension SourceBundle {
     while let name = pending.popLast() {
       guard case .bytes(let bytes)? = bundle.files[name] else { continue }
       let text = SourceText(name: name, bytes: bytes)
-      var asked = Asked()
+      var asked = Asked(directives: fileDirectives)
       asked.collect(Parser.read(text, source: 0).statements)
       for name in asked.variables where bundle.environment[name] == nil {
         bundle.environment[name] = .some(access.environment(name))
@@ -145,14 +153,20 @@ extension SourceBundle {
 
   /// What a text asks for.
   private struct Asked {
+    let directives: Set<String>
     var includes: [String] = []
     var files: [String] = []
     var variables: [String] = []
+
+    init(directives: Set<String>) { self.directives = directives }
 
     mutating func collect(_ statements: [Statement]) {
       for statement in statements {
         if statement.title == "include", let path = statement.arguments.first?.text {
           includes.append(path)
+        }
+        if directives.contains(statement.title) {
+          files += statement.arguments.compactMap(\.text)
         }
         for case .foreign(let value, _) in statement.arguments.flatMap(\.pieces) {
           switch value {

@@ -47,6 +47,11 @@ public struct JSONAccessFormat: Sendable {
     buffer.append(decimal: record.bytesReceived)
     buffer.append(",\"sent\":")
     buffer.append(decimal: record.bytesSent)
+    if !text.tlsVersion.isEmpty {
+      append(",\"tls\":\"", text.tlsVersion, to: &buffer)
+      append(",\"cipher\":\"", text.tlsCipher, to: &buffer)
+      append(",\"server_name\":\"", text.tlsServerName, to: &buffer)
+    }
     append(",\"referer\":\"", text.referer, to: &buffer)
     append(",\"user_agent\":\"", text.userAgent, to: &buffer)
     buffer.append(labels.json.span)

@@ -120,6 +120,12 @@ public struct AccessText: ~Escapable {
   public var failedTries: Span<UInt8>
   /// What became of a second request to another member.
   public var hedge: Span<UInt8>
+  /// The version of TLS; empty without it.
+  public var tlsVersion: Span<UInt8>
+  /// The cipher of TLS.
+  public var tlsCipher: Span<UInt8>
+  /// The host that the client has asked for by TLS.
+  public var tlsServerName: Span<UInt8>
 
   /// Creates empty texts.
   @inlinable
@@ -136,6 +142,9 @@ public struct AccessText: ~Escapable {
     detail = Span()
     failedTries = Span()
     hedge = Span()
+    tlsVersion = Span()
+    tlsCipher = Span()
+    tlsServerName = Span()
   }
 }
 

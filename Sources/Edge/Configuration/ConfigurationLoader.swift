@@ -47,6 +47,9 @@ public enum ConfigurationLoader {
     )
   }
 
+  /// The directives whose words are paths of files that belong to a bundle.
+  public static let attachingDirectives: Set<String> = attachedFileDirectives
+
   /// The blocks and directives of the language, for the manual and for completion.
   public static let references: [BlockReference] = fileDirectives.references
 

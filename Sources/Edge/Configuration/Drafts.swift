@@ -33,6 +33,10 @@ struct ServerDraft: Sendable {
   var nameRanges: [SourceRange] = []
   /// One for each listener.
   var listenerRanges: [SourceRange] = []
+  /// One for each certificate.
+  var certificateRanges: [SourceRange] = []
+  /// Where its block about TLS stands.
+  var tlsRange: SourceRange?
   var routes: [RouteDraft] = []
   var limits = LimitDraft()
 }

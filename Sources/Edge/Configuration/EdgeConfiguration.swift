@@ -48,6 +48,13 @@ public struct EdgeConfiguration: Hashable, Sendable {
     return servers.lazy.flatMap(\.listeners).map(\.address).filter { seen.insert($0).inserted }
   }
 
+  /// Whether TLS is spoken at an address.
+  ///
+  /// - Complexity: O(*n*) in the listeners.
+  public func speaksTLS(at address: Address) -> Bool {
+    servers.lazy.flatMap(\.listeners).contains { $0.address == address && $0.isTLS }
+  }
+
   /// Whether connections to an address begin with a PROXY header: it suffices that one server says so.
   ///
   /// - Complexity: O(*n*) in the listeners.

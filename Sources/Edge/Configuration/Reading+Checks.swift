@@ -24,6 +24,7 @@ extension Reading {
     }
     for upstream in draft.upstreams { checkMembers(of: upstream) }
     checkNames(draft.servers)
+    checkTLS(draft.servers)
     checkStreams(draft)
     checkStreamTargets(draft)
     checkDatagrams(draft)

@@ -6,7 +6,7 @@ let serverDirectives = DirectiveTable<ServerDraft>(
   "A server answers requests for its names on its listeners. Its routes are tried in the order "
     + "written, and the first that matches answers.",
   makeDefault: { ServerDraft() },
-  [listen, accessLog] + forwarding + limits + timeouts + [
+  [listen, accessLog] + tlsServerDirectives + forwarding + limits + timeouts + [
     limitDirective(\.limits),
     priorityDirective(\.settings.priority, default: "5"),
     errorPage(\.settings.errorPages),
@@ -15,6 +15,7 @@ let serverDirectives = DirectiveTable<ServerDraft>(
 )
 
 private let listenOptions: [WordOption<ListenerSettings>] = [
+  .mark("tls", \.isTLS),
   .value("backlog", \.backlogCount, .count(within: 1...65_535)),
   .mark("reuse_port", \.reusesPort),
   .mark("fallback", \.isFallback),
@@ -31,7 +32,8 @@ private let listen = Directive<ServerDraft>(
   words: listenOptions.map(\.name),
   defaultText: "backlog 511 proxy_protocol off timeout 5s",
   "Where the server listens; servers may share an address, and `fallback` answers for hosts that "
-    + "none of them names. With `proxy_protocol` connections of the senders behind `from` begin with a "
+    + "none of them names. With `tls` the server and its clients speak TLS there, with the server's "
+    + "`certificate`. With `proxy_protocol` connections of the senders behind `from` begin with a "
     + "PROXY header, which says who the client is, within `timeout`.",
   example: "listen 127.0.0.1:8080 backlog 1024",
   read: { statement, draft, reading in
@@ -61,6 +63,7 @@ private let listen = Directive<ServerDraft>(
       draft.settings.listeners.map { listener in
         .object([
           JSONValue.Member("address", .text(mask.shown(listener.address.description))),
+          JSONValue.Member("tls", .flag(listener.isTLS)),
           JSONValue.Member("backlog", .number(listener.backlogCount)),
           JSONValue.Member("reuse_port", .flag(listener.reusesPort)),
           JSONValue.Member("fallback", .flag(listener.isFallback)),

@@ -28,6 +28,10 @@ public struct ServerSettings: Hashable, Sendable {
   public var trafficLimits: [LimitSettings]
   /// How important its requests are; nil: as usual.
   public var priority: PrioritySettings?
+  /// Its certificates, of which the client's words choose one.
+  public var certificates: [CertificateSettings]
+  /// What it and its clients agree on by TLS.
+  public var tls: TLSSettings
 
   /// Creates the settings of a server.
   public init(
@@ -43,7 +47,9 @@ public struct ServerSettings: Hashable, Sendable {
     underscores: UnderscorePolicy = .drop,
     via: Via = .name("martlet"),
     trafficLimits: [LimitSettings] = [],
-    priority: PrioritySettings? = nil
+    priority: PrioritySettings? = nil,
+    certificates: [CertificateSettings] = [],
+    tls: TLSSettings = TLSSettings()
   ) {
     self.names = names
     self.listeners = listeners
@@ -58,6 +64,8 @@ public struct ServerSettings: Hashable, Sendable {
     self.via = via
     self.trafficLimits = trafficLimits
     self.priority = priority
+    self.certificates = certificates
+    self.tls = tls
   }
 
   /// What logs and metrics call the server: its first name, else its first address.
@@ -115,6 +123,8 @@ public struct ListenerSettings: Hashable, Sendable {
   public var isFallback: Bool
   /// Whether connections begin with a PROXY header.
   public var proxy: ProxyReception
+  /// Whether TLS is spoken.
+  public var isTLS: Bool
 
   /// Creates the settings of a listener.
   public init(
@@ -122,13 +132,15 @@ public struct ListenerSettings: Hashable, Sendable {
     backlogCount: Int = 511,
     reusesPort: Bool = false,
     isFallback: Bool = false,
-    proxy: ProxyReception = ProxyReception()
+    proxy: ProxyReception = ProxyReception(),
+    isTLS: Bool = false
   ) {
     self.address = address
     self.backlogCount = backlogCount
     self.reusesPort = reusesPort
     self.isFallback = isFallback
     self.proxy = proxy
+    self.isTLS = isTLS
   }
 }
 

@@ -65,6 +65,8 @@ public enum Variable: Hashable, Sendable {
   case serverName
   /// The address of the listener.
   case listenerAddress
+  /// What is known of the client's TLS.
+  case tls(TLSVariable)
   /// What a PROXY header has said.
   case proxy(ProxyVariable)
   /// The status of the answer.

@@ -74,6 +74,9 @@ extension Variable {
       VariableReference("server.name", .serverName, "The server's name."),
       VariableReference("listener.address", .listenerAddress, "The address of the listener."),
     ]
+    + TLSVariable.allCases.map { part in
+      VariableReference("tls.\(part.rawValue)", .tls(part), part.sentence)
+    }
     + ProxyVariable.allCases.map { part in
       VariableReference("proxy.\(part.rawValue)", .proxy(part), part.sentence)
     } + responseReferences

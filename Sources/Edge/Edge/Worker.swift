@@ -209,7 +209,13 @@ final class Worker {
       while connections.count <= number { connections.append(nil) }
       connections[number] = connection
       noteOpened(acceptor.plan.metrics)
-      if let proxy, proxy.trusts(peer) { connection.restForPreface() } else { connection.rest() }
+      if let proxy, proxy.trusts(peer) {
+        connection.restForPreface()
+      } else if let tls = acceptor.plan.tls {
+        connection.beginHandshake(tls)
+      } else {
+        connection.rest()
+      }
     } catch {
       noteAccepting(error, at: acceptor.plan.key)
     }

@@ -28,8 +28,15 @@ enum ConfigurationSource: Hashable, Sendable {
   /// Collects what is read, from the files and the environment.
   func bundle() -> SourceBundle {
     switch self {
-    case .file(let path): .collected(main: path, .system)
-    case .text(let name, let text): .collected(name: name, text: text, .system)
+    case .file(let path):
+      .collected(main: path, .system, fileDirectives: ConfigurationLoader.attachingDirectives)
+    case .text(let name, let text):
+      .collected(
+        name: name,
+        text: text,
+        .system,
+        fileDirectives: ConfigurationLoader.attachingDirectives
+      )
     }
   }
 }

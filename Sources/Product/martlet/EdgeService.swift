@@ -10,6 +10,7 @@ import MartletLoop
 import MartletProcess
 import MartletSystem
 import Supervision
+import TLS
 
 /// The edge's side of the handover: what the supervisor asks for is done with an `EdgeServer`.
 final class EdgeService {
@@ -164,6 +165,7 @@ final class EdgeService {
       throw CommandFailure(.failure, "the configuration was handed over in another form")
     }
     let configuration = try CheckedConfiguration(bundle).configuration
+    let tlsFiles = try Self.files(of: configuration, in: bundle)
     if server == nil { try dropRights(configuration.process) }
     try Self.checkSources(of: configuration)
     do {
@@ -184,6 +186,7 @@ final class EdgeService {
           number: offer.number,
           stateDirectory: directory,
           secret: secret,
+          files: tlsFiles,
           continuing: previous
         )
         known.apply(to: next.upstreams)
@@ -254,6 +257,17 @@ final class EdgeService {
       named.insert(try file.descriptor.duplicate(), for: key)
     }
     return named
+  }
+
+  private static func files(
+    of configuration: EdgeConfiguration,
+    in bundle: SourceBundle
+  ) throws(CommandFailure) -> TLSFiles {
+    do throws(TLSError) {
+      return try TLSFiles(of: configuration, in: bundle)
+    } catch {
+      throw CommandFailure(.configuration, "\(error)")
+    }
   }
 
   private func dropRights(_ settings: ProcessSettings) throws(CommandFailure) {

@@ -100,7 +100,13 @@ struct Launch {
     successor.set("MARTLET_UPGRADE", to: nil)
     var probes = [["--version"]]
     if case .file(let file) = source { probes.append(["check", "--config", file]) }
-    let banner = banner(directory, usual: directory == StateDirectory.usual.path)
+    let encrypted = first.configuration.listeningAddresses
+      .filter(first.configuration.speaksTLS).map(\.description)
+    let banner = banner(
+      directory,
+      usual: directory == StateDirectory.usual.path,
+      encrypted: Set(encrypted)
+    )
     try Supervisor.run(
       SupervisorOptions(
         stateDirectory: directory,
@@ -149,7 +155,8 @@ struct Launch {
   /// What is printed once requests are served.
   private func banner(
     _ directory: String,
-    usual: Bool
+    usual: Bool,
+    encrypted: Set<String>
   ) -> @Sendable (_ addresses: [String]) -> String {
     let program = CommandLine.arguments.first ?? "martlet"
     let suffix = usual ? "" : " --state-directory \(directory)"
@@ -159,7 +166,8 @@ struct Launch {
         if address.hasPrefix("tcp ") { return address }
         // Each loop has its socket, the first one stands for all.
         if address.hasPrefix("udp ") { return String(address.dropLast(2)) }
-        return address.hasPrefix(":") ? "http://localhost\(address)" : "http://\(address)"
+        let scheme = encrypted.contains(address) ? "https" : "http"
+        return "\(scheme)://\(address.hasPrefix(":") ? "localhost" : "")\(address)"
       }
       var lines = ["Martlet \(Version.text) listens on \(places.joined(separator: ", "))", ""]
       lines.append(
@@ -167,7 +175,7 @@ struct Launch {
           ? "Three demonstration members answer in turn. Try next, in another terminal:"
           : "Try next, in another terminal:"
       )
-      if let first = places.first(where: { $0.hasPrefix("http:") }) {
+      if let first = places.first(where: { $0.hasPrefix("http") }) {
         lines.append("  curl -i \(first)/")
       }
       lines += [

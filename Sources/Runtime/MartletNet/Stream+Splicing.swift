@@ -5,6 +5,9 @@ import MartletSystem
 // the other socket. The pages stay where they are. It pays for many bytes at a time only.
 
 extension Stream {
+  /// Whether bytes can pass between the socket and a pipe: not where there is a ``layer``.
+  @inlinable public var passesPipes: Bool { !hasLayer }
+
   /// Waits for bytes, then takes a pipe and moves at most `limit` of them into it; an empty pipe is
   /// the end.
   ///
@@ -17,6 +20,7 @@ extension Stream {
     upTo limit: Int,
     by deadline: Deadline
   ) async throws(StreamError) -> LentPipe? {
+    guard passesPipes else { return nil }
     while true {
       if !hasEvent { try await readable(by: deadline) }
       // Not before bytes are there: a stream that waits holds no pipe.
@@ -39,6 +43,7 @@ extension Stream {
     into pipe: inout LentPipe,
     upTo limit: Int
   ) throws(StreamError) -> Int? {
+    guard passesPipes else { throw .failed(SystemError(.splice, StreamError.notSupported)) }
     let result = pipe.fill(from: descriptor, upTo: limit)
     if result >= 0 { return result }
     let error = SystemError(.splice, Int32(-result))
@@ -53,6 +58,7 @@ extension Stream {
   /// - Returns: Whether that was all.
   /// - Throws: ``StreamError``. System call: `splice(2)`.
   public func writeNow(_ pipe: inout LentPipe) throws(StreamError) -> Bool {
+    precondition(passesPipes, "bytes that must pass a layer are given to the socket")
     while !pipe.isEmpty {
       let result = pipe.empty(into: descriptor)
       if result > 0 { continue }
@@ -80,6 +86,7 @@ extension Stream {
   ///
   /// System call: `recv(2)`, `MSG_PEEK`.
   public func hasUnreadInput() -> Bool {
+    if let layer, !layer.isDrained { return true }
     if loop.kernel.hasInput(descriptor) { return true }
     loop.clearReadable(descriptor)
     return false

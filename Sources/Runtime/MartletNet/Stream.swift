@@ -27,6 +27,14 @@ public final class Stream {
   /// The kernel's number for the socket.
   public let descriptor: Int32
   @usableFromInline let loop: EventLoop
+  /// What the bytes pass through on their way to the socket and back; nil: nothing.
+  ///
+  /// It is set while nothing is under way.
+  public var layer: SocketLayer? {
+    didSet { hasLayer = layer != nil }
+  }
+  /// Whether there is a ``layer``; what looks at it counts no reference.
+  @usableFromInline var hasLayer = false
 
   /// Takes over a connected socket.
   ///
@@ -49,6 +57,7 @@ public final class Stream {
   }
 
   deinit {
+    layer?.close()
     loop.forget(descriptor)
     loop.kernel.close(descriptor)
   }
@@ -65,7 +74,11 @@ public final class Stream {
 
   /// Whether the other side is known to have ended its sending, in order: what it has sent before that
   /// is there.
-  @inlinable public var isEnding: Bool { loop.isClosed(descriptor) && !loop.isBroken(descriptor) }
+  ///
+  /// With a ``layer`` that is not known: a read that leaves room may not have taken all.
+  @inlinable public var isEnding: Bool {
+    loop.isClosed(descriptor) && !loop.isBroken(descriptor) && !hasLayer
+  }
 
   /// Asks the kernel itself whether the other side has closed or sent something.
   public func hasEventNow() -> Bool { loop.kernel.hasInput(descriptor) }
@@ -139,6 +152,7 @@ public final class Stream {
   @usableFromInline
   func receive(into buffer: inout Lent) throws(StreamError) -> Int? {
     precondition(buffer.freeCount > 0, "a read into a full buffer")
+    if hasLayer { return try receiveThroughLayer(into: &buffer) }
     let free = buffer.freeCount
     // Safe: the free part is ours until `didFill`.
     let result = loop.withKernel { unsafe $0.receive(descriptor, into: buffer.freeStorage) }
@@ -167,7 +181,10 @@ public final class Stream {
     endsNext: Bool = false
   ) throws(StreamError) -> Int {
     // Safe: the buffer is borrowed until this returns.
-    try result(loop.withKernel { unsafe $0.send(descriptor, buffer.storage, more: endsNext) })
+    if hasLayer { return try result(unsafe sendThroughLayer(buffer.storage)) }
+    return try result(
+      loop.withKernel { unsafe $0.send(descriptor, buffer.storage, more: endsNext) }
+    )
   }
 
   /// Writes as much of `buffer` from `offset` on as the socket takes at once.
@@ -176,7 +193,7 @@ public final class Stream {
   /// - Throws: ``StreamError``.
   public func writeNow(_ buffer: borrowing Lent, from offset: Int) throws(StreamError) -> Int {
     // Safe: the buffer is borrowed until this returns.
-    try result(unsafe loop.kernel.send(descriptor, rest(buffer.storage, offset), more: false))
+    try result(unsafe send(rest(buffer.storage, offset)))
   }
 
   /// Writes the bytes of `buffer` from `offset` on, all of them.
@@ -191,9 +208,7 @@ public final class Stream {
     var sent = offset
     while sent < buffer.count {
       // Safe: the buffer is borrowed until this returns.
-      sent &+= try result(
-        unsafe loop.kernel.send(descriptor, rest(buffer.storage, sent), more: false)
-      )
+      sent &+= try result(unsafe send(rest(buffer.storage, sent)))
       if sent < buffer.count { try await writable(by: deadline) }
     }
   }
@@ -212,7 +227,7 @@ public final class Stream {
     while sent < range.upperBound {
       // Safe: the buffer is borrowed until this returns; the range lies in it.
       let bytes = unsafe UnsafeRawBufferPointer(rebasing: buffer.storage[sent..<range.upperBound])
-      sent &+= try result(unsafe loop.kernel.send(descriptor, bytes, more: false))
+      sent &+= try result(unsafe send(bytes))
       if sent < range.upperBound { try await writable(by: deadline) }
     }
   }
@@ -228,6 +243,9 @@ public final class Stream {
     by deadline: Deadline
   ) async throws(StreamError) {
     precondition(range.upperBound <= body.count, "a range beyond the buffer")
+    if hasLayer {
+      return try await writeThroughLayer(head, body, range, tail: tail, by: deadline)
+    }
     let tailCount = tail.utf8CodeUnitCount
     let total = head.count + range.count + tailCount
     var sent = 0
@@ -258,7 +276,7 @@ public final class Stream {
     while sent < bytes.count {
       // Safe: the kernel only reads during the call.
       let count = unsafe bytes.withUnsafeBytes { storage in
-        unsafe loop.kernel.send(descriptor, rest(storage, sent), more: false)
+        unsafe send(rest(storage, sent))
       }
       sent += try result(count)
       if sent < bytes.count { try await writable(by: deadline) }
@@ -275,6 +293,9 @@ public final class Stream {
     count: Int,
     by deadline: Deadline
   ) async throws(StreamError) -> Int {
+    if hasLayer {
+      return try await sendThroughLayer(file, from: offset, count: count, by: deadline)
+    }
     var sent = 0
     while sent < count {
       let result = loop.kernel.sendFile(
@@ -293,6 +314,14 @@ public final class Stream {
       try await writable(by: deadline)
     }
     return sent
+  }
+
+  /// One send of `bytes`, by the layer if there is one.
+  @usableFromInline
+  func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+    // Safe: the caller keeps `bytes` for this call.
+    if hasLayer { return unsafe sendThroughLayer(bytes) }
+    return unsafe loop.kernel.send(descriptor, bytes, more: false)
   }
 
   /// What a send took; nothing if the socket is full for now.
@@ -324,7 +353,10 @@ public final class Stream {
   /// Says that nothing more will be written; the other side reads the end, and may still write.
   ///
   /// System call: `shutdown(2)`.
-  public func shutdownWrite() { SocketError.shutdownWrite(descriptor) }
+  public func shutdownWrite() {
+    layer?.close()
+    SocketError.shutdownWrite(descriptor)
+  }
 
   /// Reads no more: to whoever reads or waits here it is as if the other side had closed.
   ///
@@ -332,7 +364,11 @@ public final class Stream {
   public func shutdownRead() { SocketError.shutdownRead(descriptor) }
 
   /// Makes the close that follows discard what is unsent and reset the connection.
-  public func abort() { SocketError.discardOnClose(descriptor) }
+  public func abort() {
+    // An end in order would be taken for one.
+    layer = nil
+    SocketError.discardOnClose(descriptor)
+  }
 
   /// The address of this end.
   ///

@@ -24,7 +24,12 @@ struct EffectiveTests {
   @Test("has every setting with the value in force")
   func complete() throws {
     let text = """
-      server { listen :80
+      server { listen :80 tls
+      certificate a.pem
+      tls { client_certificate optional
+      client_authorities a.pem
+      client_revoked b.pem
+      ticket_secret c }
       route / { proxy api } }
       upstream api { member 127.0.0.1:1
       breaker { failures 10% } }
@@ -44,7 +49,7 @@ struct EffectiveTests {
       "tcp route": try first("route", in: first("tcp", in: whole)),
     ]
     for block in ConfigurationReference.blocks where !inner.contains(block.name) {
-      let shown = shown[block.name] ?? upstream[block.name]
+      let shown = shown[block.name] ?? server[block.name] ?? upstream[block.name]
       for directive in block.directives {
         #expect(shown?[directive.name] != nil, "\(block.name)/\(directive.name)")
       }

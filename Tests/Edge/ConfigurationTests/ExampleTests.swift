@@ -24,6 +24,8 @@ func whole(_ line: String, in block: String) -> String {
   case "overload": "overload {\n\(line)\n}"
   case "retry", "breaker": "upstream api {\nmember :9000\n\(block) {\n\(line)\n}\n}"
   case "check": "upstream api {\nmember :9000\ncheck \(checkKind(of: line)) {\n\(line)\n} }"
+  case "tls":
+    "server {\nlisten :443 tls\ncertificate a.pem\ntls {\n\(line)\n} }"
   case "eject": "upstream api {\nmember :9000\neject {\n\(line)\n} }"
   case "upstream":
     "server { route / { proxy api } }\nupstream api {\nmember :9000\n\(line)\n}"
@@ -109,7 +111,7 @@ struct ManualTests {
       ("docs/manual/layer4.md", 2), ("docs/manual/udp.md", 1), ("docs/manual/balancing.md", 4),
       ("docs/manual/limits.md", 5), ("docs/manual/queues.md", 1), ("docs/manual/overload.md", 3),
       ("docs/manual/failures.md", 3),
-      ("docs/manual/health.md", 8),
+      ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7),
     ]
   )
   func guide(page: String, count: Int) throws {

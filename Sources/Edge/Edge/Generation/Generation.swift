@@ -3,7 +3,8 @@ import Directives
 import HTTPMessage
 import MartletLoop
 import MartletSystem
-public import MartletTelemetry
+import MartletTelemetry
+import TLS
 
 /// A configuration compiled to what loops use: immutable, shared by all of them, swapped as one.
 public final class Generation: Sendable {
@@ -25,6 +26,8 @@ public final class Generation: Sendable {
   let metrics: ProcessMetrics
   let stateDirectory: String
   private let secret: String
+  private let files: TLSFiles
+  private let tickets: TicketKeys?
 
   /// A secret that this process has made.
   public static let ownSecret: String = {
@@ -40,18 +43,25 @@ public final class Generation: Sendable {
   /// `secret` is what cookies are sealed with where the configuration has no key; nil: that of `previous`,
   /// or one of this process.
   ///
-  /// - Throws: ``MetricLayoutError`` when there are more servers and members than can be counted.
+  /// `files` are what the configuration names for TLS; nil: those of `previous`.
+  ///
+  /// - Throws: ``MetricLayoutError`` when there are more servers and members than can be counted, or
+  ///   ``TLS/TLSError``.
   public init(
     _ configuration: EdgeConfiguration,
     number: UInt64,
     stateDirectory: String,
     secret: String? = nil,
+    files: TLSFiles? = nil,
     continuing previous: Generation? = nil
-  ) throws(MetricLayoutError) {
+  ) throws {
     self.number = number
     self.stateDirectory = stateDirectory
     let secret = secret ?? previous?.secret ?? Self.ownSecret
     self.secret = secret
+    let files = files ?? previous?.files ?? .none
+    self.files = files
+    tickets = previous?.tickets ?? TicketKeys(secret: Array(secret.utf8))
     self.configuration = configuration
     var layout = MetricLayout.Builder(continuing: previous?.layout)
     metrics = ProcessMetrics(&layout)
@@ -70,7 +80,7 @@ public final class Generation: Sendable {
     }
     upstreams = configuration.upstreams.compactMap { plans[$0.name]?.plan }
     var logs: [AccessLogSettings] = []
-    var members: [Address: [(site: Site, settings: ServerSettings, isFallback: Bool)]] = [:]
+    var members: [Address: [SiteMember]] = [:]
     var limits = LimitPlans(continuing: previous?.limits ?? [])
     for server in configuration.servers {
       var logIndex: Int?
@@ -84,17 +94,7 @@ public final class Generation: Sendable {
       }
     }
     self.limits = limits.all
-    var listeners: [ListenerPlan] = []
-    for address in configuration.listeningAddresses {
-      listeners.append(
-        ListenerPlan(
-          key: address.description,
-          proxy: configuration.proxyReception(at: address),
-          sites: members[address] ?? [],
-          &layout
-        )
-      )
-    }
+    var listeners = try Self.listeners(configuration, members, files, tickets, &layout)
     for tcp in configuration.tcp {
       guard let group = plans[tcp.upstream] else { continue }
       let routes = StreamRoutes(tcp) { plans[$0]?.plan }
@@ -107,8 +107,33 @@ public final class Generation: Sendable {
     self.layout = try layout.finished()
   }
 
+  /// A server at an address.
+  typealias SiteMember = (site: Site, settings: ServerSettings, isFallback: Bool)
+
   /// The upstreams by name.
   private typealias Plans = [String: (plan: UpstreamPlan, settings: UpstreamSettings)]
+
+  private static func listeners(
+    _ configuration: EdgeConfiguration,
+    _ members: [Address: [SiteMember]],
+    _ files: TLSFiles,
+    _ tickets: TicketKeys?,
+    _ layout: inout MetricLayout.Builder
+  ) throws -> [ListenerPlan] {
+    try configuration.listeningAddresses.map { address in
+      let here = members[address] ?? []
+      let tls =
+        configuration.speaksTLS(at: address)
+        ? try TLSPlan(address.description, here, files, tickets, &layout) : nil
+      return ListenerPlan(
+        key: address.description,
+        proxy: configuration.proxyReception(at: address),
+        sites: here,
+        tls: tls,
+        &layout
+      )
+    }
+  }
 
   private static func datagrams(
     _ configuration: EdgeConfiguration,
@@ -139,6 +164,8 @@ public final class Generation: Sendable {
     metrics = other.metrics
     stateDirectory = other.stateDirectory
     secret = other.secret
+    files = other.files
+    tickets = other.tickets
     self.layout = layout
   }
 

@@ -26,6 +26,8 @@ final class ListenerPlan: Sendable {
   let sendTimeout: Timeout
   /// Who may send a PROXY header; nil: none is read.
   let proxyReception: ProxyReceptionPlan?
+  /// How connections begin TLS; nil: they speak without.
+  let tls: TLSPlan?
   /// What becomes of the connections of a listener that serves bytes; nil where HTTP is spoken.
   let stream: StreamPlan?
 
@@ -34,10 +36,12 @@ final class ListenerPlan: Sendable {
     proxy: ProxyReception,
     sites members: [(site: Site, settings: ServerSettings, isFallback: Bool)] = [],
     stream: StreamPlan? = nil,
+    tls: TLSPlan? = nil,
     _ layout: inout MetricLayout.Builder
   ) {
     self.key = key
     self.stream = stream
+    self.tls = tls
     metrics = ListenerMetrics(key, isStream: stream != nil, &layout)
     proxyReception = ProxyReceptionPlan(proxy, listener: key, &layout)
     var hosts: [(pattern: HostPattern, value: Int)] = []

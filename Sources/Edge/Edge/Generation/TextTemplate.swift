@@ -79,6 +79,8 @@ struct TextTemplate: Sendable {
     case .upstreamMember: try out.put(exchange.member?.name ?? "")
     case .serverName: try out.put(exchange.site?.name ?? "")
     case .listenerAddress: try out.put(connection.acceptor.plan.key)
+    case .tls(let part):
+      if let session = connection.tls { try out.put(session.value(of: part)) }
     case .proxy(let part):
       if let preface = connection.preface { try out.put(preface.value(of: part)) }
     case .responseStatus: try out.put(decimal: UInt64(exchange.status))

@@ -117,6 +117,7 @@ extension HTTP1Connection {
 
   /// The scheme that the client has used, as far as is known.
   var scheme: StaticString {
+    if tls != nil { return "https" }
     guard let preface else { return "http" }
     return preface.isEncrypted ? "https" : "http"
   }

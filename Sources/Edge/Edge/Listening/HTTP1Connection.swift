@@ -6,6 +6,7 @@ import MartletNet
 import MartletSystem
 import MartletTelemetry
 import Prefaces
+import TLS
 
 /// A client's connection that speaks HTTP/1: one exchange after the other.
 ///
@@ -19,8 +20,15 @@ final class HTTP1Connection {
   let acceptor: Acceptor
   /// What a proxy in front has said of the client.
   private(set) var preface: ConnectionPreface?
-  /// Whether a PROXY header is to come before the first request.
+  /// Whether something goes before the first request: a PROXY header, TLS, or an answer to who speaks
+  /// neither.
+  private var isOpening = false
+  /// Whether a PROXY header is to come.
   private var awaitsPreface = false
+  /// TLS with the client; nil: bytes pass as they are.
+  private(set) var tls: TLSSession?
+  /// How long the handshake may take.
+  private(set) var handshakeUntil = Deadline.never
   /// A connection to a member that serves this client alone.
   var ownConnection: OwnConnection?
   /// What came behind the last request: the beginning of the next one.
@@ -42,6 +50,8 @@ final class HTTP1Connection {
   /// Whether somebody has asked for its end: with the next answer, or now.
   var endsSoon = false
   var isCut = false
+  /// Whether nothing but its end is left to be done.
+  private var isLingering = false
 
   init(stream: Stream, peer: SocketAddress, worker: Worker, acceptor: Acceptor) {
     number = worker.nextConnectionNumber()
@@ -59,6 +69,7 @@ final class HTTP1Connection {
 
   /// Rests until the next request, or its first one, begins.
   func rest() {
+    if isOpening { return goOn() }
     let limit = requestCount == 0 ? headTimeout : acceptor.plan.idleTimeout
     isIdle = true
     restedAt = loop.now
@@ -74,6 +85,7 @@ final class HTTP1Connection {
   func restForPreface() {
     guard let plan = acceptor.plan.proxyReception else { return rest() }
     awaitsPreface = true
+    isOpening = true
     isIdle = true
     restedAt = loop.now
     restForPreface(plan)
@@ -82,19 +94,57 @@ final class HTTP1Connection {
   /// Takes the client to be the one that a header names, if there was one and it names one.
   func adopt(_ header: ProxyHeader?) {
     awaitsPreface = false
+    isOpening = acceptor.plan.tls != nil
     guard let header, header.command == .proxy else { return }
     preface = ConnectionPreface(header, from: peer)
     if let source = header.source { peer = SocketAddress(source) }
   }
 
-  /// Answers the requests that came with a header, or rests.
+  /// Lets bytes pass through `session`, whose handshake is to take no longer than `limit`; with nil as
+  /// they are.
+  func encrypt(by session: TLSSession?, within limit: Timeout) {
+    isOpening = true
+    tls = session
+    stream.layer = session
+    handshakeUntil = loop.deadline(after: limit)
+  }
+
+  /// Rests until the handshake can go on.
+  func restForHandshake(needsRoom: Bool) {
+    isIdle = true
+    restedAt = loop.now
+    if needsRoom {
+      stream.restForWriting(for: stream.descriptor, until: handshakeUntil)
+    } else {
+      stream.rest(until: handshakeUntil)
+    }
+  }
+
+  /// Says that requests come next.
+  func endOpening() { isOpening = false }
+
+  /// Reads until the client has read its answer, and does nothing else any more.
+  func lingerOnly() {
+    isLingering = true
+    worker.serve(self)
+  }
+
+  /// Answers the requests that came with what goes before them, or rests.
   func goOn() {
+    if isOpening {
+      guard let plan = acceptor.plan.tls else { return worker.forget(self) }
+      return beginHandshake(plan)
+    }
     if carried != nil || stream.hasEvent { serveNow() } else { rest() }
   }
 
   /// Closes a connection that has waited for its client too long.
   func end() {
-    if awaitsPreface, let plan = acceptor.plan.proxyReception { notePrefaceLate(plan) }
+    if awaitsPreface, let plan = acceptor.plan.proxyReception {
+      notePrefaceLate(plan)
+    } else if isOpening, let plan = acceptor.plan.tls {
+      noteHandshakeLate(plan)
+    }
     worker.forget(self)
   }
 
@@ -107,10 +157,7 @@ final class HTTP1Connection {
   /// answer on. In between the member's connection rests.
   func serveNow() {
     isIdle = false
-    if awaitsPreface {
-      guard let plan = acceptor.plan.proxyReception else { return worker.forget(self) }
-      return readPrefaceNow(plan)
-    }
+    if isOpening { return openNow() }
     repeat {
       let current = exchange.take() ?? worker.takeExchange()
       switch current.hand.isTrying ? finish(current) : start(current) {
@@ -126,6 +173,13 @@ final class HTTP1Connection {
       }
     } while carried != nil || stream.hasEvent
     if worker.closesIdle { worker.forget(self) } else { rest() }
+  }
+
+  /// Goes on with what goes before the first request.
+  private func openNow() {
+    guard awaitsPreface else { return handshakeNow() }
+    guard let plan = acceptor.plan.proxyReception else { return worker.forget(self) }
+    readPrefaceNow(plan)
   }
 
   /// Where a step has led to.
@@ -199,11 +253,15 @@ final class HTTP1Connection {
   /// - Returns: Whether the connection can carry further ones.
   func serve() async -> Bool {
     isIdle = false
-    if awaitsPreface {
+    if isOpening {
+      if isLingering {
+        await linger()
+        return false
+      }
       guard let plan = acceptor.plan.proxyReception, await receivePreface(plan) else {
         return false
       }
-      if carried == nil, !stream.hasEvent { return true }
+      if isOpening || carried == nil && !stream.hasEvent { return true }
     }
     repeat {
       let current = exchange.take() ?? worker.takeExchange()

@@ -134,6 +134,25 @@ extension Worker {
     at acceptor: Acceptor
   ) {
     counters.add(to: plan.counter(outcome))
+    var fields = [LogLine.Field("reason", outcome.rawValue)]
+    if !detail.isEmpty { fields.append(LogLine.Field("detail", detail)) }
+    note(
+      "a connection without a PROXY header that counts is closed",
+      of: peer,
+      fields,
+      .warning,
+      at: acceptor
+    )
+  }
+
+  /// Notes something about a peer that has no connection any more; one in a second is told of.
+  func note(
+    _ message: String,
+    of peer: SocketAddress,
+    _ more: [LogLine.Field],
+    _ level: LogLine.Level,
+    at acceptor: Acceptor
+  ) {
     // Whoever can connect can be refused: the log takes a line a second of that, the counter all.
     if let next = acceptor.nextRefusalNote, !loop.hasPassed(next) {
       acceptor.unnotedRefusals += 1
@@ -142,13 +161,12 @@ extension Worker {
     acceptor.nextRefusalNote = loop.deadline(after: Timeout(.seconds(1)))
     var fields = [
       LogLine.Field("listener", acceptor.plan.key), LogLine.Field("peer", "\(peer)"),
-      LogLine.Field("reason", outcome.rawValue),
     ]
-    if !detail.isEmpty { fields.append(LogLine.Field("detail", detail)) }
+    fields += more
     if acceptor.unnotedRefusals > 0 {
       fields.append(LogLine.Field("others", acceptor.unnotedRefusals))
     }
     acceptor.unnotedRefusals = 0
-    board.log.note(.warning, "a connection without a PROXY header that counts is closed", fields)
+    board.log.note(level, message, fields)
   }
 }

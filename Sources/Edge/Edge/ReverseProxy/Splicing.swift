@@ -36,6 +36,7 @@ extension ReverseProxy {
     by total: Deadline
   ) async throws(ExchangeError) -> Int {
     let stream = source.connection.stream
+    guard client.stream.passesPipes else { return 0 }
     let piece: LentPipe?
     do throws(StreamError) {
       let limit = loop.deadline(after: route.timeouts.read).earlier(total)
@@ -72,6 +73,7 @@ extension Upload {
   ///
   /// - Returns: How many bytes passed; 0 when there was no pipe, nil when the member takes no more.
   func splice(_ remaining: UInt64) async throws(ExchangeError) -> Int? {
+    guard connection.stream.passesPipes else { return 0 }
     let piece: LentPipe?
     do throws(StreamError) {
       let limit = client.loop.deadline(after: route.timeouts.body)

@@ -86,6 +86,7 @@ final class Board: Sendable {
     var text = PrometheusText()
     text.append(generation.layout, from: tables)
     Self.append(health: generation, to: &text)
+    Self.appendCertificates(generation, to: &text)
     text.append(EdgeMetrics.generation, [MetricSample([], Double(generation.number))])
     text.append(EdgeMetrics.uptime, [MetricSample([], Double(uptime) / 1e9)])
     let now = UInt64(SystemClock.monotonicNanoseconds())
@@ -114,6 +115,7 @@ final class Board: Sendable {
             json.member("address", listener.key)
             json.member("connections", Int(tables.value(of: listener.metrics.open)))
             json.member("accepted", tables.value(of: listener.metrics.accepted))
+            if let tls = listener.tls { Self.write(tls, tables, &json) }
           }
         }
       }

@@ -252,6 +252,24 @@ enum EdgeMetrics {
     "Datagrams that were not passed on, by the cause.",
     labels: ["listener", "cause"]
   )
+  static let tlsHandshakes = MetricFamily(
+    .counter,
+    "martlet_tls_handshakes_total",
+    "TLS handshakes with clients, by what came of them.",
+    labels: ["listener", "outcome"]
+  )
+  static let tlsVersions = MetricFamily(
+    .counter,
+    "martlet_tls_sessions_total",
+    "TLS handshakes that came to their end, by the version that was agreed on.",
+    labels: ["listener", "version"]
+  )
+  static let certificateExpiry = MetricFamily(
+    .gauge,
+    "martlet_certificate_expiry_seconds",
+    "When a certificate ends to be good, in seconds since 1970.",
+    labels: ["listener", "certificate"]
+  )
   static let generation = MetricFamily(
     .gauge,
     "martlet_generation",

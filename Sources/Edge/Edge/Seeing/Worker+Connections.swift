@@ -120,7 +120,7 @@ extension Worker {
 
 extension HTTP1Connection: ClientConnection {
   var listener: String { acceptor.plan.key }
-  var transport: String { "http/1.1" }
+  var transport: String { tls == nil ? "http/1.1" : "http/1.1 over tls" }
   var upstreamName: String? { current?.route?.upstream?.name }
 
   var memberName: String? { current?.member?.name }

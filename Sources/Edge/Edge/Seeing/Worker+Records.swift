@@ -4,6 +4,7 @@ import HTTPMessage
 import MartletLoop
 import MartletSystem
 import MartletTelemetry
+import TLS
 
 /// What a worker tells of the exchanges that end.
 extension Worker {
@@ -82,6 +83,12 @@ extension Worker {
     let hedge = exchange.trail.isEmpty ? "" : exchange.trail.hedge.word
     text.failedTries = failedTries.utf8.span
     text.hedge = hedge.utf8.span
+    let version = connection.tls?.version ?? ""
+    let cipher = connection.tls?.cipher ?? ""
+    let serverName = connection.tls?.serverName ?? ""
+    text.tlsVersion = version.utf8.span
+    text.tlsCipher = cipher.utf8.span
+    text.tlsServerName = serverName.utf8.span
     log.append(record, text, exchange.route?.labels ?? exchange.site?.labels ?? .none)
   }
 

@@ -172,6 +172,10 @@ struct Way: ~Copyable {
     to target: Stream,
     on loop: EventLoop
   ) throws(Failure) -> State? {
+    guard target.passesPipes else {
+      splices = false
+      return nil
+    }
     guard source.hasEvent else { return .needsInput }
     guard var full = loop.lendPipe() else {
       bulk.took(0)

@@ -25,3 +25,5 @@ int martlet_cipher_open(
 int martlet_derive(
     const uint8_t *secret, size_t secret_count, const uint8_t *purpose, size_t purpose_count,
     uint8_t *out, size_t out_count);
+
+#include "COpenSSL_TLS.h"

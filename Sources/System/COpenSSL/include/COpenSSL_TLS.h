@@ -1,0 +1,158 @@
+// TLS, as far as Swift needs it. What fails leaves its reasons in the thread's queue of OpenSSL, from
+// which `martlet_tls_error` takes them.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct ssl_ctx_st martlet_tls_context;
+typedef struct ssl_st martlet_tls;
+typedef struct martlet_certificates martlet_certificates;
+typedef struct evp_pkey_st martlet_key;
+typedef struct martlet_ticket_keys martlet_ticket_keys;
+typedef struct x509_store_st martlet_authorities;
+
+enum { martlet_tls_v12 = 0x0303, martlet_tls_v13 = 0x0304 };
+
+/// Empties the thread's queue of errors and returns the most telling one; 0: there is none.
+uint64_t martlet_tls_error(void);
+/// What an error is called; `out` ends with a zero.
+void martlet_tls_error_text(uint64_t error, char *out, size_t count);
+/// Why a handshake fails, as far as it is told apart.
+enum {
+  martlet_cause_failed = 0,
+  martlet_cause_closed = 1,
+  martlet_cause_plain_http = 2,
+  martlet_cause_malformed = 3,
+  martlet_cause_version = 4,
+  martlet_cause_cipher = 5,
+  martlet_cause_alpn = 6,
+  martlet_cause_certificate = 7,
+  martlet_cause_refused = 8
+};
+int martlet_tls_error_cause(uint64_t error);
+
+// Certificates and keys
+
+/// At most this many certificates stand in a chain.
+enum { martlet_chain_limit = 16 };
+
+/// The certificates of a PEM text, the first of which is the server's or the client's own; NULL when
+/// there is none or one is broken.
+martlet_certificates *martlet_certificates_read(const uint8_t *pem, size_t count);
+void martlet_certificates_free(martlet_certificates *certificates);
+int martlet_certificates_count(const martlet_certificates *certificates);
+
+/// The first private key of a PEM text; NULL when there is none, or it has a pass phrase.
+martlet_key *martlet_key_read(const uint8_t *pem, size_t count);
+void martlet_key_free(martlet_key *key);
+/// Whether the key is that of the first certificate.
+int martlet_key_fits(const martlet_certificates *certificates, martlet_key *key);
+
+/// One name of the first certificate: its kind is 1 for a host, 2 for an address in text, 3 for the
+/// common name of a certificate without any of these.
+typedef void (*martlet_name_visitor)(void *context, int kind, const char *name, size_t count);
+void martlet_certificates_names(
+    const martlet_certificates *certificates, martlet_name_visitor visit, void *context);
+
+/// When the first certificate begins and ends to be good, in seconds since 1970.
+void martlet_certificates_times(
+    const martlet_certificates *certificates, int64_t *from, int64_t *until);
+/// The kind of the first certificate's key, as OpenSSL numbers them.
+int martlet_certificates_key_kind(const martlet_certificates *certificates);
+
+/// A text about a certificate: returns its length, or −1; `out` need not end with a zero.
+enum {
+  martlet_text_subject = 1,
+  martlet_text_issuer = 2,
+  martlet_text_serial = 3,
+  martlet_text_common_name = 4,
+  martlet_text_fingerprint = 5
+};
+int martlet_certificates_text(
+    const martlet_certificates *certificates, int what, char *out, size_t count);
+
+/// Authorities that are believed, and the revocation lists that go with them; NULL when the text is
+/// broken. With an empty text those that the system believes.
+martlet_authorities *martlet_authorities_read(const uint8_t *pem, size_t count);
+/// Adds revocation lists, and has every certificate looked up in them.
+int martlet_authorities_revoke(martlet_authorities *authorities, const uint8_t *pem, size_t count);
+void martlet_authorities_free(martlet_authorities *authorities);
+
+// Tickets
+
+/// Keys of session tickets, derived from a secret for each span of `1 << shift` seconds.
+martlet_ticket_keys *martlet_ticket_keys_new(const uint8_t *secret, size_t count, int shift);
+void martlet_ticket_keys_free(martlet_ticket_keys *keys);
+
+// Contexts
+
+/// A context for one side; NULL without memory.
+martlet_tls_context *martlet_tls_context_new(int is_server);
+void martlet_tls_context_free(martlet_tls_context *context);
+/// Adds a certificate with its chain and key; there is one for each kind of key.
+int martlet_tls_context_add(
+    martlet_tls_context *context, const martlet_certificates *certificates, martlet_key *key);
+int martlet_tls_context_versions(martlet_tls_context *context, int least, int most);
+/// Ciphers up to TLS 1.2; those of TLS 1.3; the groups for the key exchange. NULL leaves the usual ones.
+int martlet_tls_context_ciphers(
+    martlet_tls_context *context, const char *ciphers, const char *suites, const char *groups,
+    int server_chooses);
+/// The protocols in order of preference, in the form of RFC 7301, at most 255 bytes.
+int martlet_tls_context_protocols(
+    martlet_tls_context *context, const uint8_t *list, size_t count, int is_server);
+/// Lets sessions be continued for so many seconds: by tickets where there are keys, and by identifier.
+int martlet_tls_context_sessions(
+    martlet_tls_context *context, martlet_ticket_keys *keys, int64_t seconds, int cache_count,
+    const uint8_t *name, size_t name_count);
+/// Asks the other side for a certificate, and with `must` does without none.
+int martlet_tls_context_verify(
+    martlet_tls_context *context, martlet_authorities *authorities, const uint8_t *pem, size_t count,
+    int asks, int must);
+/// Writes the secrets of sessions to a file; −1: no longer.
+int martlet_tls_context_key_log(martlet_tls_context *context, int file);
+/// Called when a client has said whom it wants to speak to; it may switch to another context.
+typedef int (*martlet_hello_visitor)(martlet_tls *tls, int *alert, void *context);
+void martlet_tls_context_choose(
+    martlet_tls_context *context, martlet_hello_visitor visit, void *argument);
+
+// Sessions
+
+/// A session over a socket, which stays the caller's; NULL without memory.
+martlet_tls *martlet_tls_new(martlet_tls_context *context, int socket, int is_server);
+void martlet_tls_free(martlet_tls *tls);
+/// Lets bytes that were received already come before those of the socket.
+int martlet_tls_carry(martlet_tls *tls, const uint8_t *bytes, size_t count);
+/// In the visitor of a hello: the host that the client asks for; its length, 0: none, −1: broken.
+int64_t martlet_tls_hello_name(martlet_tls *tls, const uint8_t **name);
+/// In the visitor of a hello: goes on with another context.
+int martlet_tls_switch(martlet_tls *tls, martlet_tls_context *context);
+
+enum {
+  martlet_tls_done = 1,
+  martlet_tls_needs_input = 2,
+  martlet_tls_needs_room = 3,
+  martlet_tls_failed = 4
+};
+int martlet_tls_handshake(martlet_tls *tls);
+/// The errno of a socket that broke, −1 when the other side closed, 0: neither.
+int martlet_tls_socket_error(martlet_tls *tls);
+/// The first bytes that came, at most 8; returns how many there are.
+size_t martlet_tls_first_bytes(martlet_tls *tls, uint8_t *out);
+
+/// Bytes, 0 at the end, or a negated error number: EAGAIN, EPROTO, or that of the socket.
+int64_t martlet_tls_receive(martlet_tls *tls, void *bytes, size_t count);
+int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count);
+/// Whether the next receive has to wait for the socket, as far as is known.
+int martlet_tls_is_drained(martlet_tls *tls);
+/// Says that nothing more is sent, as far as the socket takes that now.
+void martlet_tls_close(martlet_tls *tls);
+
+const char *martlet_tls_version(martlet_tls *tls);
+const char *martlet_tls_cipher(martlet_tls *tls);
+/// The host that the client has asked for; NULL: none.
+const char *martlet_tls_server_name(martlet_tls *tls);
+/// The protocol that was agreed on; its length.
+size_t martlet_tls_protocol(martlet_tls *tls, const uint8_t **name);
+int martlet_tls_is_resumed(martlet_tls *tls);
+/// The certificate of the other side, if it has shown one that is good; NULL: none.
+martlet_certificates *martlet_tls_peer(martlet_tls *tls);

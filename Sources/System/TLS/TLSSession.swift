@@ -1,0 +1,141 @@
+import COpenSSL
+public import MartletSystem
+
+// Invariant of this file: a session belongs to one loop and owns what it points to; buffers are borrowed
+// from the caller for one call; texts of OpenSSL are copied at once.
+
+/// One connection's TLS: the handshake, and then bytes both ways.
+///
+/// The socket stays its owner's, who closes it after the session is gone.
+@safe
+public final class TLSSession: SocketLayer {
+  private let pointer: OpaquePointer
+  /// What it began with, which its callbacks need.
+  private let context: TLSContext
+
+  /// Which side of a connection this is.
+  public enum Side: Sendable {
+    /// The one that was connected to.
+    case server
+    /// The one that has connected.
+    case client
+  }
+
+  /// Where a handshake has come to.
+  public enum Progress: Hashable, Sendable {
+    /// Bytes can pass.
+    case done
+    /// The other side has to say something.
+    case needsInput
+    /// The socket takes no more for now.
+    case needsRoom
+    /// The connection is of no more use.
+    case failed(TLSFailure)
+  }
+
+  /// Creates the session of a socket, on which `carried` came already.
+  ///
+  /// - Throws: ``TLSError`` without memory.
+  public init(
+    _ context: TLSContext,
+    socket: Int32,
+    as side: Side,
+    carried: Span<UInt8> = Span()
+  ) throws(TLSError) {
+    guard let made = unsafe martlet_tls_new(context.pointer, socket, side == .server ? 1 : 0) else {
+      throw .noted("no session")
+    }
+    unsafe pointer = made
+    self.context = context
+    super.init()
+    let isCarried = unsafe carried.withUnsafeBufferPointer { bytes in
+      unsafe martlet_tls_carry(made, bytes.baseAddress, bytes.count) == 1
+    }
+    guard isCarried else { throw TLSError("no memory") }
+  }
+
+  deinit { unsafe martlet_tls_free(pointer) }
+
+  /// Goes on with the handshake as far as it can.
+  public func handshake() -> Progress {
+    switch Int(unsafe martlet_tls_handshake(pointer)) {
+    case martlet_tls_done: .done
+    case martlet_tls_needs_input: .needsInput
+    case martlet_tls_needs_room: .needsRoom
+    default: .failed(failure())
+    }
+  }
+
+  private func failure() -> TLSFailure {
+    var failure = TLSFailure.taken()
+    let error = unsafe martlet_tls_socket_error(pointer)
+    if error > 0 { return TLSFailure(.closed, SystemError.message(of: error)) }
+    if error < 0, failure.cause != .refused { return TLSFailure(.closed) }
+    if failure.cause == .malformed, beginsAsHTTP { failure.cause = .plainHTTP }
+    return failure
+  }
+
+  /// Whether nothing has come yet.
+  public var hasHeardNothing: Bool { firstBytes.isEmpty }
+
+  private var firstBytes: [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 8)
+    let count = unsafe martlet_tls_first_bytes(pointer, &bytes)
+    return Array(bytes.prefix(count))
+  }
+
+  /// Whether the other side has begun with the method of a request and a space, or with letters that may
+  /// become one.
+  private var beginsAsHTTP: Bool {
+    let method = firstBytes.prefix { (0x41...0x5A).contains($0) }
+    return method.count >= 3
+      && (method.count == 8 || firstBytes.dropFirst(method.count).first == 0x20)
+  }
+
+  // MARK: Bytes
+
+  /// Receives into `bytes`; 0 is the end.
+  public override func receive(into bytes: UnsafeMutableRawBufferPointer) -> Int {
+    Int(unsafe martlet_tls_receive(pointer, bytes.baseAddress, bytes.count))
+  }
+
+  /// Whether the next receive waits for the socket, as far as is known.
+  public override var isDrained: Bool { unsafe martlet_tls_is_drained(pointer) != 0 }
+
+  /// Sends `bytes`, or as many of them as the socket takes now.
+  public override func send(_ bytes: UnsafeRawBufferPointer) -> Int {
+    Int(unsafe martlet_tls_send(pointer, bytes.baseAddress, bytes.count))
+  }
+
+  /// Says that nothing more is sent, as far as the socket takes that now.
+  public override func close() { unsafe martlet_tls_close(pointer) }
+
+  // MARK: What was agreed on
+
+  /// The version, as OpenSSL calls it: `TLSv1.3`.
+  public var version: String { unsafe String(cString: martlet_tls_version(pointer)) }
+
+  /// The cipher, as OpenSSL calls it.
+  public var cipher: String { unsafe String(cString: martlet_tls_cipher(pointer)) }
+
+  /// The host that the client has asked for; empty: none.
+  public var serverName: String {
+    guard let name = unsafe martlet_tls_server_name(pointer) else { return "" }
+    return unsafe String(cString: name)
+  }
+
+  /// The protocol that ALPN has chosen; empty: none.
+  public var protocolName: String {
+    var name: UnsafePointer<UInt8>?
+    let count = unsafe martlet_tls_protocol(pointer, &name)
+    return unsafe String(decoding: UnsafeBufferPointer(start: name, count: count), as: UTF8.self)
+  }
+
+  /// Whether an earlier session was continued.
+  public var isResumed: Bool { unsafe martlet_tls_is_resumed(pointer) != 0 }
+
+  /// The certificate that the other side has shown, if it is good; nil: none.
+  public var peer: TLSCertificates? {
+    unsafe martlet_tls_peer(pointer).map { unsafe TLSCertificates(adopting: $0) }
+  }
+}

@@ -1,0 +1,56 @@
+import Foundation
+
+extension Rig {
+  /// The files of a certificate and its key.
+  public struct CertificateFiles: Sendable {
+    /// The certificate.
+    public var certificate: String
+    /// Its key.
+    public var key: String
+  }
+
+  /// Makes a certificate for `names`; without `authority` it vouches for itself.
+  ///
+  /// - Throws: ``PeerError`` when openssl refuses.
+  public func certificate(
+    _ name: String,
+    for names: [String],
+    kind: String = "ec",
+    days: Int = 30,
+    authority: CertificateFiles? = nil
+  ) throws -> CertificateFiles {
+    let files = CertificateFiles(certificate: path("\(name).pem"), key: path("\(name).key"))
+    let list = names.map { $0.first?.isNumber == true ? "IP:\($0)" : "DNS:\($0)" }
+    let curve = kind == "ec" ? ["-pkeyopt", "ec_paramgen_curve:P-256"] : []
+    let kind = kind == "rsa" ? "rsa:2048" : kind
+    var arguments =
+      ["openssl", "req", "-x509", "-newkey", kind] + curve + [
+        "-nodes", "-keyout", files.key, "-out", files.certificate, "-days", "\(days)",
+        "-subj", "/CN=\(name)",
+      ]
+    if !list.isEmpty { arguments += ["-addext", "subjectAltName=" + list.joined(separator: ",")] }
+    if let authority {
+      arguments += [
+        "-CA", authority.certificate, "-CAkey", authority.key,
+        "-addext", "basicConstraints=critical,CA:FALSE",
+      ]
+    }
+    let outcome = try outcome(of: arguments)
+    guard outcome.status == 0 else { throw PeerError("openssl refuses: \(outcome.lines)") }
+    return files
+  }
+
+  /// What `openssl s_client` writes when it connects to `endpoint`, is given `input` and reads to the end.
+  ///
+  /// - Throws: ``PeerError`` when it does not end in time.
+  public func openssl(
+    to endpoint: Endpoint,
+    _ arguments: String...,
+    input: String = ""
+  ) throws -> (status: Int32, lines: [String]) {
+    let file = try write(input, to: "input-\(UInt32.random(in: 0 ... .max))")
+    let words = (["openssl", "s_client", "-connect", endpoint.description] + arguments)
+      .map { "'\($0)'" }.joined(separator: " ")
+    return try outcome(of: ["sh", "-c", "exec \(words) < \(file) 2>&1"])
+  }
+}
