@@ -62,7 +62,8 @@ public enum ProxyAddress: Hashable, Sendable {
   case ipv4(UInt32, port: UInt16)
   /// A host as two 64-bit numbers in host order, and a port.
   case ipv6(UInt64, UInt64, port: UInt16)
-  /// The path of a Unix socket, at most 108 bytes; empty for one without a name.
+  /// The path of a Unix socket, at most 108 bytes; empty for one without a name. A name of the abstract
+  /// namespace begins with a zero, as a path cannot.
   case unix([UInt8])
 
   /// The longest path of a Unix socket, in bytes.

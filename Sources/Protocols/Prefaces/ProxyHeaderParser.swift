@@ -216,9 +216,10 @@ public struct ProxyHeaderParser: Sendable {
     // Behind the end only zeros: nothing is smuggled along.
     for index in end..<field.count where field[index] != 0 { throw .refusedValue }
     if end == 1, field[0] == 0 { return .unix([]) }
-    var bytes = Array(copying: field.extracting(0..<end))
-    if bytes[0] == 0 { bytes[0] = UInt8(ascii: "@") }
-    for byte in bytes where byte < 0x20 || byte == 0x7F { throw .refusedValue }
+    let bytes = Array(copying: field.extracting(0..<end))
+    for byte in bytes[(bytes[0] == 0 ? 1 : 0)...] where byte < 0x20 || byte == 0x7F {
+      throw .refusedValue
+    }
     return .unix(bytes)
   }
 }

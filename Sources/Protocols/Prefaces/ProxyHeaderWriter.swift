@@ -69,7 +69,6 @@ extension ProxyHeader {
     if case .unix(let from) = source, case .unix(let to) = destination {
       for path in [from, to] {
         var field = Array(path.prefix(ProxyAddress.pathBytes))
-        if field.first == UInt8(ascii: "@") { field[0] = 0 }
         field += Array(repeating: 0, count: ProxyAddress.pathBytes - field.count)
         block += field
       }

@@ -191,7 +191,12 @@ extension ProxyHeader {
       header.destination = .ipv6(0, numbers.next(), port: port())
     case 2:
       header.source = .unix(numbers.bytes(upTo: 108, of: 0x21...0x7E))
-      header.destination = .unix(numbers.bytes(upTo: 108, of: 0x41...0x7E))
+      // A path that begins like the name of an abstract one is often written, and such a name.
+      let first = UInt8(ascii: "@")
+      header.destination =
+        Bool.random(using: &numbers)
+        ? .unix([first] + numbers.bytes(upTo: 107, of: 0x41...0x7E))
+        : .unix([0, first] + numbers.bytes(upTo: 106, of: 0x41...0x7E))
     // Without addresses there is no transport either.
     default: header.transport = .stream
     }

@@ -110,7 +110,10 @@ extension SocketAddress {
     switch address {
     case .ipv4(let host, let port): self = .ipv4(host, port: port)
     case .ipv6(let high, let low, let port): self = .ipv6(high, low, port: port, scope: 0)
-    case .unix(let path): self = .unix(String(decoding: path, as: UTF8.self))
+    case .unix(let path):
+      // A name of the abstract namespace is written with `@` here.
+      let name = path.first == 0 ? [UInt8(ascii: "@")] + path.dropFirst() : path
+      self = .unix(String(decoding: name, as: UTF8.self))
     }
   }
 
@@ -121,7 +124,8 @@ extension SocketAddress {
     case .ipv6(0, let low, let port, _) where low >> 32 == 0xFFFF:
       .ipv4(UInt32(truncatingIfNeeded: low), port: port)
     case .ipv6(let high, let low, let port, _): .ipv6(high, low, port: port)
-    case .unix(let path): .unix(Array(path.utf8))
+    case .unix(let path):
+      .unix(path.hasPrefix("@") ? [0] + path.utf8.dropFirst() : Array(path.utf8))
     }
   }
 }
