@@ -9,7 +9,27 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Fuzz/Sources/hello/hello.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Fuzz/Sources/http2/http2.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/jsonrpc/jsonrpc.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/probes/probes.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/proxy/proxy.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),
   Allowance(
