@@ -6,7 +6,6 @@
 import CEpoll
 import Glibc
 
-setvbuf(stdout, nil, _IOLBF, 0)
 let arguments = CommandLine.arguments
 var options: [String: Int] = [:]
 for index in stride(from: 1, to: arguments.count - 1, by: 2) {

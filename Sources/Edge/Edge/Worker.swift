@@ -35,6 +35,9 @@ final class Worker {
   private var lastConnectionNumber: UInt64 = 0
   /// The relays, by the descriptor that each was given as its key.
   private(set) var relays: [Relay?] = []
+  /// The relays that have read something in this turn, which is sent when all have read.
+  var readRelays: [Relay] = []
+  var sendingRelays: [Relay] = []
   private(set) var connectionCount = 0
   /// The datagrams in hand, once a listener receives some.
   var datagrams: UDPTables?

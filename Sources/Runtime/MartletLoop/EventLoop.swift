@@ -28,6 +28,10 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   ///
   /// It is held: a keeper that holds its loop is let go by setting this to nil.
   public var keeper: (any RestingKeeper)?
+  /// Whether events of this turn follow the one that is delivered now.
+  public private(set) var hasMoreEvents = false
+  /// Whether the keeper is told when all events of this turn are delivered.
+  public var tellsKeeper = false
   /// Descriptors with this number and above cannot be watched.
   public let descriptorLimit: Int
   /// Nanoseconds of the monotonic clock when this turn began.
@@ -297,7 +301,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private func deliver(_ count: Int) {
     // Held once for all events of the turn.
     let keeper = keeper
+    defer { finishDelivery() }
     for index in 0..<count {
+      hasMoreEvents = index &+ 1 < count
       // Safe: the kernel has filled `count` events; the accessor reads one.
       let data = unsafe martlet_event_data(&events[index])
       let happened = unsafe events[index].events
@@ -333,6 +339,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
         resume(read &+ 1)
       }
     }
+  }
+
+  /// Tells the keeper, if it has asked for that, that all events of the turn are delivered.
+  private func finishDelivery() {
+    guard tellsKeeper else { return }
+    tellsKeeper = false
+    keeper?.eventsWereDelivered()
   }
 
   /// Cancels the waits of the descriptor that is linked to this slot, unless it was closed meanwhile

@@ -7,6 +7,14 @@ public protocol RestingKeeper: AnyObject {
   ///   - hasInput: Whether what it rested for has come: a read finds something to do, which may be
   ///     the end, or a write finds room; if not, the deadline has come or the rest was cancelled.
   func descriptorWoke(_ descriptor: Int32, hasInput: Bool)
+
+  /// Called on the loop when all events of a turn are delivered, if ``EventLoop/tellsKeeper`` was set.
+  func eventsWereDelivered()
+}
+
+extension RestingKeeper {
+  /// Does nothing.
+  public func eventsWereDelivered() {}
 }
 
 extension EventLoop {

@@ -120,6 +120,14 @@ int64_t martlet_datagrams_receive(
   return received;
 }
 
+int64_t martlet_datagrams_receive_one(martlet_datagrams *all, int fd, int slot) {
+  struct iovec *part = &all->parts[slot];
+  ssize_t received = syscall(SYS_recvfrom, fd, part->iov_base, all->size, MSG_DONTWAIT, NULL, NULL);
+  if (received < 0) return -errno;
+  part->iov_len = (size_t)received;
+  return received;
+}
+
 size_t martlet_datagrams_length(const martlet_datagrams *all, int slot) {
   return all->parts[slot].iov_len;
 }

@@ -37,6 +37,13 @@ final class ConnectionServer {
 }
 
 extension Worker: RestingKeeper {
+  /// Sends what relays have read in this turn.
+  func eventsWereDelivered() {
+    swap(&readRelays, &sendingRelays)
+    for relay in sendingRelays { relay.sendRead() }
+    sendingRelays.removeAll(keepingCapacity: true)
+  }
+
   /// Goes on with a connection that has a request or an answer, and closes one that has waited for its
   /// client too long.
   func descriptorWoke(_ descriptor: Int32, hasInput: Bool) {

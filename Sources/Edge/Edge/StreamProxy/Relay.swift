@@ -121,6 +121,11 @@ class Relay {
     if up.isOver, down.isOver { end(.complete) }
   }
 
+  /// Sends what was read in this turn.
+  func sendRead() {
+    if !isOver { go() }
+  }
+
   /// Whether a direction has nothing to do before it is woken.
   @inline(__always)
   private func rests(_ way: borrowing Way, _ source: Stream, _ target: Stream) -> Bool {
@@ -142,6 +147,9 @@ class Relay {
     do throws(Way.Failure) {
       switch try way.pass(from: source, to: target, on: loop) {
       case .needsInput: loop.rest(source.descriptor, for: key, until: idleUntil.earlier(total))
+      case .waits:
+        worker.readRelays.append(self)
+        loop.tellsKeeper = true
       case .needsTurn: loop.restBriefly(source.descriptor, for: key)
       case .needsRoom:
         target.restForWriting(for: key, until: idleUntil.earlier(total))

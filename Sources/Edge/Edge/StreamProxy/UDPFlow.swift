@@ -117,18 +117,23 @@ final class UDPFlow {
     descriptor = -1
   }
 
-  private func noteFailure(of pool: MemberPool, _ detail: String) {
+  private func noteFailure(
+    of pool: MemberPool,
+    _ detail: String,
+    reason: EndReason = .upstreamConnectFailed
+  ) {
     worker.counters.add(to: pool.metrics.failures)
-    worker.board.log.note(
-      .warning,
-      "a member failed",
-      [
-        LogLine.Field("upstream", plan.upstream.name),
-        LogLine.Field("member", pool.member.name),
-        LogLine.Field("reason", EndReason.upstreamConnectFailed.rawValue),
-        LogLine.Field("detail", detail),
-      ]
-    )
+    if let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: true) }
+    // A member that is gone fails with every flow: the log says so once a second.
+    guard let omitted = pool.failureNotes.admits(at: loop.now) else { return }
+    var fields = [
+      LogLine.Field("upstream", plan.upstream.name),
+      LogLine.Field("member", pool.member.name),
+      LogLine.Field("reason", reason.rawValue),
+      LogLine.Field("detail", detail),
+    ]
+    if omitted > 0 { fields.append(LogLine.Field("more_before", "\(omitted)")) }
+    worker.board.log.note(.warning, "a member failed", fields)
   }
 
   /// Gives the flow to another member, because nobody is there at this one.
@@ -168,20 +173,14 @@ final class UDPFlow {
   func woke(hasInput: Bool) {
     guard hasInput else { return rested() }
     guard let datagrams = worker.datagrams else { return }
-    switch datagrams.receive(descriptor, for: listener) {
+    // Questions and answers come one at a time; where answers are many, they are taken together.
+    let isMany = sent.datagrams > received.datagrams &+ 16
+    switch datagrams.receive(descriptor, upTo: isMany ? 8 : 1, for: listener) {
     case .success(let slots):
-      lastAt = loop.now
-      isRecent = true
-      var bytes = 0
-      for slot in slots {
-        datagrams.outbound.address(slot, to: key.client, from: key.arrival)
-        bytes &+= datagrams.outbound.length(of: slot)
-      }
-      sent.datagrams &+= UInt64(slots.count)
-      sent.bytes &+= UInt64(bytes)
-      listener.noteSent(slots.count, bytes: bytes)
+      take(slots, from: datagrams)
       let isAnswered = plan.replyCount.map { sent.datagrams >= received.datagrams &* UInt64($0) }
       if isAnswered ?? listener.isClosing { return listener.end(self, .complete) }
+      // Where more waits, the kernel says so again in the next turn.
       rest(for: plan.flowTimeout)
     case .failure(let error):
       if error.wouldBlock { return rest(for: plan.flowTimeout) }
@@ -189,11 +188,31 @@ final class UDPFlow {
     }
   }
 
+  /// Passes on the replies in these slots.
+  private func take(_ slots: Range<Int>, from datagrams: UDPTables) {
+    lastAt = loop.now
+    isRecent = true
+    var bytes = 0
+    for slot in slots {
+      datagrams.outbound.address(slot, to: key.client, from: key.arrival)
+      bytes &+= datagrams.outbound.length(of: slot)
+    }
+    sent.datagrams &+= UInt64(slots.count)
+    sent.bytes &+= UInt64(bytes)
+    listener.noteSent(slots.count, bytes: bytes)
+    if let pool, let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: false) }
+  }
+
   /// Ends the flow if the time is over, or rests for what is left of it.
   private func rested() {
     if worker.isOver { return listener.end(self, .drained) }
     let silence = loop.now - lastAt
-    guard silence < plan.flowNanoseconds else { return listener.end(self, .idleTimeout) }
+    guard silence < plan.flowNanoseconds else {
+      if plan.replyCount != nil, isAwaiting, let pool {
+        noteFailure(of: pool, "a reply has not come", reason: .idleTimeout)
+      }
+      return listener.end(self, .idleTimeout)
+    }
     rest(for: Timeout(.nanoseconds(plan.flowNanoseconds - silence)))
   }
 

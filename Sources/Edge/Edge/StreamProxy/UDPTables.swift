@@ -13,8 +13,6 @@ final class UDPTables {
   private let signal: Signal
 
   static let slotCount = 32
-  /// How many datagrams of one flow are taken at once.
-  private static let flowBatch = 8
 
   init(on loop: EventLoop) throws(SystemError) {
     inbound = try DatagramTable(count: Self.slotCount)
@@ -31,15 +29,25 @@ final class UDPTables {
     }
   }
 
-  /// Receives replies of a flow, which wait then.
+  /// Receives up to `limit` replies of a flow, which wait then.
   ///
   /// - Returns: Their slots, or the kernel's error.
-  func receive(_ descriptor: Int32, for listener: UDPListener) -> Result<Range<Int>, SystemError> {
+  func receive(
+    _ descriptor: Int32,
+    upTo limit: Int,
+    for listener: UDPListener
+  ) -> Result<Range<Int>, SystemError> {
     if waitingCount == Self.slotCount || self.listener !== listener { flush() }
     let first = waitingCount
-    let slots = first..<min(first + Self.flowBatch, Self.slotCount)
-    let count = outbound.receive(from: descriptor, into: slots, isConnected: true)
-    guard count > 0 else { return .failure(SystemError(.recvmsg, Int32(-count))) }
+    let slots = first..<min(first + limit, Self.slotCount)
+    var count = 1
+    if slots.count == 1 {
+      let length = outbound.receive(from: descriptor, into: first)
+      if length < 0 { return .failure(SystemError(.recv, Int32(-length))) }
+    } else {
+      count = outbound.receive(from: descriptor, into: slots, isConnected: true)
+      guard count > 0 else { return .failure(SystemError(.recvmsg, Int32(-count))) }
+    }
     if first == 0 { signal.set() }
     self.listener = listener
     waitingCount += count

@@ -24,6 +24,8 @@ struct Way: ~Copyable {
     case needsInput
     /// The target takes nothing now.
     case needsRoom
+    /// Something was read that is sent when all that has come in this turn is read.
+    case waits
     /// Much has passed at once, and there may be more: others have their turn.
     case needsTurn
     /// The source has ended, and its target has taken everything.
@@ -36,6 +38,8 @@ struct Way: ~Copyable {
     case target(StreamError)
   }
 
+  /// What is so short waits for others that have come: whoever gets it is woken once for all of them.
+  private static let shortCount = 4096
   /// How many pieces pass until others have their turn.
   private static let pieceCount = 16
 
@@ -100,6 +104,11 @@ struct Way: ~Copyable {
       bulk.took(block)
       // Where the end is known to have come, whatever came before it is there: this was all of it.
       let isLast = block.freeCount > 0 && source.isEnding
+      if loop.hasMoreEvents, block.count <= Self.shortCount, !isLast {
+        held = consume block
+        isHolding = true
+        return .waits
+      }
       let taken = try write(block, to: target, endsNext: isLast)
       count &+= UInt64(taken)
       if isLast { hasEnded = true }

@@ -417,6 +417,8 @@ void martlet_datagrams_destroy(martlet_datagrams *all);
 // known, with `connected`. The address of arrival is told where the socket was asked to tell it.
 int64_t martlet_datagrams_receive(
     martlet_datagrams *all, int fd, int first, int count, int connected);
+// The same for one datagram of a connected socket; returns its length.
+int64_t martlet_datagrams_receive_one(martlet_datagrams *all, int fd, int slot);
 size_t martlet_datagrams_length(const martlet_datagrams *all, int slot);
 int martlet_datagrams_truncated(const martlet_datagrams *all, int slot);
 const uint8_t *martlet_datagrams_bytes(const martlet_datagrams *all, int slot);
