@@ -35,6 +35,7 @@ GROUPS = {
         ("python3-websockets", "a WebSocket client and server"),
         ("varnish", "varnishtest, which runs the scenarios"),
         ("procps", "ps and pgrep"),
+        ("iproute2", "hosts in network namespaces"),
         ("redis-server", "a member that is checked"),
         ("postgresql-15", "a member that is checked"),
         ("mariadb-server-core", "a member that is checked"),

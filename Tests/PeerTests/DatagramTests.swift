@@ -189,6 +189,79 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "members where nobody is, or whose replies do not come, are ejected",
+      arguments: [true, false]
+    )
+    func ejection(isThere: Bool) async throws {
+      try await Rig.run { rig in
+        // One that is there says nothing.
+        let silent = try DatagramWire()
+        let gone = try DatagramWire().port
+        let member = try rig.datagramMember()
+        let port = try DatagramWire().port
+        let martlet = try rig.martlet(
+          configuration: """
+            server {
+                listen LISTEN
+                route / { respond 204 }
+            }
+            udp {
+                listen 127.0.0.1:\(port)
+                proxy back
+                replies 1
+                flow_timeout 100ms
+            }
+            upstream back {
+                member 127.0.0.1:\(isThere ? silent.port : gone)
+                member 127.0.0.1:\(member.port)
+                eject { failures 3 }
+            }
+            """
+        )
+        let client = try DatagramWire(to: port)
+        while martlet.count(of: "a member is ejected") == 0 {
+          try client.send([1])
+          _ = try client.receive(within: .milliseconds(200))
+        }
+        #expect(try rig.members().map { $0["ejected"] as? Bool } == [true, false])
+        for _ in 0..<5 {
+          try client.send([1])
+          #expect(try client.receive()?.bytes == [1])
+        }
+        withExtendedLifetime(silent) {}
+      }
+    }
+
+    @Test("flows are listed with the connections, and can be closed")
+    func listed() async throws {
+      try await Rig.run { rig in
+        let member = try rig.datagramMember()
+        let (martlet, port) = try start(rig, to: [member.port], "access_log stdout")
+        let client = try DatagramWire(to: port)
+        try client.send([1])
+        #expect(try client.receive()?.bytes == [1])
+        let list = try rig.martlet(command: "connection", "list")
+        let line = list.lines.first { $0.contains("127.0.0.1:\(client.port)") } ?? ""
+        #expect(
+          line.contains("udp 127.0.0.1:\(port)") && line.contains(":\(member.port)"),
+          "\(list.lines)"
+        )
+        let status = try rig.martlet(command: "status").lines.joined(separator: "\n")
+        #expect(status.contains("udp 127.0.0.1:\(port)"), "\(status)")
+        let closing = try rig.martlet(
+          command: "connection",
+          "close",
+          "--listener",
+          "udp 127.0.0.1:\(port)"
+        )
+        #expect(closing.status == 0, "\(closing.lines)")
+        try martlet.line(with: " cut ")
+        try client.send([2])
+        #expect(try client.receive()?.bytes == [2])
+      }
+    }
+
     @Test("with nobody at any member a flow is over, and later ones may find somebody")
     func nobody() async throws {
       try await Rig.run { rig in

@@ -83,6 +83,27 @@ extension PeerTests {
       ).text
     }
 
+    @Test("who a PROXY header names is who is limited, not who has sent it")
+    func proxied() async throws {
+      try await Rig.run { rig in
+        let martlet = try rig.martlet(
+          configuration: """
+            server {
+                listen LISTEN proxy_protocol required from 127.0.0.1
+                limit requests 1/d by {client.address}
+                route / { respond 204 }
+            }
+            """
+        )
+        func status(of host: Int) throws -> Int {
+          let wire = try Wire(to: martlet.endpoint)
+          try wire.send(text: "PROXY TCP4 192.0.2.\(host) 198.51.100.1 4711 443\r\n" + request())
+          return Int(try wire.receiveAnswer().status)
+        }
+        #expect(try [1, 2, 1, 2, 3].map(status) == [204, 204, 429, 429, 204])
+      }
+    }
+
     @Test("as many requests pass as the bucket holds, exactly, whichever loop they come to")
     func exact() async throws {
       try await Rig.run { rig in

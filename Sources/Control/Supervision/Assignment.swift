@@ -50,6 +50,8 @@ public struct ListenerDemand: Hashable, Sendable {
   public var place: Place
   /// How many connections may wait to be accepted.
   public var backlog: Int32
+  /// Whether other processes of the same user may listen there too.
+  public var sharesPort: Bool
   /// Whether it is a socket for datagrams; nil: one for connections.
   public var datagrams: Sharing?
 
@@ -66,11 +68,13 @@ public struct ListenerDemand: Hashable, Sendable {
     key: String,
     place: Place,
     backlog: Int32 = 4096,
+    sharesPort: Bool = false,
     datagrams: Sharing? = nil
   ) {
     self.key = key
     self.place = place
     self.backlog = backlog
+    self.sharesPort = sharesPort
     self.datagrams = datagrams
   }
 }

@@ -20,12 +20,27 @@ struct OpenListener {
     var listeners: [OpenListener] = []
     for demand in demands {
       if let same = open.first(where: { $0.key == demand.key }) {
+        same.share(demand)
         listeners.append(same)
       } else {
         listeners.append(try OpenListener(demand, beside: open.flatMap(\.files)))
       }
     }
     return listeners
+  }
+
+  /// Lets others listen here too, or nobody else any more.
+  private func share(_ demand: ListenerDemand) {
+    guard demand.datagrams == nil else { return }
+    if case .at(.unix) = demand.place { return }
+    for file in files {
+      do throws(SystemError) {
+        try file.descriptor.set(.reusePort, to: demand.sharesPort ? 1 : 0)
+      } catch {
+        // A socket that listens knows the option; if not, it listens for itself.
+        continue
+      }
+    }
   }
 
   private init(_ demand: ListenerDemand, beside own: [OpenFile]) throws(CommandFailure) {
@@ -42,7 +57,7 @@ struct OpenListener {
       do throws(SystemError) {
         // One socket for both families.
         let address = SocketAddress.ipv6(0, 0, port: port, scope: 0)
-        files = [try Self.bound(address, isDual: true, demand.backlog, beside: own)]
+        files = [try Self.bound(address, isDual: true, demand, beside: own)]
       } catch {
         // Without IPv6 in the kernel, IPv4 is everything.
         guard error.code == 97 || error.code == 99 else {
@@ -108,7 +123,7 @@ struct OpenListener {
     beside own: [OpenFile]
   ) throws(CommandFailure) -> OpenFile {
     do throws(SystemError) {
-      return try bound(address, isDual: false, demand.backlog, beside: own)
+      return try bound(address, isDual: false, demand, beside: own)
     } catch {
       guard error.code == 98, case .unix(let path) = address, isAbandoned(address) else {
         throw failure(address, demand.key, error)
@@ -116,7 +131,7 @@ struct OpenListener {
       // The socket of a process that is gone.
       do throws(SystemError) {
         try Files.remove(path)
-        return try bound(address, isDual: false, demand.backlog, beside: [])
+        return try bound(address, isDual: false, demand, beside: [])
       } catch {
         throw failure(address, demand.key, error)
       }
@@ -127,23 +142,30 @@ struct OpenListener {
   private static func bound(
     _ address: SocketAddress,
     isDual: Bool,
-    _ backlog: Int32,
+    _ demand: ListenerDemand,
     beside own: [OpenFile]
   ) throws(SystemError) -> OpenFile {
+    let backlog = demand.backlog
     do throws(SystemError) {
-      return try bound(address, isDual: isDual, backlog, sharesPort: false)
+      return try bound(address, isDual: isDual, backlog, sharesPort: demand.sharesPort)
     } catch {
       let rivals = own.filter { port(of: $0) == address.port }
       guard error.code == 98, address.port != nil, !rivals.isEmpty else { throw error }
       // A socket for all addresses of a port and one for a single address stand in each other's way
       // unless both say, for this moment, that they share the port.
-      for rival in rivals { try rival.descriptor.set(.reusePort, to: 1) }
+      var before: [Int32] = []
+      for rival in rivals {
+        before.append(try rival.descriptor.value(of: .reusePort))
+        try rival.descriptor.set(.reusePort, to: 1)
+      }
       let outcome = Result { () throws(SystemError) in
         try bound(address, isDual: isDual, backlog, sharesPort: true)
       }
-      for rival in rivals { try rival.descriptor.set(.reusePort, to: 0) }
+      for (rival, value) in zip(rivals, before) {
+        try rival.descriptor.set(.reusePort, to: value)
+      }
       let file = try outcome.get()
-      try file.descriptor.set(.reusePort, to: 0)
+      try file.descriptor.set(.reusePort, to: demand.sharesPort ? 1 : 0)
       return file
     }
   }

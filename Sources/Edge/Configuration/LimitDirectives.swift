@@ -195,16 +195,7 @@ extension Reading {
     case .requests:
       let rate = value(of: word, .requestRate, in: statement, example: example)
       self.options(of: statement, from: index + 2, ofRequests, into: &options, example: example)
-      guard let rate else { return nil }
-      let burst = options.burst ?? rate.count
-      guard rate.period / rate.count * burst <= Self.longestBurst else {
-        error(
-          "a burst of \(burst) takes longer than 30 days to be allowed again",
-          mend: "write a smaller `burst`",
-          at: statement.range
-        )
-        return nil
-      }
+      guard let rate, let burst = burst(options.burst, of: rate, in: statement) else { return nil }
       return settings(.requests(count: rate.count, period: rate.period, burst: burst))
     case .connections, .concurrency:
       let most = value(of: word, .count(within: 1...1_000_000), in: statement, example: example)
@@ -221,6 +212,18 @@ extension Reading {
         .bandwidth(bytesPerSecond: rate, burst: burst, freeBytes: options.freeBytes)
       )
     }
+  }
+
+  /// How many may come at once; nil when those were allowed again too late.
+  mutating func burst(_ burst: Int?, of rate: RequestRate, in statement: Statement) -> Int? {
+    let burst = burst ?? rate.count
+    if rate.period / rate.count * burst <= Self.longestBurst { return burst }
+    error(
+      "a burst of \(burst) takes longer than 30 days to be allowed again",
+      mend: "write a smaller `burst`",
+      at: statement.range
+    )
+    return nil
   }
 
   private static let longestBurst = Duration.seconds(30 * 86_400)
@@ -324,6 +327,10 @@ extension LimitSettings {
       add("requests", .text(ValueKind.requestRate.write(rate)))
       add("burst", .number(burst))
     case .connections(let most): add("connections", .number(most))
+    case .arrivals(let count, let period, let burst):
+      let rate = RequestRate(count: count, period: period)
+      add("new_connections", .text(ValueKind.requestRate.write(rate)))
+      add("burst", .number(burst))
     case .concurrency(let most): add("concurrency", .number(most))
     case .bandwidth(let rate, let burst, let freeBytes):
       add("bandwidth", .text(ValueKind.bandwidth.write(rate)))

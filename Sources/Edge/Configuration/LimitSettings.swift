@@ -4,8 +4,11 @@ public struct LimitSettings: Hashable, Sendable {
   public enum Kind: Hashable, Sendable {
     /// Requests: so many in a period, and so many at once.
     case requests(count: Int, period: Duration, burst: Int)
-    /// Connections of clients, from their first request that comes under the limit to their end.
+    /// Connections of clients, from their first request that comes under the limit to their end; in
+    /// blocks of layer 4 from when their client is known.
     case connections(Int)
+    /// Connections that begin, of layer 4: so many in a period, and so many at once.
+    case arrivals(count: Int, period: Duration, burst: Int)
     /// Requests under way.
     case concurrency(Int)
     /// Bytes of answers in a second; so many at once, and behind the first bytes of each answer.

@@ -136,10 +136,10 @@ extension Reading {
         continue
       }
       let range = statement.arguments.first?.range ?? statement.range
-      if upstream.settings.sticky != nil {
+      if let sticky = upstream.settings.sticky, !sticky.isByAddress {
         error(
           "the upstream `\(name)` is `sticky`, and layer 4 has no requests to know clients by",
-          mend: "write another upstream for this block, with `balance source_hash` perhaps",
+          mend: "write an upstream with `sticky by {client.address}` for this block",
           at: range
         )
       }
@@ -155,7 +155,7 @@ extension Reading {
     }
   }
 
-  /// Gives servers and routes their limits.
+  /// Gives servers, routes and blocks of layer 4 their limits.
   private mutating func placeLimits(of draft: inout FileDraft) {
     for server in draft.servers.indices {
       resolveLimits(&draft.servers[server].limits, draft.sharedLimits)
@@ -166,9 +166,11 @@ extension Reading {
         draft.servers[server].routes[route].settings.overrides.limits = limits
       }
     }
-    let own = draft.servers.flatMap { server in
-      server.settings.trafficLimits + server.routes.flatMap(\.settings.overrides.limits)
-    }
+    for tcp in draft.tcp.indices { placeLimits(of: &draft.tcp[tcp], draft.sharedLimits) }
+    let own =
+      draft.servers.flatMap { server in
+        server.settings.trafficLimits + server.routes.flatMap(\.settings.overrides.limits)
+      } + draft.tcp.flatMap(\.settings.limits)
     let keyed = (own.filter { !$0.isShared } + draft.sharedLimits).filter { $0.key != nil }
     let count = keyed.reduce(0) { $0 + $1.keyCount }
     if count > LimitSettings.mostKeys {
@@ -256,6 +258,17 @@ extension Reading {
         )
       }
       index.append(route.settings, at: place)
+    }
+  }
+}
+
+extension StickySettings {
+  /// Whether clients are known by nothing but their address.
+  fileprivate var isByAddress: Bool {
+    if case .key(let key, _) = recognition {
+      key.parts == [.variable(.clientAddress)]
+    } else {
+      false
     }
   }
 }

@@ -33,7 +33,9 @@ private let listen = Directive<ServerDraft>(
   defaultText: "backlog 511 proxy_protocol off timeout 5s",
   "Where the server listens; servers may share an address, and `fallback` answers for hosts that "
     + "none of them names. With `tls` the server and its clients speak TLS there, with the server's "
-    + "`certificate`. With `proxy_protocol` connections of the senders behind `from` begin with a "
+    + "`certificate`. With `reuse_port` other processes of the same user may listen there too, and the "
+    + "kernel deals connections out. With `proxy_protocol` connections of the senders behind `from` begin "
+    + "with a "
     + "PROXY header, which says who the client is, within `timeout`.",
   example: "listen 127.0.0.1:8080 backlog 1024",
   read: { statement, draft, reading in

@@ -117,7 +117,7 @@ public struct ListenerSettings: Hashable, Sendable {
   public var address: Address
   /// How many connections may wait to be accepted.
   public var backlogCount: Int
-  /// Whether each loop has its own socket, and the kernel deals the connections out.
+  /// Whether other processes of the same user may listen there too; the kernel deals connections out.
   public var reusesPort: Bool
   /// Whether this server answers for hosts that no server of this address names.
   public var isFallback: Bool

@@ -11,6 +11,7 @@ struct TCPDraft: Sendable {
   /// The members of `proxy ADDRESS…`.
   var members: [Address] = []
   var routes: [StreamRouteDraft] = []
+  var limits = LimitDraft()
 }
 
 /// The blocks of layer 4.
@@ -102,6 +103,7 @@ let tcpDirectives = DirectiveTable<TCPDraft>(
         + "accepted.",
       example: "max_connections 1000"
     ),
+    streamLimit,
     .value(
       "source",
       \.settings.source,

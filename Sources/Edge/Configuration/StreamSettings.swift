@@ -20,6 +20,8 @@ public struct TCPSettings: Hashable, Sendable {
   public var tryCount: Int?
   /// How many connections may be open at once, all loops together; nil means no limit of its own.
   public var maxConnectionCount: Int?
+  /// What connections have to pass once their client is known, in this order.
+  public var limits: [LimitSettings]
   /// From where members are connected to.
   public var source: StreamSource
   /// Where connections are recorded; nil records none.
@@ -36,6 +38,7 @@ public struct TCPSettings: Hashable, Sendable {
     totalTimeout: Duration? = nil,
     tryCount: Int? = nil,
     maxConnectionCount: Int? = nil,
+    limits: [LimitSettings] = [],
     source: StreamSource = .any,
     accessLog: AccessLogSettings? = nil
   ) {
@@ -48,6 +51,7 @@ public struct TCPSettings: Hashable, Sendable {
     self.totalTimeout = totalTimeout
     self.tryCount = tryCount
     self.maxConnectionCount = maxConnectionCount
+    self.limits = limits
     self.source = source
     self.accessLog = accessLog
   }

@@ -81,12 +81,16 @@ struct CheckedConfiguration: Sendable {
       configuration.servers.flatMap(\.listeners).map { ($0.address, $0.backlogCount) },
       uniquingKeysWith: { max($0, $1) }
     )
+    let shared = Set(
+      configuration.servers.flatMap(\.listeners).filter(\.reusesPort).map(\.address)
+    )
     for address in configuration.listeningAddresses {
       listeners.append(
         ListenerDemand(
           key: address.description,
           place: try Self.place(of: address, stateDirectory),
-          backlog: Int32(backlogs[address] ?? 511)
+          backlog: Int32(backlogs[address] ?? 511),
+          sharesPort: shared.contains(address)
         )
       )
     }

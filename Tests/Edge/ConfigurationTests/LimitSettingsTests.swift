@@ -57,6 +57,52 @@ struct LimitSettingsTests {
     #expect(try limit(line) == settings)
   }
 
+  @Test(
+    "of layer 4 are about connections",
+    arguments: [
+      ("limit connections 3", LimitSettings(.connections(3))),
+      (
+        "limit new_connections 7/m burst 2 by {client.address} dry_run keys 100 name few",
+        LimitSettings(
+          .arrivals(count: 7, period: .seconds(60), burst: 2),
+          key: client,
+          isDryRun: true,
+          keyCount: 100,
+          name: "few"
+        )
+      ),
+      (
+        "limit all",
+        LimitSettings(.connections(9), key: client, name: "all", isShared: true)
+      ),
+    ]
+  )
+  func streams(line: String, settings: LimitSettings) throws {
+    let shared = line.hasSuffix("all") ? "shared_limit all connections 9 by {client.address}\n" : ""
+    let text = "\(shared)tcp {\nlisten :5432\nproxy :5433\n\(line)\n}"
+    #expect(try configuration(text).tcp.first?.limits == [settings])
+  }
+
+  @Test(
+    "of layer 4 take nothing that only requests have",
+    arguments: [
+      ("limit requests 5/s", "`requests` is none of connections, new_connections"),
+      (
+        "limit connections 3 by {request.path}",
+        "are told apart by the address of their client alone"
+      ),
+      ("limit all", "asks for what connections of layer 4 do not have"),
+      ("limit connections", "needs a value"),
+    ]
+  )
+  func streamRefusals(line: String, words: String) {
+    let shared = line.hasSuffix("all") ? "shared_limit all concurrency 9\n" : ""
+    let text = "\(shared)tcp {\nlisten :5432\nproxy :5433\n\(line)\n}"
+    let loaded = ConfigurationLoader.load(name: "a.conf", text: text)
+    #expect(loaded.configuration == nil)
+    #expect(loaded.rendered().contains(words), "\(loaded.rendered())")
+  }
+
   @Test("that are shared are the same wherever they are named, also above where they stand")
   func shared() throws {
     let text = """

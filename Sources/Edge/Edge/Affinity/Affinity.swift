@@ -2,6 +2,7 @@ import Balancing
 import HTTPMessage
 import KeyedTables
 import MartletLoop
+import MartletSystem
 import MartletTelemetry
 import Stickiness
 
@@ -111,7 +112,7 @@ final class Affinity {
 
   /// Which clock tables go by: seconds of the loop's.
   private static func second(_ connection: HTTP1Connection) -> UInt32 {
-    UInt32(truncatingIfNeeded: connection.loop.now / 1_000_000_000)
+    second(connection.worker)
   }
 
   private static func cookie(
@@ -169,6 +170,65 @@ final class Affinity {
   func onlyMember(for exchange: Exchange) -> Int? {
     !plan.choosesAnother && exchange.acquaintance.standing == .known
       ? exchange.acquaintance.member : nil
+  }
+
+  // MARK: Layer 4
+
+  /// What came of a connection, or a flow of datagrams, whose client may belong to a member.
+  enum Admission {
+    /// It is counted in there; `isNews`: the client is to be remembered.
+    case taken(MemberPool, isNews: Bool)
+    /// No member has a place left.
+    case none
+    /// The client's cannot be used, and no other may be.
+    case refused
+  }
+
+  /// The member that is to have a connection of a client, counted in there.
+  func take(
+    from upstream: Upstream,
+    excluding tried: MemberSet,
+    for client: SocketAddress,
+    _ worker: Worker
+  ) -> Admission {
+    let hash = upstream.plan.keyHash(of: client)
+    guard case .key(let key, let table) = plan.recognition else {
+      return upstream.take(excluding: tried, hash: hash).map { .taken($0, isNews: false) } ?? .none
+    }
+    let low = table.member(of: key.word(of: client), at: Self.second(worker))
+    let number = low.flatMap { lowNumbers[$0] } ?? -1
+    var isFull = false
+    if low != nil, !tried.contains(number) {
+      switch upstream.take(number, whileDraining: plan.keepsDraining) {
+      case .taken(let pool):
+        worker.counters.add(to: plan.metrics.kept)
+        return .taken(pool, isNews: false)
+      case .isFull: isFull = true
+      case .isOut: break
+      }
+    }
+    if low != nil, !plan.choosesAnother {
+      worker.counters.add(to: plan.metrics.refused)
+      return isFull ? .none : .refused
+    }
+    guard let pool = upstream.take(excluding: tried, hash: hash) else { return .none }
+    let metrics = plan.metrics
+    worker.counters.add(
+      to: isFull ? metrics.overflowed : low != nil ? metrics.moved : metrics.new
+    )
+    return .taken(pool, isNews: !isFull)
+  }
+
+  /// Remembers to which member a client of layer 4 belongs.
+  func remember(_ pool: MemberPool, for client: SocketAddress, _ worker: Worker) {
+    guard case .key(let key, let table) = plan.recognition,
+      identities.indices.contains(pool.index), let identity = identities[pool.index]
+    else { return }
+    table.remember(identity, for: key.word(of: client), at: Self.second(worker))
+  }
+
+  private static func second(_ worker: Worker) -> UInt32 {
+    UInt32(truncatingIfNeeded: worker.loop.now / 1_000_000_000)
   }
 
   // MARK: The answer

@@ -93,14 +93,9 @@ public final class Generation: Sendable {
         members[listener.address, default: []].append((site, server, listener.isFallback))
       }
     }
-    self.limits = limits.all
     var listeners = try Self.listeners(configuration, members, files, tickets, &layout)
-    for tcp in configuration.tcp {
-      guard let group = plans[tcp.upstream] else { continue }
-      let routes = StreamRoutes(tcp) { plans[$0]?.plan }
-      if let log = tcp.accessLog, !logs.contains(log) { logs.append(log) }
-      listeners += ListenerPlan.plans(tcp, group, routes: routes, continuing: previous, &layout)
-    }
+    listeners += Self.streams(configuration, plans, previous, &limits, &logs, &layout)
+    self.limits = limits.all
     datagrams = Self.datagrams(configuration, plans, &logs, &layout)
     self.logs = logs
     self.listeners = listeners
@@ -133,6 +128,32 @@ public final class Generation: Sendable {
         &layout
       )
     }
+  }
+
+  private static func streams(
+    _ configuration: EdgeConfiguration,
+    _ plans: Plans,
+    _ previous: Generation?,
+    _ limits: inout LimitPlans,
+    _ logs: inout [AccessLogSettings],
+    _ layout: inout MetricLayout.Builder
+  ) -> [ListenerPlan] {
+    var listeners: [ListenerPlan] = []
+    for tcp in configuration.tcp {
+      guard let group = plans[tcp.upstream] else { continue }
+      let routes = StreamRoutes(tcp) { plans[$0]?.plan }
+      if let log = tcp.accessLog, !logs.contains(log) { logs.append(log) }
+      let owner = tcp.listeners.first?.key ?? "tcp"
+      listeners += ListenerPlan.plans(
+        tcp,
+        group,
+        routes: routes,
+        limits: tcp.limits.map { limits.plan($0, of: owner, &layout) },
+        continuing: previous,
+        &layout
+      )
+    }
+    return listeners
   }
 
   private static func datagrams(

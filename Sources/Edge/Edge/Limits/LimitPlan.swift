@@ -42,7 +42,7 @@ final class LimitPlan: Sendable {
 
   /// Notes in the error log that something is refused, or would be: the first time, and then once a
   /// second with the number of all.
-  func noteRefusal(at now: Int64, in log: LogWriter) {
+  func noteRefusal(of things: StaticString = "requests", at now: Int64, in log: LogWriter) {
     let count = unnoted.add(1, ordering: .relaxed).newValue
     let last = notedAt.load(ordering: .relaxed)
     guard now - last >= 1_000_000_000 || last == 0 else { return }
@@ -52,7 +52,7 @@ final class LimitPlan: Sendable {
     unnoted.subtract(count, ordering: .relaxed)
     log.note(
       .notice,
-      settings.isDryRun ? "a limit would refuse requests" : "a limit refuses requests",
+      "a limit \(settings.isDryRun ? "would refuse" : "refuses") \(things)",
       [LogLine.Field("limit", label), LogLine.Field("count", Int(count))]
     )
   }
@@ -81,7 +81,8 @@ extension LimitPlan.State {
     // What has no key has one bucket; a table has place for twice as many keys as it is to hold.
     let count = settings.key == nil ? 1 : settings.keyCount * 2
     switch settings.kind {
-    case .requests(let number, let period, let burst):
+    case .requests(let number, let period, let burst),
+      .arrivals(let number, let period, let burst):
       let rate = Rate(UInt64(number), per: period.nanoseconds, burst: UInt64(burst))
       self = .requests(RateTable(rate, keyCount: count))
     case .connections(let limit): self = .connections(UseTable(keyCount: count), limit: limit)
@@ -105,6 +106,7 @@ extension LimitSettings {
     switch kind {
     case .requests: "requests"
     case .connections: "connections"
+    case .arrivals: "new_connections"
     case .concurrency: "concurrency"
     case .bandwidth: "bandwidth"
     }

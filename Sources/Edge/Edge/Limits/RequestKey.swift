@@ -34,6 +34,20 @@ enum RequestKey: Sendable {
   /// The word of an empty text.
   private static let nothing = hash.key(of: [UInt8]().span)
 
+  /// The word of a client.
+  static func word(of client: SocketAddress) -> UInt64 {
+    guard let words = client.hostWords else { return KeyHash.common }
+    return hash.key(of: words.0, words.0 == 0 ? words.1 : 0)
+  }
+
+  /// The word of what a connection of layer 4 belongs to.
+  func word(of client: SocketAddress) -> UInt64 {
+    switch self {
+    case .common, .text: KeyHash.common
+    case .client: Self.word(of: client)
+    }
+  }
+
   /// The word of what an exchange belongs to; of a long text what fits into a buffer.
   ///
   /// An IPv6 client counts by the network of 64 bits that it has for itself (RFC 6177): else it would
@@ -46,9 +60,7 @@ enum RequestKey: Sendable {
     switch self {
     case .common: return KeyHash.common
     case .client:
-      let client = connection.clientAddress(of: exchange, head)
-      guard let words = client.hostWords else { return KeyHash.common }
-      return Self.hash.key(of: words.0, words.0 == 0 ? words.1 : 0)
+      return Self.word(of: connection.clientAddress(of: exchange, head))
     case .text(let template):
       var text = connection.loop.lend(.head)
       do throws(ExchangeError) {

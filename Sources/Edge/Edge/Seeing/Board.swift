@@ -110,12 +110,15 @@ final class Board: Sendable {
       json.member("requests", Self.requestCount(generation, tables))
       json.member("requests_per_second", Self.rate(samples))
       json.array("listeners") { json in
-        for listener in generation.listeners {
+        let addresses: [(String, ListenerMetrics, TLSPlan?)] =
+          generation.listeners.map { ($0.key, $0.metrics, $0.tls) }
+          + generation.datagrams.map { ($0.key, $0.listener, nil) }
+        for (key, metrics, tls) in addresses {
           json.object { json in
-            json.member("address", listener.key)
-            json.member("connections", Int(tables.value(of: listener.metrics.open)))
-            json.member("accepted", tables.value(of: listener.metrics.accepted))
-            if let tls = listener.tls { Self.write(tls, tables, &json) }
+            json.member("address", key)
+            json.member("connections", Int(tables.value(of: metrics.open)))
+            json.member("accepted", tables.value(of: metrics.accepted))
+            if let tls { Self.write(tls, tables, &json) }
           }
         }
       }

@@ -315,7 +315,7 @@ struct StreamMetrics: Sendable {
   static let reasons: [EndReason] = [
     .complete, .clientReset, .upstreamReset, .idleTimeout, .totalTimeout, .noMember,
     .upstreamConnectFailed, .upstreamConnectTimeout, .overloaded, .drained, .refused,
-    .clientTimeout, .noRoute, .cut, .internalError,
+    .clientTimeout, .noRoute, .limited, .cut, .internalError,
   ]
 
   init(_ name: String, _ layout: inout MetricLayout.Builder) {

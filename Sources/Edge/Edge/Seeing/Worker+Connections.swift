@@ -9,7 +9,7 @@ protocol ClientConnection: AnyObject {
   /// What no other connection of its loop has had.
   var number: UInt64 { get }
   /// The listener's address as written.
-  var listener: String { get }
+  var listenerKey: String { get }
   /// What is spoken on it.
   var transport: String { get }
   var peer: SocketAddress { get }
@@ -33,7 +33,8 @@ extension Worker {
     limit: Int
   ) -> [ConnectionView] {
     let streams = relays.lazy.compactMap { $0 as? StreamConnection }
-    let all: [any ClientConnection] = connections.compactMap(\.self) + Array(streams)
+    let all: [any ClientConnection] =
+      connections.compactMap(\.self) + Array(streams) + flows.compactMap(\.self)
     return all.filter { $0.number > number && meets($0, filter) }
       .sorted { $0.number < $1.number }.prefix(limit).map(view)
   }
@@ -44,7 +45,7 @@ extension Worker {
     {
       return false
     }
-    if let listener = filter.listener, listener != connection.listener { return false }
+    if let listener = filter.listener, listener != connection.listenerKey { return false }
     if let clients = filter.clients {
       guard let words = connection.peer.hostWords, clients.contains(words: words) else {
         return false
@@ -62,7 +63,7 @@ extension Worker {
   private func view(_ connection: any ClientConnection) -> ConnectionView {
     ConnectionView(
       id: ConnectionID(loop: index, number: connection.number),
-      listener: connection.listener,
+      listener: connection.listenerKey,
       transport: connection.transport,
       client: connection.peer.description,
       age: .nanoseconds(max(0, loop.now - connection.openedAt)),
@@ -74,7 +75,8 @@ extension Worker {
   }
 
   /// Ends the connections that meet `filter`: at once, or with `softly` once the request that is under
-  /// way has its answer; a connection of layer 4 has none to wait for, and stays then.
+  /// way has its answer; a connection of layer 4 and a flow of datagrams have none to wait for, and stay
+  /// then.
   ///
   /// - Returns: How many.
   func close(_ filter: ConnectionFilter, softly: Bool) -> Int {
@@ -98,7 +100,9 @@ extension Worker {
     guard !softly else { return met.count }
     let streams = relays.compactMap { $0 as? StreamConnection }.filter { meets($0, filter) }
     for stream in streams { stream.end(.cut) }
-    return met.count + streams.count
+    let cut = flows.compactMap(\.self).filter { meets($0, filter) }
+    for flow in cut { flow.listener.end(flow, .cut) }
+    return met.count + streams.count + cut.count
   }
 
   /// An exchange may go on to its next wait when one was ended: it is told again until it is over.
@@ -119,7 +123,7 @@ extension Worker {
 }
 
 extension HTTP1Connection: ClientConnection {
-  var listener: String { acceptor.plan.key }
+  var listenerKey: String { acceptor.plan.key }
   var transport: String { tls == nil ? "http/1.1" : "http/1.1 over tls" }
   var upstreamName: String? { current?.route?.upstream?.name }
 
@@ -137,11 +141,22 @@ extension HTTP1Connection: ClientConnection {
 }
 
 extension StreamConnection: ClientConnection {
-  var listener: String { plan.listener }
+  var listenerKey: String { plan.listener }
   var transport: String { "tcp" }
   var openedAt: Int64 { startedAt }
   var requestCount: Int { 0 }
   var isIdle: Bool { false }
   var upstreamName: String? { upstream?.plan.name ?? plan.upstream.name }
+  var memberName: String? { pool?.member.name }
+}
+
+extension UDPFlow: ClientConnection {
+  var listenerKey: String { listener.plan.key }
+  var transport: String { "udp" }
+  var peer: SocketAddress { key.client.address }
+  var openedAt: Int64 { startedAt }
+  var requestCount: Int { Int(clamping: datagramCount) }
+  var isIdle: Bool { !isAwaiting }
+  var upstreamName: String? { plan.upstream.name }
   var memberName: String? { pool?.member.name }
 }

@@ -29,6 +29,8 @@ class Relay {
   /// When it ends, whatever happens.
   let total: Deadline
   private var isOver = false
+  /// Whether ``memberSpoke()`` is to be called when the member has said something.
+  var awaitsWord = false
 
   /// Creates a relay that its worker finds by `key`, the number of one of its descriptors.
   init(worker: Worker, client: Stream, key: Int32, idle: Timeout, total: Deadline) {
@@ -46,6 +48,9 @@ class Relay {
 
   /// Called while bytes do not pass yet, when what was rested for came, or its time or a cancellation.
   func wokeEarly(hasInput: Bool) {}
+
+  /// Called once when the member has said something, where ``awaitsWord`` asks for that.
+  func memberSpoke() {}
 
   /// Called once, when the relay is over.
   func ended(_ reason: EndReason, _ detail: String) {}
@@ -117,6 +122,10 @@ class Relay {
       let ending = step(&down, from: member, to: client, isLast: up.isOver)
     {
       return end(ending.reason, ending.detail)
+    }
+    if awaitsWord, down.count > 0 {
+      awaitsWord = false
+      memberSpoke()
     }
     if up.isOver, down.isOver { end(.complete) }
   }

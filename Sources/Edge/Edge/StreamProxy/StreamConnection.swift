@@ -31,6 +31,10 @@ final class StreamConnection: Relay {
   private var tried = MemberSet()
   private var tryCount = 0
   private var connectUntil = Deadline.never
+  /// Whether it is to be remembered that the client belongs to its member.
+  private var isNews = false
+  /// What it has taken of limits until its end.
+  var places: [HeldPlace] = []
   /// Whether something of the client is held until the member's connection stands.
   private var hasEarly = false
 
@@ -104,6 +108,7 @@ final class StreamConnection: Relay {
   /// Connects to a member of `upstream`, and passes bytes when that stands.
   func proceed(to upstream: Upstream) {
     self.upstream = upstream
+    if !plan.limits.isEmpty, !passLimits() { return }
     if !hasEarly { restForClient() }
     tryNext(after: nil)
   }
@@ -120,12 +125,7 @@ final class StreamConnection: Relay {
   private func tryNext(after failure: Failure?) {
     var failure = failure
     while let upstream {
-      guard tryCount < plan.tryCount || tryCount == 0,
-        let pool = upstream.take(
-          excluding: tried,
-          hash: upstream.plan.keyHash(of: peer)
-        )
-      else {
+      guard tryCount < plan.tryCount || tryCount == 0, let pool = choose(from: upstream) else {
         let last = failure ?? Failure(reason: .noMember, detail: upstream.plan.name)
         return end(last.reason, last.detail)
       }
@@ -135,6 +135,19 @@ final class StreamConnection: Relay {
       guard let problem = connect(pool) else { return }
       failure = problem
       leave(pool, after: problem)
+    }
+  }
+
+  /// The member that is to have the connection, counted in there.
+  private func choose(from upstream: Upstream) -> MemberPool? {
+    guard let affinity = upstream.affinity else {
+      return upstream.take(excluding: tried, hash: upstream.plan.keyHash(of: peer))
+    }
+    switch affinity.take(from: upstream, excluding: tried, for: peer, worker) {
+    case .taken(let pool, let isNews):
+      self.isNews = isNews
+      return pool
+    case .none, .refused: return nil
     }
   }
 
@@ -201,18 +214,7 @@ final class StreamConnection: Relay {
     use(nil)
     self.pool = nil
     pool.end()
-    worker.counters.add(to: pool.metrics.failures)
-    if let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: true) }
-    worker.board.log.note(
-      .warning,
-      "a member failed",
-      [
-        LogLine.Field("upstream", upstream?.plan.name ?? ""),
-        LogLine.Field("member", pool.member.name),
-        LogLine.Field("reason", failure.reason.rawValue),
-        LogLine.Field("detail", failure.detail),
-      ]
-    )
+    worker.noteFailure(of: pool, failure.reason, failure.detail)
   }
 
   /// The connection to the member stands.
@@ -220,7 +222,8 @@ final class StreamConnection: Relay {
     connectedAt = loop.now
     if let pool {
       worker.counters.add(1, to: pool.metrics.streams)
-      if let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: false) }
+      awaitsWord = pool.tally != nil
+      if isNews { upstream?.affinity?.remember(pool, for: peer, worker) }
     }
     if let sending = upstream?.plan.proxySending, !introduce(by: sending) {
       return end(.upstreamReset, "the PROXY header was not taken")
@@ -291,10 +294,22 @@ final class StreamConnection: Relay {
 
   // MARK: The end
 
+  /// A member that says something serves.
+  override func memberSpoke() {
+    if let pool, let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: false) }
+  }
+
   override func ended(_ reason: EndReason, _ detail: String) {
     let counters = worker.counters
+    if !places.isEmpty { leaveLimits() }
     if let pool {
       pool.end()
+      if awaitsWord, reason == .upstreamReset {
+        // It took the connection, and had nothing to say but this.
+        worker.noteFailure(of: pool, reason, detail)
+      } else if awaitsWord {
+        memberSpoke()
+      }
       if connectedAt != 0 { counters.add(-1, to: pool.metrics.streams) }
     }
     let total = UInt64(max(0, loop.now - startedAt))
@@ -320,60 +335,5 @@ final class StreamConnection: Relay {
     if connectedAt != 0 { record.connectingNanoseconds = UInt64(max(0, connectedAt - startedAt)) }
     record.totalNanoseconds = total
     log.append(record, plan.labels, member: pool?.member.name ?? "", detail: detail)
-  }
-}
-
-/// What a client had said when it was accepted.
-struct Early: ~Copyable {
-  /// Nil: nothing yet; empty: that it has nothing to say.
-  var bytes: Lent?
-  /// Why nothing can be read.
-  var error: StreamError?
-
-  /// Nothing.
-  init() {}
-
-  /// Reads what has come on a socket that is not watched yet.
-  init(of socket: borrowing Descriptor, on loop: EventLoop) {
-    do throws(StreamError) { bytes = try socket.receiveNow(.head, on: loop) } catch {
-      self.error = error
-    }
-  }
-}
-
-extension Worker {
-  /// What is to be known of a client first; nil: nothing.
-  private func opening(
-    of peer: SocketAddress,
-    _ routes: StreamRoutes?,
-    from acceptor: Acceptor
-  ) -> StreamOpening? {
-    let reception = acceptor.plan.proxyReception.flatMap { $0.trusts(peer) ? $0 : nil }
-    if reception == nil, routes == nil { return nil }
-    return StreamOpening(reception, routes, acceptor: acceptor, on: loop)
-  }
-
-  /// Serves a connection of layer 4 that was just accepted.
-  func serve(
-    _ accepted: consuming Accepted,
-    by plan: StreamPlan,
-    from acceptor: Acceptor
-  ) {
-    let peer = accepted.peer
-    let metrics = acceptor.plan.metrics
-    let reception = acceptor.plan.proxyReception
-    if let reception, !mayConnect(peer, reception, at: acceptor) { return }
-    do throws(SystemError) {
-      let opening = opening(of: peer, plan.routes, from: acceptor)
-      // What a client says first has often come with it: its member then gets that as it is opened.
-      let early = opening == nil ? Early(of: accepted.descriptor, on: loop) : Early()
-      let client = try Stream(adopting: accepted.descriptor, on: loop)
-      noteOpened(metrics)
-      plan.noteOpened()
-      StreamConnection(worker: self, client: client, peer: peer, plan: plan, metrics: metrics)
-        .start(opening, early)
-    } catch {
-      noteAccepting(error, at: "tcp")
-    }
   }
 }

@@ -13,6 +13,8 @@ final class StreamPlan: Sendable {
   let upstream: UpstreamPlan
   /// Where the bytes of some connections go; nil: there are no routes.
   let routes: StreamRoutes?
+  /// What connections have to pass.
+  let limits: [LimitPlan]
   let connectTimeout: Timeout
   let idleTimeout: Timeout
   let totalTimeout: Timeout
@@ -46,11 +48,13 @@ final class StreamPlan: Sendable {
     upstream: UpstreamPlan,
     settings group: UpstreamSettings,
     routes: StreamRoutes?,
+    limits: [LimitPlan],
     beside sibling: StreamPlan?,
     _ layout: inout MetricLayout.Builder
   ) {
     self.upstream = upstream
     self.routes = routes
+    self.limits = limits
     connectTimeout = Timeout(settings.connectTimeout ?? group.timeouts.connect)
     idleTimeout = Timeout(settings.idleTimeout)
     totalTimeout = settings.totalTimeout.map { Timeout($0) } ?? .none
@@ -94,6 +98,7 @@ extension ListenerPlan {
     _ settings: TCPSettings,
     _ group: (plan: UpstreamPlan, settings: UpstreamSettings),
     routes: StreamRoutes?,
+    limits: [LimitPlan],
     continuing previous: Generation?,
     _ layout: inout MetricLayout.Builder
   ) -> [ListenerPlan] {
@@ -107,6 +112,7 @@ extension ListenerPlan {
         upstream: group.plan,
         settings: group.settings,
         routes: routes,
+        limits: limits,
         beside: plans.first?.stream ?? old,
         &layout
       )

@@ -25,12 +25,14 @@ final class UDPFlow {
   private var tried = MemberSet()
   private(set) var tryCount = 0
   let startedAt: Int64
+  /// By what it is known to whoever looks at connections.
+  let number: UInt64
   private var lastAt: Int64
   /// Whether a datagram has come since the table looked last.
   var isRecent = true
   private(set) var isOver = false
   /// The member that has the flow, or had it last.
-  private var memberName = ""
+  private var lastMember = ""
   private var received = Traffic()
   private var sent = Traffic()
 
@@ -40,17 +42,21 @@ final class UDPFlow {
   }
 
   private var worker: Worker { listener.worker }
-  private var plan: UDPPlan { listener.plan }
+  var plan: UDPPlan { listener.plan }
   private var loop: EventLoop { listener.worker.loop }
 
   init(_ key: Key, listener: UDPListener) {
     self.key = key
     self.listener = listener
     startedAt = listener.worker.loop.now
+    number = listener.worker.nextConnectionNumber()
     lastAt = startedAt
   }
 
   deinit { close() }
+
+  /// How many datagrams of the client have come.
+  var datagramCount: UInt64 { received.datagrams }
 
   /// Whether a reply is to be expected.
   var isAwaiting: Bool {
@@ -65,8 +71,7 @@ final class UDPFlow {
   /// - Returns: Why there is none; nil when there is one.
   func connect() -> UDPMetrics.Cause? {
     let upstream = worker.upstream(of: plan.upstream)
-    let hash = upstream.plan.keyHash(of: key.client.address)
-    guard let pool = upstream.take(excluding: tried, hash: hash) else { return .noMember }
+    guard let pool = choose(from: upstream) else { return .noMember }
     guard let address = pool.takeAddress() else {
       pool.end()
       tried.insert(pool.index)
@@ -81,18 +86,36 @@ final class UDPFlow {
       pool.end()
       // Without descriptors another member is of no use.
       guard error.call == .connect else { return .noSocket }
-      noteFailure(of: pool, "\(address): \(error)")
+      worker.noteFailure(of: pool, .upstreamConnectFailed, "\(address): \(error)")
       tried.insert(pool.index)
       return connect()
     }
     self.pool = pool
-    memberName = pool.member.name
+    lastMember = pool.member.name
     tryCount += 1
     worker.counters.add(to: pool.metrics.opened)
     worker.counters.add(1, to: pool.metrics.streams)
     worker.attend(self)
     rest(for: plan.flowTimeout)
     return nil
+  }
+
+  /// The member that is to have the flow, counted in there.
+  private func choose(from upstream: Upstream) -> MemberPool? {
+    let client = key.client.address
+    guard let affinity = upstream.affinity else {
+      return upstream.take(excluding: tried, hash: upstream.plan.keyHash(of: client))
+    }
+    guard
+      case .taken(let pool, let isNews) = affinity.take(
+        from: upstream,
+        excluding: tried,
+        for: client,
+        worker
+      )
+    else { return nil }
+    if isNews { affinity.remember(pool, for: client, worker) }
+    return pool
   }
 
   private func rest(for time: Timeout) {
@@ -117,30 +140,11 @@ final class UDPFlow {
     descriptor = -1
   }
 
-  private func noteFailure(
-    of pool: MemberPool,
-    _ detail: String,
-    reason: EndReason = .upstreamConnectFailed
-  ) {
-    worker.counters.add(to: pool.metrics.failures)
-    if let tally = pool.tally { worker.noteOutcome(of: pool, tally, failed: true) }
-    // A member that is gone fails with every flow: the log says so once a second.
-    guard let omitted = pool.failureNotes.admits(at: loop.now) else { return }
-    var fields = [
-      LogLine.Field("upstream", plan.upstream.name),
-      LogLine.Field("member", pool.member.name),
-      LogLine.Field("reason", reason.rawValue),
-      LogLine.Field("detail", detail),
-    ]
-    if omitted > 0 { fields.append(LogLine.Field("more_before", "\(omitted)")) }
-    worker.board.log.note(.warning, "a member failed", fields)
-  }
-
   /// Gives the flow to another member, because nobody is there at this one.
   private func moveOn(_ error: SystemError) {
     guard let pool else { return }
     listener.noteDropped(.refused)
-    noteFailure(of: pool, "\(error)")
+    worker.noteFailure(of: pool, .upstreamConnectFailed, "\(error)")
     leave()
     tried.insert(pool.index)
     if connect() != nil { listener.end(self, .upstreamConnectFailed) }
@@ -209,7 +213,7 @@ final class UDPFlow {
     let silence = loop.now - lastAt
     guard silence < plan.flowNanoseconds else {
       if plan.replyCount != nil, isAwaiting, let pool {
-        noteFailure(of: pool, "a reply has not come", reason: .idleTimeout)
+        worker.noteFailure(of: pool, .idleTimeout, "a reply has not come")
       }
       return listener.end(self, .idleTimeout)
     }
@@ -238,6 +242,6 @@ final class UDPFlow {
     record.tryCount = tryCount
     record.end = reason
     record.totalNanoseconds = total
-    log.append(record, plan.labels, member: memberName, detail: "")
+    log.append(record, plan.labels, member: lastMember, detail: "")
   }
 }

@@ -1,0 +1,56 @@
+import Foundation
+import TestPeers
+import Testing
+
+extension PeerTests {
+  /// `reuse_port`: several processes at one address.
+  @Suite("Shared ports", .timeLimit(.minutes(1 * slowness))) struct SharedPortTests {
+    private func text(_ word: String, _ option: String, at place: String = "LISTEN") -> String {
+      """
+      server {
+          listen \(place) \(option)
+          route / { respond 200 \(word) }
+      }
+      """
+    }
+
+    /// Starts a second Martlet beside the first one.
+    private func second(_ rig: Rig, _ text: String) throws -> Peer {
+      let file = try rig.write(text, to: "second.conf")
+      return try rig.start([
+        Rig.martletPath, "run", "--config", file, "--state-directory", rig.path("second"),
+      ])
+    }
+
+    @Test("with `reuse_port` on both sides two processes share the connections")
+    func shared() async throws {
+      try await Rig.run { rig in
+        let first = try rig.martlet(configuration: text("first", "reuse_port"))
+        let place = "\(first.endpoint)"
+        let other = try second(rig, text("second", "reuse_port", at: place))
+        try other.line(with: "listens on")
+        var seen: Set<String> = []
+        try wait {
+          seen.insert(try rig.curl(first.endpoint.url("/")).text)
+          return seen == ["first", "second"]
+        }
+        // A reload takes the leave away: those that share already go on, further ones may not.
+        let file = try rig.write(text("first", "", at: place), to: "martlet.conf")
+        #expect(FileManager.default.fileExists(atPath: file))
+        #expect(try rig.martlet(command: "reload").status == 0)
+        #expect(["first", "second"].contains(try rig.curl(first.endpoint.url("/")).text))
+      }
+    }
+
+    @Test("without it the address belongs to one process alone")
+    func alone() async throws {
+      try await Rig.run { rig in
+        let first = try rig.martlet(configuration: text("first", ""))
+        let other = try second(rig, text("second", "reuse_port", at: "\(first.endpoint)"))
+        #expect(try other.status() != 0)
+        #expect(other.lines.contains { $0.contains("cannot listen") }, "\(other.lines)")
+        #expect(try rig.curl(first.endpoint.url("/")).text == "first")
+      }
+    }
+  }
+}
