@@ -6,7 +6,7 @@ import enum
 import subprocess
 from pathlib import Path
 
-from .peers import Peer, Running, make_certificate
+from .peers import Peer, Running, certificate_files, make_certificate
 from .processes import BenchmarkError
 from .site import Site
 
@@ -77,6 +77,8 @@ class Martlet(Peer):
                 raise BenchmarkError("`martlet proxy` has no routes: measure with --martlet-as run")
             addresses = [f"127.0.0.1:{port}", "--to", f"127.0.0.1:{upstream}"]
             return [str(self.program), "proxy", "--listen", *addresses]
+        if site.tls:
+            make_certificate(folder)
         for name, text in self.files(site, port, upstream, folder).items():
             (folder / name).write_text(text)
         words = ["run"] if self.form is Form.RUN else ["edge", "--standalone"]
@@ -110,7 +112,7 @@ class Martlet(Peer):
         listen = f"listen 127.0.0.1:{port} {'tls ' if site.tls else ''}backlog 4096"
         parts = [f"server {host} {{" if host else "server {", f"    {listen}", SERVER.rstrip()]
         if site.tls:
-            certificate, key = make_certificate(folder)
+            certificate, key = certificate_files(folder)
             parts.append(f"    certificate {certificate} {key}")
         if site.realistic:
             parts.append("    forwarded x_forwarded")

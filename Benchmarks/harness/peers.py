@@ -116,9 +116,14 @@ def nginx_stream_head(folder: Path) -> str:
     )
 
 
-def make_certificate(folder: Path) -> tuple[Path, Path]:
-    """A certificate for localhost with an ECDSA key; HAProxy finds both in the first file."""
-    certificate, key = folder / "server.pem", folder / "server.key"
+def certificate_files(folder: Path) -> tuple[Path, Path]:
+    """Where a peer has its certificate and its key; HAProxy finds both in the first file."""
+    return folder / "server.pem", folder / "server.key"
+
+
+def make_certificate(folder: Path) -> None:
+    """A certificate for localhost with an ECDSA key."""
+    certificate, key = certificate_files(folder)
     command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
     command += ["-nodes", "-keyout", str(key), "-out", str(certificate), "-days", "30"]
     command += ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
@@ -126,7 +131,6 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     if done.returncode != 0:
         raise BenchmarkError(f"openssl makes no certificate: {done.stderr.strip()}")
     certificate.write_text(certificate.read_text() + key.read_text())
-    return certificate, key
 
 
 @dataclass
@@ -179,6 +183,8 @@ class Nginx(Peer):
     name = "nginx"
 
     def prepare(self, site: Site, port: int, upstream: int, folder: Path) -> list[str]:
+        if site.tls:
+            make_certificate(folder)
         path = folder / "nginx.conf"
         path.write_text(self.configuration(site, port, upstream, folder))
         return ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(path)]
@@ -202,7 +208,7 @@ class Nginx(Peer):
             parts.append("  proxy_busy_buffers_size 128k; proxy_max_temp_file_size 0;")
         parts += self._realistic(folder) if site.realistic else ["  access_log off;"]
         if site.tls:
-            certificate, key = make_certificate(folder)
+            certificate, key = certificate_files(folder)
             parts.append(f"  ssl_certificate {certificate}; ssl_certificate_key {key};")
             parts.append("  ssl_protocols TLSv1.2 TLSv1.3;")
         parts += self._servers(site, port)
@@ -253,6 +259,8 @@ class HAProxy(Peer):
     name = "haproxy"
 
     def prepare(self, site: Site, port: int, upstream: int, folder: Path) -> list[str]:
+        if site.tls:
+            make_certificate(folder)
         path = folder / "haproxy.cfg"
         path.write_text(self.configuration(site, port, upstream, folder))
         if site.hosts:
@@ -282,7 +290,7 @@ class HAProxy(Peer):
         parts += ["  timeout server 1h", "  timeout http-keep-alive 1h", "  http-reuse always"]
         parts += ["frontend front", f"  bind 127.0.0.1:{port} backlog 4096"]
         if site.tls:
-            parts[-1] += f" ssl crt {make_certificate(folder)[0]} ssl-min-ver TLSv1.2"
+            parts[-1] += f" ssl crt {certificate_files(folder)[0]} ssl-min-ver TLSv1.2"
         parts += self._realistic() if site.realistic else []
         if site.hosts:
             key = "base,lower" if site.paths else "req.hdr(host),lower"
