@@ -236,6 +236,43 @@ extension PeerTests {
       }
     }
 
+    @Test("show certificates where they must, and to whom they must")
+    func clientCertificates() async throws {
+      try await Rig.run { rig in
+        let authority = try rig.certificate("authority", for: [])
+        let client = try rig.certificate("client", for: [], authority: authority)
+        let stranger = try rig.certificate("stranger", for: [])
+        let admin = try rig.certificate("admin", for: ["admin.example"])
+        let (martlet, files) = try start(
+          rig,
+          more: """
+            server admin.example {
+              listen LISTEN tls
+              certificate \(admin.certificate) \(admin.key)
+              tls {
+                client_certificate required
+                client_authorities \(authority.certificate)
+              }
+              route / { respond 200 "{tls.client_common_name} {tls.client_issuer}" }
+            }
+            """
+        )
+        func ask(_ host: String, _ more: [String]) throws -> (status: Int32, text: String) {
+          let own = host == "admin.example" ? admin : files
+          return try curl(rig, martlet, own, "/", host: host, more)
+        }
+        let shown = ["--cert", client.certificate, "--key", client.key]
+        #expect(try ask("admin.example", shown).text == "client CN=authority")
+        #expect(try ask("admin.example", []).status != 0)
+        let other = ["--cert", stranger.certificate, "--key", stranger.key]
+        #expect(try ask("admin.example", other).status != 0)
+        try martlet.line(with: "reason=certificate")
+        // What was begun with a server that asks for nothing is no way to the one that does.
+        let aside = try ask("shop.example", ["-H", "Host: admin.example", "-w", "%{http_code}"])
+        #expect(aside.text.hasSuffix("421"))
+      }
+    }
+
     @Test("keep their connections over a reload, and new ones get the new certificate")
     func reload() async throws {
       try await Rig.run { rig in

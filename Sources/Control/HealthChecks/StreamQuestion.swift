@@ -76,7 +76,9 @@ final class StreamQuestion {
     if let stream = kept {
       kept = nil
       // A connection that the member has closed meanwhile says nothing about it.
-      if !stream.hasEvent, let verdict = await talk(over: stream, isReused: true, by: deadline) {
+      if !stream.hasUnexpectedEvent(),
+        let verdict = await talk(over: stream, isReused: true, by: deadline)
+      {
         return verdict
       }
     }
@@ -87,6 +89,7 @@ final class StreamQuestion {
       guard let stream = try await open(addresses[turn], by: deadline) else {
         return .passed("connected")
       }
+      try await secure(stream, by: deadline)
       return await talk(over: stream, isReused: false, by: deadline)
         ?? .failed(.closed, "closed within its answer")
     } catch {
@@ -124,6 +127,22 @@ final class StreamQuestion {
       return stream
     } catch {
       throw ProbeFailure(connecting: error)
+    }
+  }
+
+  /// Begins TLS where the target speaks it; `check tls` asks for the beginning of that alone.
+  private func secure(
+    _ stream: Stream,
+    by deadline: Deadline
+  ) async throws(ProbeFailure) {
+    guard let tls = check.tls, check.settings.kind != .tls, probe != nil else { return }
+    do throws(TLSHandshakeError) {
+      _ = try await tls.secure(stream, to: check.location, on: loop, by: deadline)
+    } catch {
+      switch error {
+      case .ended: throw ProbeFailure(.timeout, "no TLS")
+      case .failed(let failure): throw ProbeFailure(.malformed, failure.words)
+      }
     }
   }
 

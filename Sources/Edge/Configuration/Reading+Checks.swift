@@ -143,6 +143,13 @@ extension Reading {
           at: range
         )
       }
+      if upstream.settings.tls != nil {
+        error(
+          "the upstream `\(name)` speaks TLS, and layer 4 passes on what clients say as it is",
+          mend: "write another upstream for this block",
+          at: range
+        )
+      }
       if case .hash(let key, _) = upstream.settings.balance,
         key.parts != [.variable(.clientAddress)]
       {

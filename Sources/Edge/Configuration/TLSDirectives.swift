@@ -3,7 +3,7 @@ import TLS
 
 /// The directives whose words are the paths of files that must be at hand.
 let attachedFileDirectives: Set<String> = [
-  "certificate", "client_authorities", "client_revoked", "ticket_secret",
+  "certificate", "client_authorities", "client_revoked", "ticket_secret", "authorities", "revoked",
 ]
 
 /// A `tls` block with its places.
@@ -26,29 +26,9 @@ private let certificate = Directive<ServerDraft>(
   example: "certificate /etc/martlet/shop.pem /etc/martlet/shop.key",
   read: { statement, draft, reading in
     let example = "certificate /etc/martlet/shop.pem /etc/martlet/shop.key"
-    guard let word = statement.arguments.first else {
-      return reading.lacksValue(statement, example: example)
-    }
-    reading.refuseWords(of: statement, from: 2, example: example)
-    let keyWord = statement.arguments.count > 1 ? statement.arguments[1] : word
-    guard let certificates = reading.file(of: word, in: statement, example: example),
-      let key = reading.file(of: keyWord, in: statement, example: example)
-    else { return }
-    draft.settings.certificates.append(
-      CertificateSettings(certificates: certificates.path, key: key.path)
-    )
+    guard let certificate = reading.certificate(of: statement, example: example) else { return }
+    draft.settings.certificates.append(certificate)
     draft.certificateRanges.append(statement.range)
-    guard let pem = certificates.bytes, let keyPEM = key.bytes else { return }
-    do throws(TLSError) {
-      _ = try TLSIdentity(certificates: pem, key: keyPEM)
-    } catch {
-      reading.error(
-        "the certificate cannot be used: \(error)",
-        mend: "name a certificate and its key, both in PEM form: "
-          + "`openssl x509 -noout -text -in \(certificates.path)` shows what is in the file",
-        at: statement.range
-      )
-    }
   },
   show: { draft, mask in
     .list(
@@ -205,13 +185,13 @@ private let sessionDirectives: [Directive<TLSDraft>] = [
 ]
 
 /// A directive with the path of a file, whose content is checked where it is at hand.
-private func file(
+func file<Draft: Sendable>(
   _ name: String,
-  _ path: any WritableKeyPath<TLSDraft, String?> & Sendable,
+  _ path: any WritableKeyPath<Draft, String?> & Sendable,
   _ sentence: String,
   example: String,
-  check: @escaping @Sendable ([UInt8], inout TLSDraft) throws(TLSError) -> Void
-) -> Directive<TLSDraft> {
+  check: @escaping @Sendable ([UInt8], inout Draft) throws(TLSError) -> Void
+) -> Directive<Draft> {
   Directive(
     name,
     form: "PATH",
@@ -261,6 +241,32 @@ extension ValueKind where Value == String {
 
 // What does not go together.
 extension Reading {
+  /// Reads a certificate and its key, and notes what is wrong with them where they are at hand.
+  mutating func certificate(of statement: Statement, example: String) -> CertificateSettings? {
+    guard let word = statement.arguments.first else {
+      lacksValue(statement, example: example)
+      return nil
+    }
+    refuseWords(of: statement, from: 2, example: example)
+    let keyWord = statement.arguments.count > 1 ? statement.arguments[1] : word
+    guard let certificates = file(of: word, in: statement, example: example),
+      let key = file(of: keyWord, in: statement, example: example)
+    else { return nil }
+    let settings = CertificateSettings(certificates: certificates.path, key: key.path)
+    guard let pem = certificates.bytes, let keyPEM = key.bytes else { return settings }
+    do throws(TLSError) {
+      _ = try TLSIdentity(certificates: pem, key: keyPEM)
+    } catch {
+      self.error(
+        "the certificate cannot be used: \(error)",
+        mend: "name a certificate and its key, both in PEM form: "
+          + "`openssl x509 -noout -text -in \(certificates.path)` shows what is in the file",
+        at: statement.range
+      )
+    }
+    return settings
+  }
+
   fileprivate mutating func check(_ block: TLSDraft, at range: SourceRange) {
     let settings = block.settings
     do throws(TLSError) {

@@ -116,6 +116,28 @@ public struct TLSSettings: Hashable, Sendable {
   }
 }
 
+/// How TLS is spoken with the members of an upstream.
+public struct MemberTLSSettings: Hashable, Sendable {
+  /// Whether a member must have a certificate for its name that an authority vouches for.
+  public var verifies = true
+  /// The name that is asked for and that the certificate must have; nil: the member's own.
+  public var serverName: String?
+  /// The path of the authorities that vouch for members; nil: those of the system.
+  public var authorities: String?
+  /// The path of the lists of certificates that these have revoked.
+  public var revocations: String?
+  /// What members are shown that ask for a certificate.
+  public var certificate: CertificateSettings?
+  /// Which versions and ciphers are spoken.
+  public var preset = TLSSettings.Preset.intermediate
+
+  /// Creates the settings of an upstream that is told nothing else.
+  public init() {}
+
+  /// The versions and ciphers of the preset.
+  public var policy: TLSPolicy { TLSSettings(preset: preset).policy }
+}
+
 /// What a template can show of a client's TLS; nothing for a connection without it.
 public enum TLSVariable: String, Hashable, Sendable, CaseIterable {
   /// The version, as `TLSv1.3`.

@@ -15,6 +15,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
       example: "host app.internal"
     ),
     proxyProtocolDirective,
+    memberTLSBlock,
     .value(
       "tries",
       \.settings.tryCount,

@@ -43,6 +43,8 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var eject: EjectSettings?
   /// The program that is told of each change of a member's health, with its arguments; empty: none.
   public var changeCommand: [String] = []
+  /// How TLS is spoken with members; nil: it is not.
+  public var tls: MemberTLSSettings?
 
   /// Creates the settings of an upstream.
   public init(

@@ -7,6 +7,22 @@ import MartletSystem
 // What is done where bytes pass a layer. The loop's readiness flag stays set as long as the layer holds
 // bytes, so that all that asks whether something can be read knows of them too.
 extension Stream {
+  /// Whether the other side has closed, or bytes wait that nobody asked for: as ``hasEvent``, but what the
+  /// other side says to the ``layer`` alone is taken in first.
+  @inlinable
+  public func hasUnexpectedEvent() -> Bool {
+    guard hasEvent else { return false }
+    return hasLayer ? hasUnexpectedInput() : true
+  }
+
+  @usableFromInline
+  func hasUnexpectedInput() -> Bool {
+    guard let layer else { return true }
+    if layer.hasInput() { return true }
+    loop.clearReadiness(descriptor)
+    return false
+  }
+
   /// One receive: how many bytes came, nil if there were none yet.
   @usableFromInline
   func receiveThroughLayer(into buffer: inout Lent) throws(StreamError) -> Int? {

@@ -81,7 +81,10 @@ public final class Stream {
   }
 
   /// Asks the kernel itself whether the other side has closed or sent something.
-  public func hasEventNow() -> Bool { loop.kernel.hasInput(descriptor) }
+  public func hasEventNow() -> Bool {
+    guard loop.kernel.hasInput(descriptor) else { return false }
+    return hasLayer ? hasUnexpectedInput() : true
+  }
 
   /// Ends the present or the next wait of this stream with ``StreamError/cancelled``.
   public func cancel() { loop.cancelWaits(of: descriptor) }

@@ -3,6 +3,8 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509_vfy.h>
+#include <openssl/x509v3.h>
 #include <pthread.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -184,6 +186,34 @@ martlet_tls *martlet_tls_new(martlet_tls_context *context, int socket, int is_se
 
 void martlet_tls_free(martlet_tls *tls) { SSL_free(tls); }
 
+int martlet_tls_expect(
+    martlet_tls *tls, const char *server_name, const char *host, int is_address) {
+  if (server_name && !SSL_set_tlsext_host_name(tls, server_name)) return 0;
+  if (!host) {
+    SSL_set_verify(tls, SSL_VERIFY_NONE, NULL);
+    return 1;
+  }
+  X509_VERIFY_PARAM *parameters = SSL_get0_param(tls);
+  X509_VERIFY_PARAM_set_hostflags(parameters, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+  return is_address ? X509_VERIFY_PARAM_set1_ip_asc(parameters, host)
+                    : X509_VERIFY_PARAM_set1_host(parameters, host, 0);
+}
+
+martlet_session *martlet_tls_session(martlet_tls *tls) {
+  SSL_SESSION *session = SSL_get1_session(tls);
+  if (session && !SSL_SESSION_is_resumable(session)) {
+    SSL_SESSION_free(session);
+    return NULL;
+  }
+  return session;
+}
+
+int martlet_tls_resume(martlet_tls *tls, martlet_session *session) {
+  return SSL_set_session(tls, session);
+}
+
+void martlet_session_free(martlet_session *session) { SSL_SESSION_free(session); }
+
 int martlet_tls_carry(martlet_tls *tls, const uint8_t *bytes, size_t count) {
   socket_state *state = state_of(tls);
   if (state->carried || count == 0) return count == 0;
@@ -255,6 +285,17 @@ int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count) {
     sent += taken;
   }
   return (int64_t)sent;
+}
+
+int martlet_tls_has_input(martlet_tls *tls) {
+  ERR_clear_error();
+  uint8_t byte;
+  size_t count = 0;
+  int result = SSL_peek_ex(tls, &byte, 1, &count);
+  if (result == 1) return 1;
+  int error = SSL_get_error(tls, result);
+  ERR_clear_error();
+  return error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE;
 }
 
 int martlet_tls_is_drained(martlet_tls *tls) {

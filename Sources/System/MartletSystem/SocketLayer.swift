@@ -14,6 +14,11 @@
   /// A layer may hold bytes of which the socket knows nothing any more.
   open var isDrained: Bool { true }
 
+  /// Whether there is something to receive: bytes, the end, or a failure.
+  ///
+  /// What the other side says to the layer alone is taken in on the way.
+  open func hasInput() -> Bool { true }
+
   /// Sends `bytes`, or as many of them as the socket takes now.
   ///
   /// What was not taken must be given again, from the first byte that was not.

@@ -171,6 +171,33 @@ public final class TLSContext: @unchecked Sendable {
     }
   }
 
+  /// Creates the context of clients.
+  ///
+  /// Servers must have a certificate that one of `authorities` vouches for; nil: any will do. `identity`
+  /// is what is shown to those that ask for one.
+  ///
+  /// - Throws: ``TLSError``.
+  public init(
+    clientBelieving authorities: TLSAuthorities?,
+    policy: TLSPolicy,
+    identity: TLSIdentity? = nil,
+    protocols: [String] = []
+  ) throws(TLSError) {
+    guard let made = unsafe martlet_tls_context_new(0) else { throw .noted("no context") }
+    unsafe pointer = made
+    chooser = nil
+    if let identity {
+      guard
+        unsafe martlet_tls_context_add(pointer, identity.certificates.pointer, identity.key) == 1
+      else { throw .noted("the certificate cannot be used") }
+    }
+    try set(policy)
+    try offer(protocols, asServer: false)
+    if let authorities {
+      _ = unsafe martlet_tls_context_verify(pointer, authorities.pointer, nil, 0, 1, 1)
+    }
+  }
+
   deinit { unsafe martlet_tls_context_free(pointer) }
 
   private func set(_ policy: TLSPolicy) throws(TLSError) {

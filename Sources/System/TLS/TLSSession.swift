@@ -54,7 +54,38 @@ public final class TLSSession: SocketLayer {
     guard isCarried else { throw TLSError("no memory") }
   }
 
+  /// Creates the session of a socket that has connected to a server.
+  ///
+  /// - Throws: ``TLSError``: a name is none, or there is no memory.
+  public convenience init(
+    _ context: TLSContext,
+    socket: Int32,
+    to server: TLSServerName
+  ) throws(TLSError) {
+    try self.init(context, socket: socket, as: .client)
+    let result = unsafe martlet_tls_expect(
+      pointer,
+      server.asked,
+      server.verified,
+      server.isAddress ? 1 : 0
+    )
+    guard result == 1 else { throw .noted("the name of the server cannot be used") }
+  }
+
   deinit { unsafe martlet_tls_free(pointer) }
+
+  /// Continues an earlier session, if the server still knows of it.
+  ///
+  /// Called before the handshake.
+  public func resume(_ earlier: TLSTicket) {
+    // One that cannot be used is as good as none.
+    _ = unsafe martlet_tls_resume(pointer, earlier.pointer)
+  }
+
+  /// What continues this session on another connection; nil where the server gave nothing.
+  public var ticket: TLSTicket? {
+    unsafe martlet_tls_session(pointer).map { unsafe TLSTicket(adopting: $0) }
+  }
 
   /// Goes on with the handshake as far as it can.
   public func handshake() -> Progress {
@@ -102,6 +133,9 @@ public final class TLSSession: SocketLayer {
   /// Whether the next receive waits for the socket, as far as is known.
   public override var isDrained: Bool { unsafe martlet_tls_is_drained(pointer) != 0 }
 
+  /// Whether there is something to receive: bytes, the end, or a failure.
+  public override func hasInput() -> Bool { unsafe martlet_tls_has_input(pointer) != 0 }
+
   /// Sends `bytes`, or as many of them as the socket takes now.
   public override func send(_ bytes: UnsafeRawBufferPointer) -> Int {
     Int(unsafe martlet_tls_send(pointer, bytes.baseAddress, bytes.count))
@@ -138,4 +172,31 @@ public final class TLSSession: SocketLayer {
   public var peer: TLSCertificates? {
     unsafe martlet_tls_peer(pointer).map { unsafe TLSCertificates(adopting: $0) }
   }
+}
+
+/// Whom a client wants to speak to.
+public struct TLSServerName: Hashable, Sendable {
+  /// The host that is asked for; nil: none.
+  public var asked: String?
+  /// The host or the address that the certificate must be for; nil: any.
+  public var verified: String?
+  /// Whether ``verified`` is an address.
+  public var isAddress: Bool
+
+  /// Creates a name.
+  public init(asked: String?, verified: String?, isAddress: Bool = false) {
+    self.asked = asked
+    self.verified = verified
+    self.isAddress = isAddress
+  }
+}
+
+/// What a client continues a session with.
+@safe
+public final class TLSTicket {
+  let pointer: OpaquePointer
+
+  init(adopting pointer: OpaquePointer) { unsafe self.pointer = pointer }
+
+  deinit { unsafe martlet_session_free(pointer) }
 }

@@ -32,6 +32,10 @@ struct EffectiveTests {
       ticket_secret c }
       route / { proxy api } }
       upstream api { member 127.0.0.1:1
+      tls { server_name a
+      certificate a.pem
+      authorities b.pem
+      revoked c.pem }
       breaker { failures 10% } }
       tcp { listen :81
       proxy 127.0.0.1:1
@@ -45,7 +49,7 @@ struct EffectiveTests {
     let inner: Set = ["route", "overload", "queue", "check", "eject"]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
-      "udp": try first("udp", in: whole),
+      "upstream tls": upstream["tls"] ?? .null, "udp": try first("udp", in: whole),
       "tcp route": try first("route", in: first("tcp", in: whole)),
     ]
     for block in ConfigurationReference.blocks where !inner.contains(block.name) {

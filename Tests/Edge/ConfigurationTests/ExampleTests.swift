@@ -26,6 +26,7 @@ func whole(_ line: String, in block: String) -> String {
   case "check": "upstream api {\nmember :9000\ncheck \(checkKind(of: line)) {\n\(line)\n} }"
   case "tls":
     "server {\nlisten :443 tls\ncertificate a.pem\ntls {\n\(line)\n} }"
+  case "upstream tls": "upstream api {\nmember :9000\ntls {\n\(line)\n}\n}"
   case "eject": "upstream api {\nmember :9000\neject {\n\(line)\n} }"
   case "upstream":
     "server { route / { proxy api } }\nupstream api {\nmember :9000\n\(line)\n}"

@@ -36,6 +36,8 @@ struct CertificateTable: Sendable {
   private struct Server {
     var names = Names()
     var first: TLSContext?
+    /// Whether clients must meet its own demands, and so no other server's context may stand in.
+    var asksClients = false
   }
 
   private let hosts: HostTable
@@ -62,6 +64,7 @@ struct CertificateTable: Sendable {
     for (index, server) in settings.enumerated() {
       for name in server.names { hosts.append((name, index)) }
       var own = Server()
+      own.asksClients = server.tls.clientDemand != .off
       let identities = server.certificates.compactMap { settings in
         files.identity(settings).map { (settings.certificates, $0, $0.certificates.names) }
       }
@@ -113,6 +116,7 @@ struct CertificateTable: Sendable {
   func context(for host: String) -> TLSContext? {
     let index = hosts.value(for: host.utf8.span) ?? fallback
     let server = servers.indices.contains(index) ? servers[index] : nil
+    if let server, server.asksClients { return server.names.context(for: host) ?? server.first }
     return server?.names.context(for: host) ?? all.context(for: host) ?? server?.first
       ?? servers.lazy.compactMap(\.first).first
   }

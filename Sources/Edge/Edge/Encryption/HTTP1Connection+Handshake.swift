@@ -66,6 +66,21 @@ extension HTTP1Connection {
     worker.note("a TLS handshake has failed", of: peer, fields, .notice, at: acceptor)
   }
 
+  /// Sees to it that the client has begun TLS with the server that it now speaks to, where that asks for
+  /// certificates: what it has shown, or has not, to another one counts nothing here.
+  ///
+  /// - Throws: ``ExchangeError`` with 421, which has the client open another connection.
+  func checkClient(of site: Site) throws(ExchangeError) {
+    guard let tls else { return }
+    let name = tls.serverName
+    guard acceptor.plan.site(for: name.utf8.span) === site else {
+      throw ExchangeError(.noSite, detail: "client_certificate_of_other_host")
+    }
+    if site.needsClientCertificate, tls.peer == nil {
+      throw ExchangeError(.noSite, detail: "no_client_certificate")
+    }
+  }
+
   // MARK: HTTP where TLS is spoken
 
   /// Says what is wrong, in the words that the client speaks.

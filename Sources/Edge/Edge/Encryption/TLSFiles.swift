@@ -70,6 +70,23 @@ public final class TLSFiles: Sendable {
         secrets[path] = keys
       }
     }
+    for tls in configuration.upstreams.compactMap(\.tls) {
+      if let settings = tls.certificate, identities[settings] == nil {
+        let pem = try bytes(settings.certificates)
+        let key = try bytes(settings.key)
+        identities[settings] = try naming(settings.certificates) { () throws(TLSError) in
+          try TLSIdentity(certificates: pem, key: key)
+        }
+      }
+      guard let path = tls.authorities else { continue }
+      let trust = Trust(authorities: path, revocations: tls.revocations)
+      guard authorities[trust] == nil else { continue }
+      let pem = try bytes(path)
+      let revoked = try tls.revocations.map(bytes) ?? []
+      authorities[trust] = try naming(path) { () throws(TLSError) in
+        try TLSAuthorities(pem: pem, revoked: revoked)
+      }
+    }
     self.identities = identities
     self.authorities = authorities
     self.secrets = secrets
@@ -89,6 +106,17 @@ public final class TLSFiles: Sendable {
       return nil
     }
     return TLSVerification(authorities, isRequired: settings.clientDemand == .required)
+  }
+
+  /// Who vouches for the members of an upstream.
+  ///
+  /// - Throws: ``TLS/TLSError``: the file was not read, which is done by a reload.
+  func authorities(_ settings: MemberTLSSettings) throws(TLSError) -> TLSAuthorities {
+    guard let path = settings.authorities else { return try TLSAuthorities(ofSystem: ()) }
+    if let known = authorities[Trust(authorities: path, revocations: settings.revocations)] {
+      return known
+    }
+    throw TLSError("`\(path)` was not read: a reload does that")
   }
 
   /// What seals tickets, where a file says it.

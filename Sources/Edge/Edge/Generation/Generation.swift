@@ -73,6 +73,7 @@ public final class Generation: Sendable {
         index: index,
         stateDirectory: stateDirectory,
         secret: secret,
+        tls: try settings.tls.map { try MemberTLSPlan($0, of: settings.name, files) },
         continuing: before[settings.name],
         &layout
       )

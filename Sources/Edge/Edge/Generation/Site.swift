@@ -29,6 +29,10 @@ final class Site: Sendable {
   /// Where its requests are recorded, and at which place of its generation's logs that is.
   let log: AccessLogSettings?
   let logIndex: Int?
+  /// Whether clients are asked for certificates when they begin TLS.
+  let asksClients: Bool
+  /// Whether they must have one.
+  let needsClientCertificate: Bool
   /// What the log calls it.
   let labels: AccessLabels
   /// Its requests by the class of their status.
@@ -74,6 +78,8 @@ final class Site: Sendable {
     )
     log = settings.accessLog
     self.logIndex = logIndex
+    asksClients = settings.tls.clientDemand != .off
+    needsClientCertificate = settings.tls.clientDemand == .required
   }
 
   /// The first route in written order that takes the request.

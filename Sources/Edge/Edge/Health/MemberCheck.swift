@@ -10,6 +10,7 @@ public final class MemberCheck: Sendable {
     let location: Member.Location
     let settings: CheckSettings
     let proxyHeader: ProxySending.Version?
+    let tls: MemberTLSSettings?
   }
 
   /// What makes two checks one.
@@ -19,14 +20,18 @@ public final class MemberCheck: Sendable {
   /// Whose health it is.
   public let subjects: [HealthChange.Subject]
   let members: [Member]
+  /// How TLS is spoken with the target; nil: it is not.
+  public let tls: MemberTLSPlan?
   /// The host and the port that are asked in place of the members'; nil: theirs.
   private let host: IPAddress?
   private let port: UInt16?
 
   private init(
     _ key: Key,
-    _ group: [(subject: HealthChange.Subject, member: Member)]
+    _ group: [(subject: HealthChange.Subject, member: Member)],
+    tls: MemberTLSPlan?
   ) {
+    self.tls = tls
     self.key = key
     memberName = group.first?.member.name ?? ""
     subjects = group.map(\.subject)
@@ -39,25 +44,31 @@ public final class MemberCheck: Sendable {
   public static func all(of upstreams: [UpstreamPlan]) -> [MemberCheck] {
     var groups: [Key: [(subject: HealthChange.Subject, member: Member)]] = [:]
     var order: [Key] = []
+    var plans: [Key: MemberTLSPlan] = [:]
     for upstream in upstreams {
       guard let settings = upstream.health.check else { continue }
       for member in upstream.members {
         let key = Key(
           location: member.location,
           settings: settings,
-          proxyHeader: upstream.health.proxyHeader
+          proxyHeader: upstream.health.proxyHeader,
+          tls: upstream.tls?.settings
         )
         let subject = HealthChange.Subject(
           upstream: upstream.name,
           member: member.name,
           command: upstream.health.changeCommand
         )
+        plans[key] = upstream.tls
         if groups[key] == nil { order.append(key) }
         groups[key, default: []].append((subject, member))
       }
     }
-    return order.compactMap { key in groups[key].map { MemberCheck(key, $0) } }
+    return order.compactMap { key in groups[key].map { MemberCheck(key, $0, tls: plans[key]) } }
   }
+
+  /// Where it is found.
+  public var location: Member.Location { key.location }
 
   /// The PROXY header that a connection begins with; nil: none.
   public var proxyHeader: ProxySending.Version? { key.proxyHeader }

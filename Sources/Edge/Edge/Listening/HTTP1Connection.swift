@@ -431,6 +431,7 @@ final class HTTP1Connection {
     exchange.closesClient =
       !exchange.request.keepsAlive || requestCount >= site.requestsPerConnection
       || worker.isDraining || acceptor.isClosing || endsSoon
+    if site.asksClients { try checkClient(of: site) }
     if plan.limitsDiffer { try checkLimits(exchange, site) }
     if exchange.request.hasUnderscore { try judgeUnderscores(exchange, site, head) }
     let method = exchange.request.method

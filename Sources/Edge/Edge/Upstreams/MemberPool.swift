@@ -5,6 +5,7 @@ import MartletNet
 import MartletSystem
 import MartletTelemetry
 import Synchronization
+import TLS
 
 /// The connections of one loop to one member.
 final class MemberPool {
@@ -24,7 +25,7 @@ final class MemberPool {
   private var isWatched: Bool
   /// Where outcomes are counted; nil where they eject nobody.
   let tally: OutlierTally?
-  private let loop: EventLoop
+  let loop: EventLoop
   private var idle: [UpstreamConnection] = []
   private var addresses: [SocketAddress] = []
   let metrics: MemberMetrics
@@ -34,6 +35,8 @@ final class MemberPool {
   var failureNotes = NoteLimit()
   private var addressVersion: UInt32 = 0
   private var nextAddress = 0
+  /// What continues the last session with the member.
+  var ticket: TLSTicket?
 
   init(_ plan: MemberPlan, of upstream: UpstreamPlan, loop: EventLoop) {
     member = plan.member
@@ -51,6 +54,9 @@ final class MemberPool {
 
   /// Takes over the idle connections of a pool that is given up.
   func adopt(from other: MemberPool) {
+    // What was agreed on by other settings does not hold any more.
+    if other.upstream.tls?.settings != upstream.tls?.settings { return }
+    ticket = other.ticket
     swap(&idle, &other.idle)
   }
 
@@ -127,7 +133,7 @@ final class MemberPool {
 
   /// Whether a connection that waited is still good, which then carries one more request.
   private func isGood(_ connection: UpstreamConnection, certain: Bool) -> Bool {
-    if connection.stream.hasEvent || loop.hasPassed(connection.oldest) { return false }
+    if connection.stream.hasUnexpectedEvent() || loop.hasPassed(connection.oldest) { return false }
     if certain, connection.stream.hasEventNow() { return false }
     connection.requestCount &+= 1
     return true
@@ -146,10 +152,9 @@ final class MemberPool {
 
   /// Keeps a connection for the next request of `client`, to whom alone it belongs.
   func keepOwn(_ connection: UpstreamConnection, of client: HTTP1Connection) {
-    guard connection.requestCount < upstream.pooling.requestCount, !connection.stream.hasEvent
-    else {
-      return
-    }
+    guard connection.requestCount < upstream.pooling.requestCount,
+      !connection.stream.hasUnexpectedEvent()
+    else { return }
     connection.idleUntil = loop.deadline(after: upstream.pooling.idleTime)
     client.ownConnection = OwnConnection(connection, to: member)
   }
@@ -174,9 +179,10 @@ final class MemberPool {
         detail: "\(member.name) has no address"
       )
     }
+    let connection: UpstreamConnection
     do throws(StreamError) {
       let stream = try await Stream.connect(to: address, on: loop, by: deadline)
-      return UpstreamConnection(
+      connection = UpstreamConnection(
         stream: stream,
         peer: address,
         oldest: loop.deadline(after: upstream.pooling.age)
@@ -191,14 +197,17 @@ final class MemberPool {
         throw ExchangeError(.upstreamConnectFailed, retry: .always, detail: "\(address): \(error)")
       }
     }
+    if let tls = upstream.tls { try await secure(connection, by: tls, until: deadline) }
+    return connection
   }
 
   /// Takes back a connection that can carry another request.
   func giveBack(_ connection: UpstreamConnection) {
+    if let tls = connection.tls { keepTicket(of: tls, from: connection) }
     guard
       idle.count < upstream.pooling.idleCount,
       connection.requestCount < upstream.pooling.requestCount,
-      !connection.stream.hasEvent
+      !connection.stream.hasUnexpectedEvent()
     else { return }
     connection.idleUntil = loop.deadline(after: upstream.pooling.idleTime)
     idle.append(connection)
@@ -207,7 +216,7 @@ final class MemberPool {
   /// Closes connections that were idle too long, are too old, or were closed by the member.
   func sweep() {
     idle.removeAll { connection in
-      connection.stream.hasEvent || loop.hasPassed(connection.idleUntil)
+      connection.stream.hasUnexpectedEvent() || loop.hasPassed(connection.idleUntil)
         || loop.hasPassed(connection.oldest)
     }
   }

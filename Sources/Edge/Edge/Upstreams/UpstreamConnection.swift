@@ -1,6 +1,7 @@
 import MartletLoop
 import MartletNet
 import MartletSystem
+import TLS
 
 /// A connection to a member, in use or idle in its pool.
 final class UpstreamConnection {
@@ -12,6 +13,8 @@ final class UpstreamConnection {
   var idleUntil = Deadline.never
   /// How many requests it has carried.
   var requestCount = 1
+  /// TLS with the member; nil: bytes pass as they are.
+  var tls: TLSSession?
   /// The PROXY header that goes before the first request, until it was sent.
   var preface: [UInt8]?
 

@@ -31,6 +31,8 @@ public final class UpstreamPlan: Sendable {
   let measuresTime: Bool
   let pooling: Pooling
   let host: UpstreamHost
+  /// How TLS is spoken with members; nil: it is not.
+  let tls: MemberTLSPlan?
   /// The PROXY header that each connection begins with; nil: none, and connections are shared.
   let proxySending: ProxySendingPlan?
   let resolveInterval: Duration
@@ -56,11 +58,13 @@ public final class UpstreamPlan: Sendable {
     index: Int,
     stateDirectory: String,
     secret: String,
+    tls: MemberTLSPlan? = nil,
     continuing previous: UpstreamPlan?,
     _ layout: inout MetricLayout.Builder
   ) {
     name = settings.name
     self.index = index
+    self.tls = tls
     let state = previous?.state ?? UpstreamState()
     self.state = state
     let written = state.changes.applied(to: settings.members)

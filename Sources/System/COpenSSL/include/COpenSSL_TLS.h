@@ -120,6 +120,17 @@ void martlet_tls_context_choose(
 /// A session over a socket, which stays the caller's; NULL without memory.
 martlet_tls *martlet_tls_new(martlet_tls_context *context, int socket, int is_server);
 void martlet_tls_free(martlet_tls *tls);
+/// As a client: asks for the server of a name, NULL: of none, and with `host` accepts only a certificate for
+/// that host, or for that address where `is_address`.
+int martlet_tls_expect(
+    martlet_tls *tls, const char *server_name, const char *host, int is_address);
+
+/// What continues a session; NULL where nothing does.
+typedef struct ssl_session_st martlet_session;
+martlet_session *martlet_tls_session(martlet_tls *tls);
+int martlet_tls_resume(martlet_tls *tls, martlet_session *session);
+void martlet_session_free(martlet_session *session);
+
 /// Lets bytes that were received already come before those of the socket.
 int martlet_tls_carry(martlet_tls *tls, const uint8_t *bytes, size_t count);
 /// In the visitor of a hello: the host that the client asks for; its length, 0: none, −1: broken.
@@ -142,6 +153,9 @@ size_t martlet_tls_first_bytes(martlet_tls *tls, uint8_t *out);
 /// Bytes, 0 at the end, or a negated error number: EAGAIN, EPROTO, or that of the socket.
 int64_t martlet_tls_receive(martlet_tls *tls, void *bytes, size_t count);
 int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count);
+/// Whether there is something to receive: bytes, the end, or a failure. What the other side says to the
+/// session alone is taken in on the way.
+int martlet_tls_has_input(martlet_tls *tls);
 /// Whether the next receive has to wait for the socket, as far as is known.
 int martlet_tls_is_drained(martlet_tls *tls);
 /// Says that nothing more is sent, as far as the socket takes that now.
