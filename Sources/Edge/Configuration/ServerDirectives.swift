@@ -76,62 +76,12 @@ private let listen = Directive<ServerDraft>(
   }
 )
 
-private let accessLog = Directive<ServerDraft>(
-  "access_log",
-  form: "stdout|stderr|PATH|off [combined|json]",
-  words: ["stdout", "stderr", "off", "combined", "json"],
-  defaultText: "off",
+private let accessLog = Directive<ServerDraft>.accessLog(
+  \.settings.accessLog,
+  [.combined, .json],
   "Where requests are recorded, and in which form.",
-  example: "access_log /var/log/martlet/access.log json",
-  read: { statement, draft, reading in
-    draft.settings.accessLog = reading.accessLog(
-      of: statement,
-      formats: [.combined, .json],
-      example: "access_log stdout json"
-    )
-  },
-  show: { draft, mask in draft.settings.accessLog?.shown(mask) ?? .null }
+  example: "access_log /var/log/martlet/access.log json"
 )
-
-extension Reading {
-  /// Reads an access log in one of these formats, of which the first is the usual one; nil for none.
-  mutating func accessLog(
-    of statement: Statement,
-    formats: [AccessLogSettings.Format],
-    example: String
-  ) -> AccessLogSettings? {
-    guard let word = statement.arguments.first else {
-      lacksValue(statement, example: example)
-      return nil
-    }
-    let kind = ValueKind<LogDestination?>.optional(.destination, none: "off")
-    guard let value = value(of: word, kind, in: statement, example: example) else { return nil }
-    guard let destination = value else {
-      refuseWords(of: statement, from: 1, example: "access_log off")
-      return nil
-    }
-    var settings = AccessLogSettings(destination: destination, format: formats[0])
-    if statement.arguments.count > 1 {
-      let format = ValueKind<AccessLogSettings.Format>.choice(formats.map { ($0.rawValue, $0) })
-      let word = statement.arguments[1]
-      if let chosen = self.value(of: word, format, in: statement, example: example) {
-        settings.format = chosen
-      }
-    }
-    refuseWords(of: statement, from: 2, example: example)
-    return settings
-  }
-}
-
-extension AccessLogSettings {
-  /// The log for programs.
-  func shown(_ mask: Mask) -> JSONValue {
-    .object([
-      JSONValue.Member("to", ValueKind.destination.json(destination, mask)),
-      JSONValue.Member("format", .text(format.rawValue)),
-    ])
-  }
-}
 
 private let forwarding: [Directive<ServerDraft>] = [
   .list(

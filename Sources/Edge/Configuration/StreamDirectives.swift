@@ -175,21 +175,11 @@ private let proxy = Directive<TCPDraft>(
   show: { draft, mask in .text(mask.shown(draft.settings.upstream)) }
 )
 
-private let accessLog = Directive<TCPDraft>(
-  "access_log",
-  form: "stdout|stderr|PATH|off [text|json]",
-  words: ["stdout", "stderr", "off", "text", "json"],
-  defaultText: "off",
+private let accessLog = Directive<TCPDraft>.accessLog(
+  \.settings.accessLog,
+  [.text, .json],
   "Where connections are recorded when they end, and in which form.",
-  example: "access_log /var/log/martlet/tcp.log json",
-  read: { statement, draft, reading in
-    draft.settings.accessLog = reading.accessLog(
-      of: statement,
-      formats: [.text, .json],
-      example: "access_log stdout json"
-    )
-  },
-  show: { draft, mask in draft.settings.accessLog?.shown(mask) ?? .null }
+  example: "access_log /var/log/martlet/tcp.log json"
 )
 
 extension ValueKind where Value == StreamSource {

@@ -123,21 +123,11 @@ private let proxy = Directive<UDPDraft>(
   show: { draft, mask in .text(mask.shown(draft.settings.upstream)) }
 )
 
-private let accessLog = Directive<UDPDraft>(
-  "access_log",
-  form: "stdout|stderr|PATH|off [text|json]",
-  words: ["stdout", "stderr", "off", "text", "json"],
-  defaultText: "off",
+private let accessLog = Directive<UDPDraft>.accessLog(
+  \.settings.accessLog,
+  [.text, .json],
   "Where flows are recorded when they are over, and in which form.",
-  example: "access_log /var/log/martlet/udp.log json",
-  read: { statement, draft, reading in
-    draft.settings.accessLog = reading.accessLog(
-      of: statement,
-      formats: [.text, .json],
-      example: "access_log stdout json"
-    )
-  },
-  show: { draft, mask in draft.settings.accessLog?.shown(mask) ?? .null }
+  example: "access_log /var/log/martlet/udp.log json"
 )
 
 // What can only be known when everything is read.

@@ -63,7 +63,7 @@ final class Upstream {
   ///
   /// `hash` is that of the key by which the upstream spreads requests, if it does.
   func take(excluding tried: MemberSet, hash: UInt64? = nil) -> MemberPool? {
-    if changes.peeked != version { refreshUnlessJustDone() }
+    update()
     if let only, tried.isEmpty {
       only.beginUnlimited()
       return only
@@ -88,7 +88,7 @@ final class Upstream {
 
   /// Counts a request in at the member with this number; `whileDraining`: even if it drains.
   func take(_ number: Int, whileDraining: Bool) -> Admission {
-    if changes.peeked != version { refreshUnlessJustDone() }
+    update()
     guard standings.indices.contains(number), let pool = numbered[number] else { return .isOut }
     switch standings[number] {
     case .everything: break
@@ -174,6 +174,7 @@ final class Upstream {
   // MARK: Changes
 
   /// Looks at the members anew if something has changed.
+  @inline(__always)
   func update() { if changes.peeked != version { refreshUnlessJustDone() } }
 
   /// Works out anew who may be chosen, unless that was done just now and there are many members: when
