@@ -19,7 +19,7 @@ SOURCES := $(wildcard Package.swift Sources Tests Snippets Fuzz/Package.swift Fu
 SECONDS ?= 60
 CHANGES ?= 10000
 
-.PHONY: help setup run build release check format test soak sanitize fuzz corpus bench instructions \
+.PHONY: help setup run build release check format test soak sanitize fuzz corpus bench conformance instructions \
   docs clean
 
 help: ## list the targets
@@ -70,6 +70,11 @@ bench: ## measure against nginx and HAProxy and write docs/performance.md; CLAIM
 	@scripts/setup run test bench
 	@$(MAKE) release
 	@$(PYTHON) Benchmarks/bench.py $(if $(CLAIM),--claim "$(CLAIM)")
+
+conformance: ## ask Martlet, nginx, Varnish and HAProxy what the documents ask of them; docs/conformance.md
+	@scripts/setup run test bench
+	@$(MAKE) release
+	@$(PYTHON) Benchmarks/conformance.py --write docs/conformance.md
 
 instructions: ## count user instructions per request and compare with the threshold in git
 	@scripts/setup run test bench

@@ -27,10 +27,21 @@ let package = Package(
       swiftSettings: strict
     )
   ]
-    + ["request", "response", "chunked", "http2"].map { name in
+    + [
+      "request", "response", "chunked", "http2", "paths", "conditions", "caching", "stored",
+      "fields",
+    ].map {
+      name in
       .executableTarget(name: name, dependencies: ["Invariants"], swiftSettings: fuzzed)
     }
-    + ["proxy", "hello", "probes", "jsonrpc"].map { name in
+    + [
+      .executableTarget(
+        name: "codings",
+        dependencies: ["Invariants", .product(name: "MartletCompression", package: "martlet")],
+        swiftSettings: fuzzed
+      )
+    ]
+    + ["proxy", "hello", "probes", "jsonrpc", "acme"].map { name in
       .executableTarget(
         name: name,
         dependencies: ["Invariants", .product(name: "MartletProtocols", package: "martlet")],

@@ -7,6 +7,7 @@ sees only the last lines of a log finds it.
 
 import argparse
 import dataclasses
+import os
 import pathlib
 import re
 import shlex
@@ -16,6 +17,9 @@ import time
 
 PYTHON = "/usr/bin/python3"
 PYTHON_TESTS = ["scripts/tests", "Benchmarks/tests"]
+# How many tests run at a time. All of them at once hold more than a thousand descriptors, and Foundation
+# starts no process safely among so many: what it reads of its own descriptors ends behind their list.
+WIDTH = {"SWT_EXPERIMENTAL_MAXIMUM_PARALLELIZATION_WIDTH": "16"}
 
 # What the tools print about a failure: Swift Testing (an issue, and a process that ended within a
 # test), the compiler, and unittest.
@@ -71,6 +75,7 @@ def show(command):
     failures = []
     with subprocess.Popen(
         command,
+        env=dict(os.environ, **WIDTH),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -1,6 +1,6 @@
 """Checks that Swift is there and installs the Debian packages that a make target needs.
 
-Usage: scripts/setup [run] [test] [bench]. A run that finds everything asks dpkg once and ends; only
+Usage: scripts/setup [run] [test] [bench] [browser]. A run that finds everything asks dpkg once and ends; only
 a run that misses something calls apt-get, and it reads the package lists anew only when they are
 missing or too old to install from.
 """
@@ -21,6 +21,9 @@ GROUPS = {
         ("g++", "the C and C++ libraries that Swift links with"),
         ("make", "the targets"),
         ("libssl-dev", "OpenSSL, which seals cookies and speaks TLS"),
+        ("zlib1g-dev", "zlib, which compresses by gzip"),
+        ("libbrotli-dev", "brotli, which compresses"),
+        ("libzstd-dev", "zstd, which compresses"),
     ],
     "test": [
         ("nginx", "a peer of the tests"),
@@ -30,7 +33,16 @@ GROUPS = {
         ("redis-server", "a member of the tests"),
         ("redis-tools", "redis-cli, a client of the tests"),
         ("curl", "a client of the tests"),
+        ("nghttp2-client", "h2load, a client of the tests"),
+        ("nghttp2-server", "nghttpd, a member of the tests"),
+        ("zstd", "a foreign reader of what was compressed"),
+        ("python3-h2", "members and clients that speak HTTP/2"),
+        ("python3-grpcio", "members and clients that speak gRPC"),
         ("openssl", "keys, certificates and a raw TLS client"),
+        ("ca-certificates", "the authorities of the machine, which trust is tested with"),
+        ("certbot", "a client of our authority"),
+        ("testssl.sh", "looks for weaknesses of TLS"),
+        ("pebble", "an authority that gives certificates by ACME"),
         ("python3", "members, clients and the scripts' tests"),
         ("python3-websockets", "a WebSocket client and server"),
         ("varnish", "varnishtest, which runs the scenarios"),
@@ -44,10 +56,17 @@ GROUPS = {
         ("nginx", "a peer that is measured against"),
         ("libnginx-mod-stream", "nginx at layer 4, which is measured against"),
         ("haproxy", "a peer that is measured against"),
+        ("varnish", "a cache that is measured against"),
         ("wrk", "the closed-loop load"),
         ("nghttp2-client", "h2load"),
+        ("nghttp2-server", "nghttpd, the server of calls"),
         ("valgrind", "callgrind, which counts instructions"),
         ("apache2-utils", "ab, a load without keep-alive"),
+    ],
+    # 300 MB, for one test that is left out where it is not installed.
+    "browser": [
+        ("chromium-headless-shell", "a browser"),
+        ("libnss3-tools", "certutil, which has the browser trust an authority"),
     ],
 }
 

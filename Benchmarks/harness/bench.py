@@ -10,7 +10,7 @@ from pathlib import Path
 
 from . import accounting, probe, statistics
 from .load import Generator, Load
-from .peers import Peer, Running, Upstream
+from .peers import CallServer, Peer, Running, Upstream
 from .processes import PROXY_CORE, BenchmarkError, Stage
 from .report import Row
 from .site import Site
@@ -49,7 +49,7 @@ class Bench:
 
     def start_all(self, stage: Stage, site: Site, label: str = "") -> list[Running]:
         """Starts the upstream and every peer, and checks each one's answers."""
-        upstream = Upstream(stage)
+        upstream = CallServer(stage) if site.grpc else Upstream(stage)
         started = []
         for peer in self.peers:
             running = peer.start(stage, site, upstream.port, label)

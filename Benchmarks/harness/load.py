@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -61,6 +62,23 @@ def parse_wrk(text: str) -> Load:
     if bad:
         failures["status"] = int(bad.group(1))
     return Load(int(total.group(1)), float(total.group(2)) * UNITS[total.group(3)], failures)
+
+
+def parse_h2load(text: str) -> Load:
+    """Reads what h2load prints at its end; what it asked for while it warmed up is not counted."""
+    time = re.search(r"finished in ([\d.]+)(us|ms|s|m|h),", text)
+    total = re.search(
+        r"requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, "
+        r"(\d+) errored, (\d+) timeout",
+        text,
+    )
+    if time is None or total is None:
+        raise BenchmarkError(f"h2load's report is not understood:\n{text}")
+    done, succeeded, failed, errored, late = (int(number) for number in total.groups())
+    # An answer with another status than 2xx and 3xx is done, and neither succeeded nor failed.
+    status = max(0, done - succeeded - failed)
+    failures = {"failed": failed, "errored": errored, "timeout": late, "status": status}
+    return Load(succeeded, float(time.group(1)) * UNITS[time.group(2)], failures)
 
 
 def parse_generator(text: str) -> Load:
@@ -156,6 +174,24 @@ def wrk(
         command += ["-H", "Connection: close"]
     scheme = "https" if tls else "http"
     return parse_wrk(_output([*command, f"{scheme}://127.0.0.1:{port}{path}"], whole))
+
+
+def h2load(port: int, path: str, connections: int, streams: int, requests: int) -> Load:
+    """Closed-loop load over HTTP/2: so many streams at a time on each connection."""
+    command = ["h2load", "-t", "1", "-c", str(connections), "-m", str(streams)]
+    command += ["-n", str(requests), f"http://127.0.0.1:{port}{path}"]
+    return parse_h2load(_output(command, 60))
+
+
+def h2load_calls(port: int, path: str, connections: int, streams: int, calls: int) -> Load:
+    """Closed-loop calls of gRPC, each with a message of a hundred bytes."""
+    with tempfile.NamedTemporaryFile() as message:
+        message.write(b"\0" + (100).to_bytes(4, "big") + bytes(100))
+        message.flush()
+        command = ["h2load", "-t", "1", "-c", str(connections), "-m", str(streams)]
+        command += ["-d", message.name, "-H", "content-type: application/grpc", "-H", "te: trailers"]
+        command += ["-n", str(calls), f"http://127.0.0.1:{port}{path}"]
+        return parse_h2load(_output(command, 60))
 
 
 def build(folder: Path, program: Path) -> Path:

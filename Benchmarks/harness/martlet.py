@@ -105,6 +105,8 @@ class Martlet(Peer):
         lines = [f"    member 127.0.0.1:{port}" for port in site.members or (upstream,)]
         if site.members:
             lines.append("    breaker { failures 50%\n    window 1s }")
+        if site.grpc:
+            lines.append("    http2 on")
         return UPSTREAM.format(members="\n".join(lines))
 
     @staticmethod

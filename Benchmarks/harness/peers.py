@@ -235,9 +235,11 @@ class Nginx(Peer):
 
     @staticmethod
     def _servers(site: Site, port: int) -> list[str]:
-        listen = f"listen 127.0.0.1:{port} {'ssl ' if site.tls else ''}backlog=4096"
+        words = ("ssl " if site.tls else "") + ("http2 " if site.http2 else "")
+        listen = f"listen 127.0.0.1:{port} {words}backlog=4096"
         if not site.hosts:
-            return [f"  server {{ {listen}; location / {{ proxy_pass http://backend; }} }}"]
+            passing = "grpc_pass grpc" if site.grpc else "proxy_pass http"
+            return [f"  server {{ {listen}; location / {{ {passing}://backend; }} }}"]
         locations = "".join(
             f"    location {prefix} {{ proxy_pass http://backend; }}\n"
             for prefix in site.prefixes() or ["/"]
@@ -288,7 +290,8 @@ class HAProxy(Peer):
             parts.append("  tune.bufsize 65536")
         parts += ["defaults", "  mode http", "  timeout connect 10s", "  timeout client 1h"]
         parts += ["  timeout server 1h", "  timeout http-keep-alive 1h", "  http-reuse always"]
-        parts += ["frontend front", f"  bind 127.0.0.1:{port} backlog 4096"]
+        protocol = " proto h2" if site.http2 else ""
+        parts += ["frontend front", f"  bind 127.0.0.1:{port} backlog 4096{protocol}"]
         if site.tls:
             parts[-1] += f" ssl crt {certificate_files(folder)[0]} ssl-min-ver TLSv1.2"
         parts += self._realistic() if site.realistic else []
@@ -308,7 +311,8 @@ class HAProxy(Peer):
             for number, each in enumerate(site.members):
                 parts.append(f"  server member{number} 127.0.0.1:{each} {pool} {watch}")
         else:
-            parts.append(f"  server one 127.0.0.1:{upstream} {pool}")
+            spoken = " proto h2" if site.grpc else ""
+            parts.append(f"  server one 127.0.0.1:{upstream} {pool}{spoken}")
         if site.realistic:
             parts += ["frontend metrics", f"  bind unix@{folder}/metrics.sock", "  no log"]
             parts.append("  http-request use-service prometheus-exporter if { path /metrics }")
@@ -390,6 +394,22 @@ class Upstream:
         )
         parts.append("  }\n}\n")
         return "\n".join(parts)
+
+
+class CallServer:
+    """A server of calls behind every proxy: nghttpd on the load's core, which ends each answer with the
+    trailers of gRPC."""
+
+    def __init__(self, stage: Stage, name: str = "upstream") -> None:
+        folder = stage.path(name)
+        folder.mkdir(parents=True)
+        for path, size in BODIES.items():
+            (folder / path[1:]).write_bytes(body(size))
+        self.port = free_port()
+        command = ["nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", str(folder)]
+        command += ["--trailer", "grpc-status: 0", "-m", "1000", str(self.port)]
+        self.child = stage.start(name, command, LOAD_CORE)
+        self.child.wait_for_port(self.port)
 
 
 def body(size: int) -> bytes:

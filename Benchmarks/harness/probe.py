@@ -6,6 +6,7 @@ import contextlib
 import http.client
 import json
 import ssl
+import subprocess
 from pathlib import Path
 
 from .peers import Running, body
@@ -42,7 +43,20 @@ def check(running: Running, site: Site) -> None:
         raise BenchmarkError(f"{running.name} does not answer: {error!r}") from error
 
 
+def _check_http2(running: Running) -> None:
+    """HTTP/2 by curl: Python's library has none."""
+    for path, size in BODIES.items():
+        command = ["curl", "-s", "--noproxy", "*", "--http2-prior-knowledge", "-w", "%{http_version}"]
+        url = f"http://127.0.0.1:{running.port}{path}"
+        done = subprocess.run([*command, url], capture_output=True, timeout=30, check=False)
+        _expect(done.returncode == 0, running.name, f"curl ended with {done.returncode} for {path}")
+        _expect(done.stdout == body(size) + b"2", running.name, f"{path} has another body or version")
+
+
 def _check(running: Running, site: Site) -> None:
+    if site.http2:
+        _check_http2(running)
+        return
     name = running.name
     host = site.host_names()[-1] if site.hosts else "localhost"
     prefix = site.prefixes()[-1] if site.paths else "/"

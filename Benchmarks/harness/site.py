@@ -26,6 +26,10 @@ class Site:
     members: tuple[int, ...] = ()
     #: Bytes instead of requests: TCP connections are passed to the upstream as they are.
     layer4: bool = False
+    #: Clients speak HTTP/2 from the first byte on; the upstream HTTP/1.1.
+    http2: bool = False
+    #: Calls of gRPC: clients and the upstream speak HTTP/2.
+    grpc: bool = False
 
     def host_names(self) -> list[str]:
         """The names in the order in which the load asks for them."""
@@ -43,6 +47,8 @@ STREAM = Site(layer4=True)
 BULK = Site(layer4=True, large=True)
 TLS = Site(tls=True)
 TLS_LARGE = Site(tls=True, large=True)
+HTTP2 = Site(http2=True)
+GRPC = Site(http2=True, grpc=True)
 REALISTIC = Site(hosts=REALISTIC_HOSTS, paths=REALISTIC_PATHS, realistic=True)
 
 #: Bodies that the upstream serves, by path.

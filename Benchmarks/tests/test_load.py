@@ -6,12 +6,28 @@ import benchmarks  # noqa: F401
 from harness import load
 from harness.processes import BenchmarkError
 
+H2LOAD = """finished in 2.50s, 800.00 req/s, 239.65KB/s
+requests: 2000 total, 2000 started, 2000 done, 1998 succeeded, 1 failed, 1 errored, 0 timeout
+status codes: 1998 2xx, 0 3xx, 2 4xx, 0 5xx
+"""
+
 WRK = """Running 5s test @ http://127.0.0.1:1/100
   1 threads and 64 connections
   Thread Stats   Avg      Stdev     Max   +/- Stdev
     Latency     1.52ms  388.09us   9.21ms   87.83%
   211302 requests in 5.10s, 66.70MB read
 """
+
+
+class H2LoadTests(unittest.TestCase):
+    def test_failures_count(self):
+        result = load.parse_h2load(H2LOAD)
+        self.assertEqual((result.answers, result.seconds), (1998, 2.5))
+        self.assertEqual(result.describe_failures(), "1 failed, 1 errored, 1 status")
+
+    def test_a_report_without_total_is_no_result(self):
+        with self.assertRaises(BenchmarkError):
+            load.parse_h2load("unable to connect")
 
 
 class WrkTests(unittest.TestCase):

@@ -8,7 +8,7 @@ private let bad = "HTTP/1.1 502 Bad Gateway\r\nContent-Length: 3\r\n\r\nbad"
 
 extension PeerTests {
   /// Members that are left alone for a while.
-  @Suite("Breakers", .timeLimit(.minutes(1 * slowness))) struct BreakerTests {
+  @Suite("Breakers", .timeLimit(.minutes(5 * slowness))) struct BreakerTests {
     @Test("a breaker that opens keeps requests from its member", arguments: ["reset", "status"])
     func opens(by failure: String) async throws {
       try await Rig.run { rig in
@@ -122,7 +122,7 @@ extension PeerTests {
   }
 
   /// Second requests to another member.
-  @Suite("Hedges", .timeLimit(.minutes(1 * slowness))) struct HedgeTests {
+  @Suite("Hedges", .timeLimit(.minutes(5 * slowness))) struct HedgeTests {
     /// Two members of which the one that is asked first does `first`, and the other one `second`.
     private func members(
       _ rig: Rig,

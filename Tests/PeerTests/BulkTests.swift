@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Bodies that are long enough to pass through a pipe of the kernel instead of a buffer.
-  @Suite("Bulk", .timeLimit(.minutes(2 * slowness))) struct BulkTests {
+  @Suite("Bulk", .timeLimit(.minutes(5 * slowness))) struct BulkTests {
     // Its length is odd, so that bytes in the wrong place do not look right.
     private static let block: [UInt8] = (0..<1_000_003).map {
       UInt8(truncatingIfNeeded: $0 &* 31 >> 4)

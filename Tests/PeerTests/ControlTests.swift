@@ -34,7 +34,7 @@ private let pythonClient = """
 
 extension PeerTests {
   /// The control socket: JSON-RPC on a Unix socket.
-  @Suite("The control socket", .timeLimit(.minutes(2 * slowness))) struct ControlTests {
+  @Suite("The control socket", .timeLimit(.minutes(5 * slowness))) struct ControlTests {
     private func martlet(
       _ rig: Rig,
       _ serve: (@Sendable (Wire) throws -> Void)? = nil

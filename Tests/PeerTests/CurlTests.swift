@@ -7,7 +7,7 @@ import Testing
 
 extension PeerTests {
   /// curl, Martlet and nginx.
-  @Suite("curl to nginx", .timeLimit(.minutes(1 * slowness))) struct NginxTests {
+  @Suite("curl to nginx", .timeLimit(.minutes(5 * slowness))) struct NginxTests {
     /// nginx that serves `files` and stores what is put, and Martlet in front of it.
     private func start(_ rig: Rig) throws -> Peer {
       try rig.write(Self.text, to: "files/text.txt")
@@ -214,6 +214,21 @@ extension PeerTests {
           of: ["curl", "-s"] + martlet.endpoint.curl + [martlet.endpoint.url("/")]
         )
         #expect(result.lines == ["localhost"])
+      }
+    }
+
+    @Test("thousands of servers are there as soon as one is, and each of them answers")
+    func manyServers() async throws {
+      try await Rig.run { rig in
+        let count = 10_000 / slowness
+        let servers = (0..<count).map { number in
+          "server h\(number).example {\nlisten LISTEN\nroute / { respond 200 \"\(number)\" }\n}"
+        }
+        let martlet = try rig.martlet(configuration: servers.joined(separator: "\n"))
+        for number in [0, count / 2, count - 1] {
+          let host = "Host: h\(number).example"
+          #expect(try rig.curl("-H", host, martlet.endpoint.url("/")).text == "\(number)")
+        }
       }
     }
   }

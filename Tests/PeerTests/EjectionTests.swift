@@ -7,7 +7,7 @@ private let bad = "HTTP/1.1 500 a\r\nContent-Length: 3\r\n\r\nbad"
 
 extension PeerTests {
   /// Members that are taken out of service for what they answer.
-  @Suite("Ejection of members", .timeLimit(.minutes(1 * slowness))) struct EjectionTests {
+  @Suite("Ejection of members", .timeLimit(.minutes(5 * slowness))) struct EjectionTests {
     private static func member(_ rig: Rig, _ answer: Guarded<String>) throws -> ScriptedMember {
       try rig.member { wire in
         while try wire.receiveRequest() != nil {

@@ -7,7 +7,7 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 extension PeerTests {
   /// Members that break, hang, refuse and lie.
-  @Suite("Failures of members", .timeLimit(.minutes(1 * slowness))) struct FailureTests {
+  @Suite("Failures of members", .timeLimit(.minutes(5 * slowness))) struct FailureTests {
     // A member of its own process, to be killed: it says when the first part of its body is out.
     private static let halfway = """
       import socket, sys

@@ -9,7 +9,7 @@ private let quick = "interval 100ms\njitter 0%\nrise 2\nfall 3\ntimeout 500ms"
 
 extension PeerTests {
   /// Checks of members, against the servers that they are for.
-  @Suite("Health of members", .timeLimit(.minutes(1 * slowness))) struct HealthTests {
+  @Suite("Health of members", .timeLimit(.minutes(5 * slowness))) struct HealthTests {
     // MARK: Kinds
 
     @Test(

@@ -3,7 +3,7 @@ import Testing
 
 extension PeerTests {
   /// Limits and times that a configuration sets: each with its own answer.
-  @Suite("Limits", .timeLimit(.minutes(1 * slowness))) struct LimitTests {
+  @Suite("Limits", .timeLimit(.minutes(5 * slowness))) struct LimitTests {
     private func member(_ rig: Rig) throws -> ScriptedMember {
       try rig.member { wire in
         while try wire.receiveRequest() != nil {

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// The access log, and files that cannot be written.
-  @Suite("Logs", .timeLimit(.minutes(1 * slowness))) struct LogTests {
+  @Suite("Logs", .timeLimit(.minutes(5 * slowness))) struct LogTests {
     private func configuration(_ log: String, _ member: Endpoint) -> String {
       """
       server {

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Martlet before members that speak TLS: nginx and HAProxy.
-  @Suite("TLS with members", .timeLimit(.minutes(1 * slowness))) struct MemberTLSTests {
+  @Suite("TLS with members", .timeLimit(.minutes(5 * slowness))) struct MemberTLSTests {
     /// nginx with a certificate for `app.internal` that an authority has signed.
     private func member(_ rig: Rig, _ more: String = "") throws -> Peer {
       let authority = try rig.certificate("authority", for: [])

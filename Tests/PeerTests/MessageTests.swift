@@ -3,7 +3,7 @@ import Testing
 
 extension PeerTests {
   /// What passes between a client and a member, in the forms that programs of others seldom use.
-  @Suite("Messages", .timeLimit(.minutes(1 * slowness))) struct MessageTests {
+  @Suite("Messages", .timeLimit(.minutes(5 * slowness))) struct MessageTests {
     /// A member that answers each request with `answer`, and what the client got.
     private func exchange(
       _ request: String,

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Martlet between other proxies.
-  @Suite("Neighbours", .timeLimit(.minutes(1 * slowness))) struct NeighbourTests {
+  @Suite("Neighbours", .timeLimit(.minutes(5 * slowness))) struct NeighbourTests {
     private func nginxMember(_ rig: Rig) throws -> Peer {
       try rig.write([UInt8](repeating: 0x61, count: 500_000), to: "files/a")
       return try rig.nginx(

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// What is refused when the process runs short of something.
-  @Suite("Overload", .timeLimit(.minutes(2 * slowness))) struct OverloadTests {
+  @Suite("Overload", .timeLimit(.minutes(5 * slowness))) struct OverloadTests {
     private func text(_ overload: String) -> String {
       """
       loops 2

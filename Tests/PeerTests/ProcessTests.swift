@@ -6,7 +6,7 @@ private let ok = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 extension PeerTests {
   /// Processes that are replaced, killed and ended while they have work to do.
-  @Suite("Processes under load", .timeLimit(.minutes(2 * slowness))) struct ProcessTests {
+  @Suite("Processes under load", .timeLimit(.minutes(5 * slowness))) struct ProcessTests {
     private func member(_ rig: Rig) throws -> ScriptedMember {
       try rig.member { wire in
         while let request = try wire.receiveRequest() {

@@ -5,7 +5,7 @@ import Testing
 
 extension PeerTests {
   /// PROXY headers from others and to others.
-  @Suite("PROXY protocol", .timeLimit(.minutes(1 * slowness))) struct ProxyProtocolTests {
+  @Suite("PROXY protocol", .timeLimit(.minutes(5 * slowness))) struct ProxyProtocolTests {
     private static let line = "PROXY TCP4 192.0.2.7 198.51.100.1 4711 443\r\n"
 
     /// A listener that tells whom it takes its client for.

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Requests that wait for a place at a member.
-  @Suite("Queues", .timeLimit(.minutes(2 * slowness))) struct QueueTests {
+  @Suite("Queues", .timeLimit(.minutes(5 * slowness))) struct QueueTests {
     /// A member that notes the targets it is asked for, and answers each when it may.
     private final class Gated: Sendable {
       private let state = Guarded<(targets: [String], gates: [Gate])>(([], []))

@@ -5,7 +5,7 @@ import Testing
 
 extension PeerTests {
   /// Every message of the corpora, sent through the whole program.
-  @Suite("Refusals", .timeLimit(.minutes(2 * slowness))) struct RefusalTests {
+  @Suite("Refusals", .timeLimit(.minutes(5 * slowness))) struct RefusalTests {
     @Test("of requests: the status is right, the connection ends, and no byte reaches a member")
     func requests() async throws {
       let messages = try RefusedMessage.all(in: .smuggling)

@@ -51,7 +51,7 @@ extension Rig {
 
 extension PeerTests {
   /// Which failures are tried again, when, and how often.
-  @Suite("Retries", .timeLimit(.minutes(1 * slowness))) struct RetryTests {
+  @Suite("Retries", .timeLimit(.minutes(5 * slowness))) struct RetryTests {
     @Test(
       "a listed status is tried again on another member where the method, or the word, allows it",
       arguments: [("GET", "on 503", true), ("POST", "on 503", false), ("GET", "", false)]

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// `reuse_port`: several processes at one address.
-  @Suite("Shared ports", .timeLimit(.minutes(1 * slowness))) struct SharedPortTests {
+  @Suite("Shared ports", .timeLimit(.minutes(5 * slowness))) struct SharedPortTests {
     private func text(_ word: String, _ option: String, at place: String = "LISTEN") -> String {
       """
       server {
@@ -39,6 +39,24 @@ extension PeerTests {
         #expect(FileManager.default.fileExists(atPath: file))
         #expect(try rig.martlet(command: "reload").status == 0)
         #expect(["first", "second"].contains(try rig.curl(first.endpoint.url("/")).text))
+      }
+    }
+
+    @Test("blocks of layer 4 share their ports likewise")
+    func streams() async throws {
+      try await Rig.run { rig in
+        let members = try ["1", "2"].map { word in try rig.member { try $0.send(text: word) } }
+        func text(_ place: String, _ member: Int) -> String {
+          "tcp {\n listen \(place) reuse_port\n proxy \(members[member].endpoint)\n}"
+        }
+        let first = try rig.martlet(configuration: text("LISTEN", 0))
+        let other = try second(rig, text("\(first.endpoint)", 1))
+        try other.line(with: "listens on")
+        var seen: Set<[UInt8]> = []
+        try wait {
+          seen.insert(try Wire(to: first.endpoint).receiveRest())
+          return seen == [Array("1".utf8), Array("2".utf8)]
+        }
       }
     }
 

@@ -6,7 +6,7 @@ private let plain = "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
 
 extension PeerTests {
   /// What happens when the machine has no more to give.
-  @Suite("Shortages", .timeLimit(.minutes(1 * slowness))) struct ShortageTests {
+  @Suite("Shortages", .timeLimit(.minutes(5 * slowness))) struct ShortageTests {
     @Test("a process that may open 64 files serves")
     func fewDescriptors() async throws {
       try await Rig.run { rig in

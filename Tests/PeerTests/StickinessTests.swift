@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Clients that stay with a member.
-  @Suite("Stickiness", .timeLimit(.minutes(2 * slowness))) struct StickinessTests {
+  @Suite("Stickiness", .timeLimit(.minutes(5 * slowness))) struct StickinessTests {
     private static let key = "sticky_key \"0123456789abcdef\""
 
     /// Members that answer with their letter, and with more fields where these are given.

@@ -6,7 +6,7 @@ private let quick = "interval 100ms\njitter 0%\nrise 2\nfall 3\ntimeout 500ms"
 
 extension PeerTests {
   /// A database behind layer 4.
-  @Suite("A database behind layer 4", .timeLimit(.minutes(2 * slowness))) struct StreamDatabaseTests
+  @Suite("A database behind layer 4", .timeLimit(.minutes(5 * slowness))) struct StreamDatabaseTests
   {
     private static let programs = "/usr/lib/postgresql/15/bin/"
     /// PostgreSQL refuses to run as root.

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// What goes wrong at layer 4, and what is limited.
-  @Suite("Layer 4 in trouble", .timeLimit(.minutes(2 * slowness))) struct StreamFailureTests {
+  @Suite("Layer 4 in trouble", .timeLimit(.minutes(5 * slowness))) struct StreamFailureTests {
     /// A program whose queue of connections is full, so that further ones get no answer.
     private static let blackHole = """
       import socket, sys, time

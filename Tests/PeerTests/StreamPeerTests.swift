@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Programs of others on both sides of layer 4, and changes under way.
-  @Suite("Layer 4 between others", .timeLimit(.minutes(2 * slowness))) struct StreamPeerTests {
+  @Suite("Layer 4 between others", .timeLimit(.minutes(5 * slowness))) struct StreamPeerTests {
     @Test("redis-cli speaks to redis-server")
     func redis() async throws {
       try await Rig.run { rig in

@@ -5,7 +5,7 @@ import Testing
 
 extension PeerTests {
   /// Connections that are told apart by what their clients say first.
-  @Suite("Routes of layer 4", .timeLimit(.minutes(1 * slowness))) struct StreamRouteTests {
+  @Suite("Routes of layer 4", .timeLimit(.minutes(5 * slowness))) struct StreamRouteTests {
     /// A member that says its name, and then gives back what it gets.
     private func member(_ rig: Rig, _ name: String) throws -> ScriptedMember {
       try rig.member { wire in

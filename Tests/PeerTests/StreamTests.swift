@@ -76,7 +76,7 @@ func pattern(_ count: Int) -> [UInt8] {
 
 extension PeerTests {
   /// Bytes that pass through layer 4.
-  @Suite("Layer 4", .timeLimit(.minutes(2 * slowness))) struct StreamTests {
+  @Suite("Layer 4", .timeLimit(.minutes(5 * slowness))) struct StreamTests {
     @Test(
       "every size passes byte for byte, and the answer after the client has ended its sending",
       arguments: [
@@ -229,11 +229,14 @@ extension PeerTests {
       time.sleep(3600)
       """
 
-    @Test("an idle connection holds no buffer: thousands cost less than 2,560 bytes each")
+    @Test(
+      "an idle connection holds no buffer: thousands cost less than 2,560 bytes each",
+      .disabled(if: isSanitized, "a sanitizer has an allocator of its own")
+    )
     func idle() async throws {
       try await Rig.run { rig in
         // Each takes two descriptors, and a process may have 20,000 of them in most places.
-        let count = isSanitized ? 500 : 8000
+        let count = 8000
         let server = try rig.python(Self.many, ["\(count)"])
         let martlet = try rig.stream(to: [server.endpoint])
         guard case .port(let port) = martlet.endpoint else { throw PeerError("no port") }
@@ -242,7 +245,7 @@ extension PeerTests {
         let clients = try rig.start(["/usr/bin/python3", program, "\(port)", "\(count)"])
         try clients.line(with: "open")
         try server.line(with: "all")
-        #expect(try martlet.memory().now - before < memoryFactor * count * 2560)
+        #expect(try martlet.memory().now - before < count * 2560)
       }
     }
 

@@ -4,18 +4,19 @@ import Testing
 
 extension PeerTests {
   /// What layer 4 decides about clients and members: limits, ejection, stickiness.
-  @Suite("Traffic at layer 4", .timeLimit(.minutes(2 * slowness))) struct StreamTrafficTests {
+  @Suite("Traffic at layer 4", .timeLimit(.minutes(5 * slowness))) struct StreamTrafficTests {
     /// A block on two loops with these lines, in front of an upstream with those.
     private func start(
       _ rig: Rig,
       listen: String = "",
       _ block: String,
       upstream: String,
-      outside: String = ""
+      outside: String = "",
+      loops: Int = 2
     ) throws -> Peer {
       try rig.martlet(
         configuration: """
-          loops 2
+          loops \(loops)
           \(outside)
           tcp {
               listen LISTEN \(listen)
@@ -126,6 +127,78 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "bytes pass no faster than their limit, in its direction alone",
+      arguments: ["bandwidth", "upload"]
+    )
+    func bandwidth(direction: String) async throws {
+      try await Rig.run { rig in
+        let bytes = (0..<300 << 10).map { UInt8(truncatingIfNeeded: $0 &* 31) }
+        let member = try rig.member { wire in
+          try wire.send(bytes)
+          wire.finishSending()
+          let received = try wire.receiveRest()
+          #expect(received == bytes)
+        }
+        let martlet = try start(
+          rig,
+          "limit \(direction) 200KB/s after 100KB burst 50KB",
+          upstream: "member \(member.endpoint)"
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        let start = ContinuousClock.now
+        Thread {
+          #expect(throws: Never.self) { try wire.send(bytes) }
+          wire.finishSending()
+        }.start()
+        #expect(try wire.receiveRest() == bytes)
+        try martlet.line(with: "\"received\":307200,\"sent\":307200")
+        let time = ContinuousClock.now - start
+        // 300 KB less the first 100 and the burst of 50, at 200 KB a second.
+        #expect(time >= .milliseconds(745), "\(time)")
+      }
+    }
+
+    @Test("connections of one client share its bandwidth")
+    func sharedBandwidth() async throws {
+      try await Rig.run { rig in
+        let bytes = [UInt8](repeating: 0x78, count: 100 << 10)
+        let member = try rig.member { wire in try wire.send(bytes) }
+        let martlet = try start(
+          rig,
+          "limit bandwidth 200KB/s burst 50KB by {client.address}",
+          upstream: "member \(member.endpoint)"
+        )
+        let start = ContinuousClock.now
+        let wires = try (0..<3).map { _ in try Wire(to: martlet.endpoint) }
+        for wire in wires { #expect(try wire.receiveRest() == bytes) }
+        let time = ContinuousClock.now - start
+        #expect(time >= .milliseconds(1245), "\(time)")
+      }
+    }
+
+    @Test("a client that resets a slowed connection ends it before its time")
+    func slowedReset() async throws {
+      try await Rig.run { rig in
+        let member = try rig.member { wire in
+          try wire.send([UInt8](repeating: 0x78, count: 64 << 10))
+          try wire.receiveEnd()
+        }
+        let martlet = try start(
+          rig,
+          // A piece of 512 bytes waits for half a second behind the burst.
+          "limit bandwidth 1KB/s burst 1KB",
+          upstream: "member \(member.endpoint)"
+        )
+        do {
+          let wire = try Wire(to: martlet.endpoint)
+          _ = try wire.receive(exactly: 1024)
+          wire.resetAtEnd()
+        }
+        try martlet.line(with: "\"end\":\"client_reset\"")
+      }
+    }
+
     @Test("a shared limit counts connections of blocks and of servers together")
     func shared() async throws {
       try await Rig.run { rig in
@@ -208,7 +281,9 @@ extension PeerTests {
             member \(member.endpoint)
             member \(other.endpoint)
             eject { failures 3 }
-            """
+            """,
+          // Which of two loops is first to tell what has come to it is not known.
+          loops: 1
         )
         for _ in 0..<40 { _ = try isServed(martlet) }
         #expect(martlet.count(of: "a member is ejected") == 0)

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// What openssl and Martlet agree on, and what becomes of handshakes that fail.
-  @Suite("TLS sessions", .timeLimit(.minutes(1 * slowness))) struct TLSSessionTests {
+  @Suite("TLS sessions", .timeLimit(.minutes(5 * slowness))) struct TLSSessionTests {
     private func start(_ rig: Rig, _ tls: String = "", listen: String = "") throws -> Peer {
       let files = try rig.certificate("shop", for: ["shop.example"])
       return try rig.martlet(

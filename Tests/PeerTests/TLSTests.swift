@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// curl, openssl and Python before Martlet, which ends their TLS.
-  @Suite("TLS with clients", .timeLimit(.minutes(1 * slowness))) struct TLSTests {
+  @Suite("TLS with clients", .timeLimit(.minutes(5 * slowness))) struct TLSTests {
     /// A member that tells what it was sent, Martlet with a certificate for `shop.example`, and both.
     private func start(
       _ rig: Rig,
@@ -71,7 +71,7 @@ extension PeerTests {
         let (martlet, files) = try start(rig)
         let echo = try curl(rig, martlet, files, "/echo", [options.0, options.1])
         let version = options.1 == "1.2" ? "TLSv1.2" : "TLSv1.3"
-        #expect(echo.text == "https https \(version) shop.example http/1.1")
+        #expect(echo.text == "https https \(version) shop.example h2")
         let large = try curl(
           rig,
           martlet,
@@ -255,6 +255,19 @@ extension PeerTests {
               }
               route / { respond 200 "{tls.client_common_name} {tls.client_issuer}" }
             }
+            server part.example {
+              listen LISTEN tls
+              certificate \(admin.certificate) \(admin.key)
+              tls {
+                client_certificate optional
+                client_authorities \(authority.certificate)
+              }
+              route /admin {
+                client_certificate required
+                respond 200 "in"
+              }
+              route / { respond 200 "out" }
+            }
             """
         )
         func ask(_ host: String, _ more: [String]) throws -> (status: Int32, text: String) {
@@ -267,11 +280,74 @@ extension PeerTests {
         let other = ["--cert", stranger.certificate, "--key", stranger.key]
         #expect(try ask("admin.example", other).status != 0)
         try martlet.line(with: "reason=certificate")
+        // Where a route alone wants one, the rest goes without.
+        func status(_ path: String, _ more: [String]) throws -> String {
+          let options = ["--insecure", "--write-out", " %{http_code}"] + more
+          return try curl(rig, martlet, admin, path, host: "part.example", options).text
+        }
+        #expect(try status("/", []) == "out 200")
+        #expect(try status("/admin", shown) == "in 200")
+        #expect(try status("/admin", []).hasSuffix(" 403"))
         // What was begun with a server that asks for nothing is no way to the one that does.
         let aside = try ask("shop.example", ["-H", "Host: admin.example", "-w", "%{http_code}"])
         #expect(aside.text.hasSuffix("421"))
       }
     }
+
+    @Test("find their secrets in the key log that is asked for, and nobody else does")
+    func keyLog() async throws {
+      try await Rig.run { rig in
+        let (martlet, _) = try start(rig, tls: "tls { key_log \(rig.path("server.keys")) }")
+        let own = rig.path("client.keys")
+        _ = try rig.openssl(to: martlet.endpoint, "-servername", "shop.example", "-keylogfile", own)
+        func secrets(_ path: String) throws -> Set<Substring> {
+          let text = try String(contentsOfFile: path, encoding: .utf8)
+          return Set(text.split(separator: "\n").filter { !$0.hasPrefix("#") })
+        }
+        let written = try secrets(rig.path("server.keys"))
+        #expect(written.count >= 5)
+        #expect(try written.isSuperset(of: secrets(own)))
+        let attributes = try FileManager.default.attributesOfItem(atPath: rig.path("server.keys"))
+        #expect(attributes[.posixPermissions] as? Int == 0o600)
+      }
+    }
+
+    @Test("may change their keys now and then, but not for ever", arguments: [20, 5_000])
+    func newKeys(count: Int) async throws {
+      try await Rig.run { rig in
+        let (martlet, _) = try start(rig)
+        guard case .port(let port) = martlet.endpoint else { throw PeerError("not a port") }
+        let file = try rig.write(Self.keyChanger, to: "keys.py")
+        let outcome = try rig.outcome(of: ["/usr/bin/python3", file, "\(port)", "\(count)"])
+        #expect(outcome.status == 0, "\(outcome.lines)")
+        #expect(outcome.lines.last == (count > 1_000 ? "cut" : "HTTP/1.1 200 OK"))
+      }
+    }
+
+    /// A client that asks for new keys so many times, and then for `/`.
+    private static let keyChanger = """
+      import ctypes, socket, sys
+      tls = ctypes.CDLL("libssl.so.3")
+      for name in ("SSL_CTX_new", "TLS_client_method", "SSL_new"):
+          getattr(tls, name).restype = ctypes.c_void_p
+      pointer = ctypes.c_void_p
+      context = pointer(tls.SSL_CTX_new(pointer(tls.TLS_client_method())))
+      session = pointer(tls.SSL_new(context))
+      connection = socket.create_connection(("127.0.0.1", int(sys.argv[1])))
+      connection.settimeout(None)
+      tls.SSL_set_fd(session, connection.fileno())
+      assert tls.SSL_connect(session) == 1
+      request = b"GET /echo HTTP/1.1\\r\\nHost: shop.example\\r\\nConnection: close\\r\\n\\r\\n"
+      for _ in range(int(sys.argv[2])):
+          # 1: the other side is asked to change its own as well.
+          if tls.SSL_key_update(session, 1) != 1 or tls.SSL_do_handshake(session) != 1:
+              print("cut")
+              sys.exit()
+      answer = ctypes.create_string_buffer(4096)
+      sent = tls.SSL_write(session, request, len(request))
+      count = tls.SSL_read(session, answer, 4096) if sent > 0 else 0
+      print(answer.raw[:count].split(b"\\r\\n")[0].decode() if count > 0 else "cut")
+      """
 
     @Test("keep their connections over a reload, and new ones get the new certificate")
     func reload() async throws {

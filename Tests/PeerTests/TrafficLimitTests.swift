@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Limits on requests, connections and bytes.
-  @Suite("Traffic limits", .timeLimit(.minutes(2 * slowness))) struct TrafficLimitTests {
+  @Suite("Traffic limits", .timeLimit(.minutes(5 * slowness))) struct TrafficLimitTests {
     private func member(_ rig: Rig) throws -> ScriptedMember {
       try rig.member { wire in
         while try wire.receiveRequest() != nil {

@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Many small requests, few large ones, and peers that are slow.
-  @Suite("Transfers", .timeLimit(.minutes(2 * slowness))) struct TransferTests {
+  @Suite("Transfers", .timeLimit(.minutes(5 * slowness))) struct TransferTests {
     /// A body that depends on the path alone, of 0 to about 2000 bytes.
     private static func body(of target: String) -> [UInt8] {
       var state = target.utf8.reduce(UInt32(2_166_136_261)) { ($0 ^ UInt32($1)) &* 16_777_619 }

@@ -15,7 +15,7 @@ private let canMakeHosts: Bool = {
 
 extension PeerTests {
   /// Martlet between hosts of its own.
-  @Suite("Between hosts", .timeLimit(.minutes(1 * slowness))) struct TransparentTests {
+  @Suite("Between hosts", .timeLimit(.minutes(5 * slowness))) struct TransparentTests {
     /// Three hosts in namespaces: a client, Martlet, and a member that says who has connected to it.
     private static let hosts = """
       import os, socket, subprocess, sys, time

@@ -1,9 +1,10 @@
+import Foundation
 import TestPeers
 import Testing
 
 extension PeerTests {
   /// WebSocket, and what else asks for an upgrade.
-  @Suite("Tunnels", .timeLimit(.minutes(1 * slowness))) struct TunnelTests {
+  @Suite("Tunnels", .timeLimit(.minutes(5 * slowness))) struct TunnelTests {
     private static let server = """
       import asyncio, sys, websockets
       async def echo(socket):
@@ -146,6 +147,138 @@ extension PeerTests {
             try wire.receive(exactly: 8).starts(with: Array("tunnel \(number)".utf8.prefix(8)))
           )
         }
+      }
+    }
+
+    /// A member that switches protocols and sends back what it gets.
+    private func echo(_ rig: Rig) throws -> ScriptedMember {
+      try rig.member { wire in
+        guard try wire.receiveRequestHead() != nil else { return }
+        try wire.send(text: Self.switching)
+        while true {
+          let part = try wire.receive()
+          if part.isEmpty { return }
+          try wire.send(part)
+        }
+      }
+    }
+
+    private func open(_ endpoint: Endpoint) throws -> Wire {
+      let wire = try Wire(to: endpoint)
+      try wire.send(text: Self.upgrade)
+      #expect(try wire.receiveAnswer().status == 101)
+      return wire
+    }
+
+    @Test("one on which nobody says anything ends at its time, in the route or its upstream")
+    func silence() async throws {
+      try await Rig.run { rig in
+        let member = try echo(rig)
+        let martlet = try rig.martlet(
+          configuration: """
+            upstream app {
+              member \(member.endpoint)
+              tunnel_timeout 300ms
+            }
+            server {
+              listen LISTEN
+              access_log stdout json
+              route /long { proxy app
+                tunnel_timeout 1h }
+              route / { proxy app }
+            }
+            """
+        )
+        let long = try Wire(to: martlet.endpoint)
+        try long.send(text: Self.upgrade.replacingOccurrences(of: "GET / ", with: "GET /long "))
+        #expect(try long.receiveAnswer().status == 101)
+        let wire = try open(martlet.endpoint)
+        try wire.send(text: "x")
+        #expect(try wire.receive(exactly: 1) == [0x78])
+        try wire.receiveEnd()
+        try martlet.line(with: "\"end\":\"idle_timeout\"")
+        try long.send(text: "y")
+        #expect(try long.receive(exactly: 1) == [0x79])
+      }
+    }
+
+    @Test(
+      "a silent client of a WebSocket is asked whether it is there, and one that is not loses it"
+    )
+    func ping() async throws {
+      try await Rig.run { rig in
+        let switching =
+          "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+        let heard = Guarded<[UInt8]>([])
+        let goesOn = Gate()
+        let member = try rig.member { wire in
+          guard try wire.receiveRequestHead() != nil else { return }
+          // A frame of five bytes, of which two come late: nothing may be said in between.
+          try wire.send(text: switching)
+          try wire.send([0x82, 5, 1, 2, 3])
+          try goesOn.pass()
+          try wire.send([4, 5])
+          while true {
+            let part = try wire.receive()
+            if part.isEmpty { return }
+            heard.withLock { $0 += part }
+          }
+        }
+        let martlet = try rig.martlet(
+          configuration: """
+            server {
+              listen LISTEN
+              access_log stdout json
+              route / { proxy \(member.endpoint)
+                websocket_ping 200ms }
+            }
+            """
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: Self.upgrade.replacingOccurrences(of: "raw", with: "websocket"))
+        #expect(try wire.receiveAnswer().status == 101)
+        #expect(try wire.receive(exactly: 5) == [0x82, 5, 1, 2, 3])
+        #expect(!wire.isReadable(within: .milliseconds(500)))
+        goesOn.open()
+        #expect(try wire.receive(exactly: 4) == [4, 5, 0x89, 0])
+        let pong: [UInt8] = [0x8A, 0x80, 1, 2, 3, 4]
+        for _ in 0..<2 {
+          try wire.send(pong)
+          #expect(try wire.receive(exactly: 2) == [0x89, 0])
+        }
+        #expect(heard.withLock { $0 } == pong + pong)
+        try wire.receiveEnd()
+        try martlet.line(with: "\"end\":\"idle_timeout\"")
+      }
+    }
+
+    @Test("a reload leaves them alone, and a stop ends them when the time to drain is over")
+    func reload() async throws {
+      try await Rig.run { rig in
+        let member = try echo(rig)
+        let martlet = try rig.martlet(
+          configuration: """
+            drain_limit 500ms
+            server {
+              listen LISTEN
+              access_log stdout json
+              route / { proxy \(member.endpoint) }
+            }
+            """
+        )
+        let wire = try open(martlet.endpoint)
+        let other = try rig.member { _ in }
+        let text = String(decoding: try rig.read("martlet.conf"), as: UTF8.self)
+        try rig.write(
+          text.replacingOccurrences(of: "\(member.endpoint)", with: "\(other.endpoint)"),
+          to: "martlet.conf"
+        )
+        #expect(try rig.martlet(command: "reload").status == 0)
+        try wire.send(text: "still here")
+        #expect(try wire.receive(exactly: 10) == Array("still here".utf8))
+        martlet.signal(SIGTERM)
+        try wire.receiveEnd()
+        try martlet.line(with: "\"end\":\"drained\"")
       }
     }
 

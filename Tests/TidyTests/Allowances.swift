@@ -9,7 +9,32 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Fuzz/Sources/codings/codings.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/conditions/conditions.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/caching/caching.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/fields/fields.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Fuzz/Sources/hello/hello.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/acme/acme.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),
   Allowance(
@@ -20,6 +45,11 @@ let allowances: [Allowance] = [
   Allowance(
     .unsafe,
     "Fuzz/Sources/jsonrpc/jsonrpc.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/paths/paths.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),
   Allowance(
@@ -40,6 +70,11 @@ let allowances: [Allowance] = [
   Allowance(
     .unsafe,
     "Fuzz/Sources/response/response.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
+    "Fuzz/Sources/stored/stored.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),
   Allowance(
@@ -74,6 +109,21 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Edge/Compression/CodedBlock.swift",
+    "lends its memory to coders and copies into it, bounded by its size"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Edge/Compression/Decoder.swift",
+    "owns a decoder of a library, and lends it bytes with their counts for one call"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Edge/Compression/Encoder.swift",
+    "owns an encoder of a library, and lends it bytes with their counts for one call"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Edge/KeyedTables/AtomicWords.swift",
     "keeps atomics in memory of its own; an index is checked before it is used"
   ),
@@ -86,6 +136,11 @@ let allowances: [Allowance] = [
     .unsafe,
     "Sources/Runtime/MartletLoop/EventLoop.swift",
     "keeps slots and buffers in memory of its own, which only its thread touches"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletLoop/InnerSockets.swift",
+    "copies between the memory of a call and sockets that live in the process"
   ),
   Allowance(
     .unsafe,
@@ -134,6 +189,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Runtime/MartletNet/Stream+Files.swift",
+    "lends buffers and the bytes of files to the kernel for one call"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Runtime/MartletNet/Stream+Layer.swift",
     "lends buffers to the layer for one call"
   ),
@@ -150,6 +210,11 @@ let allowances: [Allowance] = [
   Allowance(
     .unsafe,
     "Sources/System/MartletSystem/Files.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/FolderFiles.swift",
     "wraps system calls: this layer is where pointers end"
   ),
   Allowance(
@@ -204,8 +269,28 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/TLS/TLSIssuing.swift",
+    "hands OpenSSL texts and digests for one call"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/TLS/TLSKey.swift",
+    "owns keys of OpenSSL, and has it write to arrays with their counts"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/TLS/TLSSession.swift",
     "owns a session of OpenSSL, and lends it buffers for one call"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/TLS/TLSRequest.swift",
+    "hands OpenSSL requests and signatures for one call"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/TLS/TLSStapling.swift",
+    "hands OpenSSL responses for one call, and has it write to memory of the call"
   ),
   Allowance(
     .safeComment,
@@ -249,6 +334,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .uncheckedSendable,
+    "Sources/Edge/Compression/BodyCoder.swift",
+    "a coder that one thread at a time uses; who hands it on waits for that one"
+  ),
+  Allowance(
+    .uncheckedSendable,
     "Sources/Edge/KeyedTables/AtomicWords.swift",
     "a place of atomics, which any thread may change"
   ),
@@ -256,6 +346,11 @@ let allowances: [Allowance] = [
     .uncheckedSendable,
     "Sources/Runtime/MartletLoop/EventLoop.swift",
     "an executor; its state belongs to its thread, the rest is behind a lock"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/Runtime/MartletLoop/InnerSockets.swift",
+    "a kernel of one loop, whose sockets that loop's thread alone touches"
   ),
   Allowance(
     .uncheckedSendable,
@@ -286,6 +381,11 @@ let allowances: [Allowance] = [
     .uncheckedSendable,
     "Sources/System/TLS/TLSIdentity.swift",
     "certificates and keys that nobody changes; keys of tickets have a lock of their own"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/System/TLS/TLSKey.swift",
+    "keys that nobody changes, and that OpenSSL lets any thread sign with"
   ),
   Allowance(
     .nonisolatedUnsafe,

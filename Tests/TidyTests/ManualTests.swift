@@ -28,6 +28,18 @@ struct ManualTests {
     #expect(declared.count > 10)
     #expect(names.explanations(in: page.lines) == declared)
   }
+
+  @Test("lies where the README leads to, page by page")
+  func leads() throws {
+    let repository = try Repository.this.get()
+    let readme = try #require(repository.file("README.md")).lines.joined()
+    // Decisions are led to by their folder.
+    let pages = repository.files.map(\.path).filter {
+      $0.hasPrefix("docs/") && $0.hasSuffix(".md") && !$0.hasPrefix("docs/decisions/")
+    }
+    #expect(pages.count > 10)
+    #expect(pages.filter { !readme.contains("(\($0))") } == [])
+  }
 }
 
 /// Names that a source declares and a table of the manual explains.

@@ -80,31 +80,48 @@ private struct Mask {
     return output
   }
 
-  private func has(_ text: StaticString, at offset: Int = 0) -> Bool {
-    let text = Array("\(text)".utf8)
-    return input[min(place + offset, input.count)...].starts(with: text)
+  /// Whether these characters stand here.
+  ///
+  /// Asked several times for each byte of the repository, so that nothing is allocated.
+  private func has(_ first: Unicode.Scalar, _ second: Unicode.Scalar? = nil) -> Bool {
+    guard byte(at: 0) == UInt8(ascii: first) else { return false }
+    guard let second else { return true }
+    return byte(at: 1) == UInt8(ascii: second)
+  }
+
+  private func byte(at offset: Int) -> UInt8? {
+    place + offset < input.count ? input[place + offset] : nil
+  }
+
+  /// How often the character stands from `offset` on.
+  private func count(of character: Unicode.Scalar, at offset: Int = 0) -> Int {
+    var end = offset
+    while byte(at: end) == UInt8(ascii: character) { end += 1 }
+    return end - offset
   }
 
   private mutating func keep(_ count: Int = 1) {
-    output += input[place..<min(place + count, input.count)]
-    place += count
+    for _ in 0..<count where place < input.count {
+      output.append(input[place])
+      place += 1
+    }
   }
 
   private mutating func blank(_ count: Int = 1) {
-    for byte in input[place..<min(place + count, input.count)] {
-      output.append(byte == UInt8(ascii: "\n") ? byte : UInt8(ascii: " "))
+    for _ in 0..<count where place < input.count {
+      output.append(input[place] == UInt8(ascii: "\n") ? input[place] : UInt8(ascii: " "))
+      place += 1
     }
-    place += count
   }
 
   private mutating func code(parentheses: Int?) {
-    if has("//") {
+    if has("/", "/") {
       while place < input.count, !has("\n") { blank() }
-    } else if has("/*") {
+    } else if has("/", "*") {
       comment()
     } else if let hashes = literalHashes() {
       blank(hashes)
-      let quotes = has("\"\"\"") ? 3 : 1
+      let quotes = count(of: "\"") >= 3 ? 3 : 1
       keep(quotes)
       contexts.append(.string(hashes: hashes, quotes: quotes))
     } else if let parentheses, has("(") {
@@ -125,17 +142,17 @@ private struct Mask {
 
   /// How many `#` stand before the quote of a literal that starts here; `nil` when none does.
   private func literalHashes() -> Int? {
-    let hashes = input[place...].prefix { $0 == UInt8(ascii: "#") }.count
-    return has("\"", at: hashes) ? hashes : nil
+    let hashes = count(of: "#")
+    return byte(at: hashes) == UInt8(ascii: "\"") ? hashes : nil
   }
 
   private mutating func comment() {
     var depth = 0
     repeat {
-      if has("/*") {
+      if has("/", "*") {
         depth += 1
         blank(2)
-      } else if has("*/") {
+      } else if has("*", "/") {
         depth -= 1
         blank(2)
       } else {
@@ -145,13 +162,11 @@ private struct Mask {
   }
 
   private mutating func string(hashes: Int, quotes: Int) {
-    let marks = [UInt8](repeating: UInt8(ascii: "#"), count: hashes)
-    let rest = input[place...]
-    if rest.starts(with: [UInt8](repeating: UInt8(ascii: "\""), count: quotes) + marks) {
+    if count(of: "\"") >= quotes, count(of: "#", at: quotes) >= hashes {
       keep(quotes)
       blank(hashes)
       contexts.removeLast()
-    } else if rest.starts(with: [UInt8(ascii: "\\")] + marks) {
+    } else if has("\\"), count(of: "#", at: 1) >= hashes {
       blank(1 + hashes)
       if has("(") { contexts.append(.code(parentheses: 0)) }
       blank()

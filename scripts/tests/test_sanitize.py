@@ -12,12 +12,16 @@ import sanitize
 class Sanitize(unittest.TestCase):
     """What `make sanitize` counts as a success."""
 
-    def outcome(self, kind="thread", code=0, report=None, only=""):
+    def outcome(self, kind="thread", code=0, report=None, only="", compiles=0):
+        self.lines = []
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
             self.said = []
 
             def call(line, cwd, env, stdin):
+                self.lines.append(line)
+                if line[0] == "clang":
+                    return subprocess.CompletedProcess(line, compiles)
                 self.line, self.environment = line, env
                 if report is not None:
                     (root / (".build-" + kind) / "reports" / "report.1").write_text(report)
@@ -39,6 +43,10 @@ class Sanitize(unittest.TestCase):
         self.assertFalse(self.outcome(report="WARNING: ThreadSanitizer: data race"))
         self.assertIn("data race", "".join(self.said))
 
+    def test_without_eyes_for_locks_no_test_is_run(self):
+        self.assertFalse(self.outcome(compiles=1))
+        self.assertEqual(len(self.lines), 1)
+
     def test_reports_of_an_earlier_run_do_not_count(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
@@ -54,8 +62,10 @@ class Sanitize(unittest.TestCase):
     def test_each_sanitizer_has_a_build_folder_and_options_of_its_own(self):
         self.outcome("thread", only="EdgeTests")
         self.assertEqual(self.line[-4:], ["--scratch-path", ".build-thread", "--filter", "EdgeTests"])
-        self.assertIn("tsan.supp", self.environment["TSAN_OPTIONS"])
+        self.assertNotIn("suppressions", self.environment["TSAN_OPTIONS"])
+        self.assertIn(self.environment["LD_PRELOAD"], self.lines[0])
         self.outcome("address")
+        self.assertNotIn("tsan_mutex.so", self.environment.get("LD_PRELOAD", ""))
         self.assertEqual(self.line[-2:], ["--scratch-path", ".build-address"])
         self.assertIn("detect_leaks=0", self.environment["ASAN_OPTIONS"])
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from . import (
+    cache,
+    caching,
+    compression,
     connections,
     continuity,
     control,
     datagrams,
     failover,
+    files,
+    floods,
     framing,
+    grpc,
     health,
     hosts,
+    http2,
     instructions,
     latency,
     memory,
@@ -26,6 +33,9 @@ CLAIMS: dict[str, Claim] = {
     for claim in [
         *requests.CLAIMS,
         *realistic.CLAIMS,
+        *http2.CLAIMS,
+        *floods.CLAIMS,
+        *grpc.CLAIMS,
         *connections.CLAIMS,
         *streams.CLAIMS,
         *latency.CLAIMS,
@@ -38,6 +48,10 @@ CLAIMS: dict[str, Claim] = {
         *framing.CLAIMS,
         *datagrams.CLAIMS,
         *tls.CLAIMS,
+        *files.CLAIMS,
+        *cache.CLAIMS,
+        *caching.CLAIMS,
+        *compression.CLAIMS,
         *instructions.CLAIMS,
     ]
 }

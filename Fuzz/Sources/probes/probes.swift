@@ -11,12 +11,13 @@ private func probe(_ choice: UInt8) -> StreamProbe {
     body: choice & 0x80 == 0 ? nil : BytePattern("ok*"),
     keepsConnection: choice & 0x20 != 0
   )
-  return switch choice % 6 {
+  return switch choice % 7 {
   case 0: .expect(ExpectProbe(BytePattern("SSH-2.0*")))
   case 1: .http(HTTPProbe(question))
   case 2: .tls(TLSProbe())
   case 3: .redis(RedisProbe())
   case 4: .postgresql(PostgreSQLProbe())
+  case 5: .grpc(GRPCProbe(service: ""))
   default: .mysql(MySQLProbe())
   }
 }

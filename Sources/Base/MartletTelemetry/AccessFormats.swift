@@ -43,10 +43,19 @@ public struct JSONAccessFormat: Sendable {
     buffer.append(record.version)
     buffer.append("\",\"status\":")
     buffer.append(decimal: UInt64(record.status))
+    if record.callStatus != .max {
+      buffer.append(",\"grpc_status\":")
+      buffer.append(decimal: UInt64(record.callStatus))
+    }
     buffer.append(",\"received\":")
     buffer.append(decimal: record.bytesReceived)
     buffer.append(",\"sent\":")
     buffer.append(decimal: record.bytesSent)
+    if !text.coding.isEmpty {
+      append(",\"coding\":\"", text.coding, to: &buffer)
+      buffer.append(",\"plain\":")
+      buffer.append(decimal: record.plainBytes)
+    }
     if !text.tlsVersion.isEmpty {
       append(",\"tls\":\"", text.tlsVersion, to: &buffer)
       append(",\"cipher\":\"", text.tlsCipher, to: &buffer)
@@ -60,6 +69,7 @@ public struct JSONAccessFormat: Sendable {
     buffer.append(decimal: Int64(record.tryCount))
     append(",\"failed_tries\":\"", text.failedTries, to: &buffer)
     append(",\"hedge\":\"", text.hedge, to: &buffer)
+    append(",\"cache\":\"", text.cache, to: &buffer)
     buffer.append(",\"reused\":")
     buffer.append(record.reusedConnection ? "true" : "false")
     buffer.append(",\"end\":\"")

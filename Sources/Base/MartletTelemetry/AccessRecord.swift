@@ -12,10 +12,14 @@ public struct AccessRecord: Sendable {
   public var version: StaticString = "HTTP/1.1"
   /// The status that was sent, or would have been; 0 if there was none.
   public var status: UInt16 = 0
+  /// The outcome of a call of gRPC; 255 for what is none, or has none.
+  public var callStatus = UInt8.max
   /// Bytes of content received from the client.
   public var bytesReceived: UInt64 = 0
   /// Bytes of content sent to the client.
   public var bytesSent: UInt64 = 0
+  /// Bytes of content before it was put into ``AccessText/coding``.
+  public var plainBytes: UInt64 = 0
   /// How long it waited for a place at a member, a part of ``StepNanoseconds/connecting``.
   public var queuedNanoseconds: UInt64 = 0
   /// How many members were tried.
@@ -120,6 +124,10 @@ public struct AccessText: ~Escapable {
   public var failedTries: Span<UInt8>
   /// What became of a second request to another member.
   public var hedge: Span<UInt8>
+  /// What a cache did with the request; empty without one.
+  public var cache: Span<UInt8>
+  /// The coding that the content was put into; empty when it was sent as it is.
+  public var coding: Span<UInt8>
   /// The version of TLS; empty without it.
   public var tlsVersion: Span<UInt8>
   /// The cipher of TLS.
@@ -142,6 +150,8 @@ public struct AccessText: ~Escapable {
     detail = Span()
     failedTries = Span()
     hedge = Span()
+    cache = Span()
+    coding = Span()
     tlsVersion = Span()
     tlsCipher = Span()
     tlsServerName = Span()

@@ -28,8 +28,26 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
   case noRoute = "no_route"
   /// CONNECT and TRACE are not for a reverse proxy.
   case methodNotAllowed = "method_not_allowed"
+  /// The route wants a certificate of the client, which has shown none.
+  case clientCertificate = "client_certificate"
+  /// There is no file for the path; the record's detail may say why.
+  case fileMissing = "file_missing"
+  /// The file may not be read, or lies behind a link that is not allowed.
+  case fileForbidden = "file_forbidden"
+  /// The file could not be opened or read, or became shorter while it was sent.
+  case fileFailed = "file_failed"
+  /// A file cannot be written or removed there: it is a folder, or there is no folder for it.
+  case fileConflict = "file_conflict"
+  /// What the request asks to be true is not: `If-Match` or `If-Unmodified-Since`.
+  case preconditionFailed = "precondition_failed"
+  /// The part that was asked for is not there.
+  case rangeNotSatisfiable = "range_not_satisfiable"
   /// The rewritten head does not fit.
   case headTooLarge = "head_too_large"
+  /// The body of the request is in a content coding that is not known; the record's detail names it.
+  case codingNotSupported = "coding_not_supported"
+  /// The client wants what is kept alone (`only-if-cached`), and nothing is that may be sent.
+  case notKept = "not_kept"
   /// A limit of the configuration does not let the request pass; the record's detail names it.
   case limited
   /// The process has too much to do, and the request is not important enough: the record's detail

@@ -20,8 +20,12 @@ public enum ControlFault: Int, CaseIterable, Sendable {
   case noTable = -32017
   /// The table counts what is under way.
   case notClearable = -32018
+  /// There is no such certificate.
+  case noCertificate = -32019
   /// No edge process serves now that could do it.
   case unavailable = -32020
+  /// There is no cache of this name.
+  case noCache = -32021
   /// A command failed; `data.status` has the code with which `martlet` ends.
   case failed = -32030
 
@@ -36,7 +40,9 @@ public enum ControlFault: Int, CaseIterable, Sendable {
     case .tooMany: "as many changes are in force as may be"
     case .notKept: "the change is in force, but could not be kept"
     case .noTable: "there is no such table"
+    case .noCache: "there is no such cache"
     case .notClearable: "the table counts what is under way: it cannot be cleared"
+    case .noCertificate: "there is no such certificate"
     case .unavailable: "no edge process serves now that could do it"
     case .failed: "the command failed; `data.status` has the code with which `martlet` ends"
     }

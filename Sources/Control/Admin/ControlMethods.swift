@@ -6,12 +6,12 @@ public import JSONRPC
 public enum ControlMethods {
   /// All methods.
   public static let table = MethodTable(
-    instance + upstreams + members + connections + tables + changes
+    instance + upstreams + members + connections + tables + caches + certificates + changes
   )
 
   /// Those that an edge process performs.
   public static let ofEdge = Set(
-    (upstreams + members + connections + tables).map(\.name) + [
+    (upstreams + members + connections + tables + caches + certificates).map(\.name) + [
       "metrics", "config.changes", "config.discard",
     ]
   )
@@ -266,6 +266,104 @@ public enum ControlMethods {
       [tableName],
       result: message("message"),
       errors: [ControlFault.noTable, .notClearable, .unavailable].map(\.declared)
+    ),
+  ]
+
+  // MARK: Caches
+
+  private static let cacheName = RPCParameter(
+    "cache",
+    name,
+    isOptional: true,
+    "Only the cache of this name."
+  )
+
+  private static let caches = [
+    RPCMethod(
+      "cache.list",
+      "Tells all caches with how much they hold.",
+      errors: [ControlFault.unavailable.declared]
+    ),
+    RPCMethod(
+      "cache.show",
+      "Tells the answers that are kept for a URL.",
+      [RPCParameter("url", .text(maxBytes: 65_536), "With scheme and host."), cacheName],
+      errors: [ControlFault.noCache, .unavailable].map(\.declared)
+    ),
+    RPCMethod(
+      "cache.top",
+      "Tells the answers that are asked for most.",
+      [
+        RPCParameter("limit", .number(1...1000), isOptional: true, "The most; 20 if not given."),
+        cacheName,
+      ],
+      errors: [ControlFault.noCache, .unavailable].map(\.declared)
+    ),
+    RPCMethod(
+      "cache.purge",
+      "Has answers forgotten, or be stale from now on; one of the first five says which.",
+      [
+        RPCParameter("url", .text(maxBytes: 65_536), isOptional: true, "One URL."),
+        RPCParameter("prefix", .text(maxBytes: 65_536), isOptional: true, "URLs that begin so."),
+        RPCParameter(
+          "pattern",
+          .text(maxBytes: 65_536),
+          isOptional: true,
+          "URLs of this form, in which `*` stands for anything."
+        ),
+        RPCParameter("tag", name, isOptional: true, "Answers with this tag."),
+        RPCParameter("all", .flag, isOptional: true, "Everything."),
+        RPCParameter("soft", .flag, isOptional: true, "Whether they are stale only."),
+        cacheName,
+      ],
+      result: message("message"),
+      errors: [ControlFault.noCache, .unavailable].map(\.declared)
+    ),
+  ]
+
+  // MARK: Certificates
+
+  private static let certificate = RPCParameter("certificate", name, "One of its names.")
+
+  private static let certificates = [
+    RPCMethod(
+      "certificate.list",
+      "Tells the certificates that are obtained for servers with `tls auto`.",
+      errors: [ControlFault.unavailable.declared]
+    ),
+    RPCMethod(
+      "certificate.show",
+      "Tells one certificate.",
+      [certificate],
+      errors: [ControlFault.noCertificate, .unavailable].map(\.declared)
+    ),
+    RPCMethod(
+      "certificate.renew",
+      "Obtains a certificate although it is not the time.",
+      [certificate],
+      result: message("message"),
+      errors: [ControlFault.noCertificate, .unavailable].map(\.declared)
+    ),
+    RPCMethod(
+      "certificate.test",
+      "Sees whether authorities would give a certificate, without getting one; `running` says that they "
+        + "have not decided yet: the same call then waits for what comes.",
+      [certificate],
+      errors: [ControlFault.failed, .unavailable].map(\.declared)
+    ),
+    RPCMethod(
+      "certificate.import",
+      "Serves a certificate that was obtained otherwise, until it is time to renew it.",
+      [
+        RPCParameter(
+          "certificates",
+          .text(maxBytes: 64 << 10),
+          "The certificate with those that vouch for it, in PEM form."
+        ),
+        RPCParameter("key", .text(maxBytes: 64 << 10), "Its key, in PEM form: a secret."),
+      ],
+      result: message("message"),
+      errors: [ControlFault.failed, .unavailable].map(\.declared)
     ),
   ]
 

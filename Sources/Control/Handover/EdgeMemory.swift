@@ -23,6 +23,7 @@ public final class EdgeMemory {
   private static let fileName = "martlet-edge-memory"
   private static let magic = Array("MHMEM001".utf8)
   private static let headBytes = 24
+  private static let readCount = 3
 
   private let file: OpenFile
   private var parts: [(name: String, bytes: [UInt8])] = []
@@ -48,19 +49,27 @@ public final class EdgeMemory {
   /// Reads what the file holds.
   public init(_ file: OpenFile) {
     self.file = file
-    do throws(SystemError) {
-      let head = try file.descriptor.read(upTo: Self.headBytes, at: 0)
-      guard head.count == Self.headBytes, head.starts(with: Self.magic) else { return }
-      let length = Self.number(head[8..<16])
-      guard length <= UInt64(Self.byteCount - Self.headBytes) else { return }
-      let body = try file.descriptor.read(upTo: Int(length), at: Self.headBytes)
-      guard body.count == Int(length), Self.checksum(body) == Self.number(head[16..<24]) else {
+    // The process before may be writing just now: what does not fit together is read again.
+    for _ in 0..<Self.readCount {
+      if let parts = Self.parts(in: file) {
+        self.parts = parts
         return
       }
-      parts = Self.parts(of: body) ?? []
+    }
+  }
+
+  private static func parts(in file: OpenFile) -> [(name: String, bytes: [UInt8])]? {
+    do throws(SystemError) {
+      let head = try file.descriptor.read(upTo: headBytes, at: 0)
+      guard head.count == headBytes, head.starts(with: magic) else { return nil }
+      let length = number(head[8..<16])
+      guard length <= UInt64(byteCount - headBytes) else { return nil }
+      let body = try file.descriptor.read(upTo: Int(length), at: headBytes)
+      guard body.count == Int(length), checksum(body) == number(head[16..<24]) else { return nil }
+      return parts(of: body)
     } catch {
       // What cannot be read is as if it had not been written.
-      parts = []
+      return nil
     }
   }
 

@@ -14,6 +14,9 @@ private struct Pace {
   let rise: Int
   let fall: Int
 
+  /// The shortest of the intervals.
+  var shortest: Int64 { min(interval, downInterval, fastInterval ?? interval) }
+
   init(_ settings: CheckSettings) {
     interval = settings.interval.nanoseconds
     downInterval = (settings.downInterval ?? settings.interval).nanoseconds
@@ -87,7 +90,7 @@ final class CheckedTarget {
   func run() async {
     var planned = schedule.first(from: clock, interval: pace.interval)
     while !isStopped {
-      await wait(until: planned)
+      await wait(until: CheckSchedule.together(planned, interval: pace.shortest))
       guard !isStopped else { return }
       let began = clock
       let verdict = await question()

@@ -6,8 +6,8 @@
 /// writes it to the `EdgeMemory` that the supervisor keeps.
 ///
 /// The one difficulty is the cost: a thousand members a second are a thousand connections. They are
-/// spread evenly over the interval (``CheckSchedule``), a mere connection is taken back before the member
-/// has noticed it, and what needs no waiting does not wait (`StreamQuestion`).
+/// spread evenly over the interval in groups (``CheckSchedule``), a mere connection is taken back before
+/// the member has noticed it, and what needs no waiting does not wait (`StreamQuestion`).
 ///
 /// ```swift
 /// let monitor = HealthMonitor(on: loop, memory: nil) { change in server.note(change) }

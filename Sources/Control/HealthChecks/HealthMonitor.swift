@@ -70,7 +70,7 @@ public final class HealthMonitor {
     on loop: EventLoop
   ) -> () async -> ProbeVerdict {
     switch check.settings.kind {
-    case .tcp, .http, .tls, .redis, .postgresql, .mysql:
+    case .tcp, .http, .tls, .redis, .postgresql, .mysql, .grpc:
       let question = StreamQuestion(check, sockets, on: loop)
       return { await question.ask() }
     case .udp:
@@ -108,7 +108,8 @@ public final class HealthMonitor {
     MemberCheck.forgetUnchecked(of: upstreams)
     // What nobody asks any more need not be known.
     known.keep(checks)
-    hasNews = true
+    // At once: after a reload an upgrade may come, whose process looks before the next pause is over.
+    store()
     guard !isKeeping else { return }
     isKeeping = true
     let monitor = self

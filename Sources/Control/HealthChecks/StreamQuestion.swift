@@ -54,6 +54,10 @@ final class StreamQuestion {
     case .mysql:
       opening = []
       probe = .mysql(MySQLProbe())
+    case .grpc:
+      let service = settings.service ?? ""
+      opening = GRPCProbe.opening(service: service, host: settings.serverName ?? check.hostName)
+      probe = .grpc(GRPCProbe(service: service))
     case .tcp, .icmp, .udp, .script:
       opening = settings.send
       // Whoever is sent something answers something.
@@ -137,7 +141,8 @@ final class StreamQuestion {
   ) async throws(ProbeFailure) {
     guard let tls = check.tls, check.settings.kind != .tls, probe != nil else { return }
     do throws(TLSHandshakeError) {
-      _ = try await tls.secure(stream, to: check.location, on: loop, by: deadline)
+      let use = check.settings.kind == .grpc ? MemberTLSPlan.Use.http2 : .http1
+      _ = try await tls.secure(stream, to: check.location, for: use, on: loop, by: deadline)
     } catch {
       switch error {
       case .ended: throw ProbeFailure(.timeout, "no TLS")
@@ -240,16 +245,17 @@ extension ProbeFailure {
 }
 
 extension MemberCheck {
+  /// The host that is asked for; a Unix socket has no name that a server could be asked for.
+  fileprivate var hostName: String { memberName.hasPrefix("unix:") ? "localhost" : memberName }
+
   /// The question of `check http`.
   var httpQuestion: HTTPQuestion {
     let http = settings.http
     let statuses = http.statuses.isEmpty ? CheckSettings.usualStatuses : http.statuses
-    // A Unix socket has no name that a server could be asked for.
-    let host = memberName.hasPrefix("unix:") ? "localhost" : memberName
     return HTTPQuestion(
       method: http.method,
       path: http.path,
-      host: http.host ?? host,
+      host: http.host ?? hostName,
       fields: http.fields.map { (name: $0.name, value: $0.value) },
       statuses: statuses.map(\.bounds),
       body: http.body.map { BytePattern($0) },

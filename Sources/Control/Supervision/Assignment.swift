@@ -85,11 +85,14 @@ public struct LogDemand: Hashable, Sendable {
   public var key: String
   /// The file.
   public var path: String
+  /// Whether nobody else may read it, if it is made.
+  public var isSecret: Bool
 
   /// Creates a demand.
-  public init(key: String, path: String) {
+  public init(key: String, path: String, isSecret: Bool = false) {
     self.key = key
     self.path = path
+    self.isSecret = isSecret
   }
 }
 

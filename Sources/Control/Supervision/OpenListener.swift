@@ -258,7 +258,7 @@ struct OpenLog {
         continue
       }
       do throws(SystemError) {
-        let file = OpenFile(try Descriptor.open(path, .append))
+        let file = OpenFile(try Descriptor.open(path, demand.isSecret ? .appendSecret : .append))
         logs.append(OpenLog(key: demand.key, path: path, file: file))
       } catch {
         throw CommandFailure(

@@ -73,6 +73,17 @@ public struct StateDirectory: Hashable, Sendable {
     }
   }
 
+  /// Removes it when its instance has ended; one in which something else is stays.
+  public func remove() {
+    do throws(SystemError) {
+      try Files.remove(lockFile)
+      try Files.removeDirectory(path)
+    } catch {
+      // It serves as it is the next time.
+      return
+    }
+  }
+
   /// Takes the lock for this process.
   ///
   /// - Throws: ``CommandFailure`` with the number of the process that has it.

@@ -56,14 +56,15 @@ let handlers: [Directive<RouteDraft>] = [
       ])
     }
   ),
+  filesDirective,
+  authorityDirective,
 ]
 
 private let redirections = [301, 302, 303, 307, 308]
 
 extension Reading {
   /// Notes a second directive that says what answers.
-  fileprivate mutating func isOnlyHandler(_ statement: Statement, _ draft: inout RouteDraft) -> Bool
-  {
+  mutating func isOnlyHandler(_ statement: Statement, _ draft: inout RouteDraft) -> Bool {
     if let first = draft.handlerStatement {
       error(
         "the route has an answer already",

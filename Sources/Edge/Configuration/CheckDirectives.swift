@@ -146,8 +146,16 @@ private let talkDirectives: [Directive<CheckSettings>] = [
     "server_name",
     \.serverName,
     .optional(.requestHost, none: "none"),
-    "The name of the server that is asked for. For `check tls`.",
+    "The name of the server that is asked for. For `check tls` and `check grpc`.",
     example: "server_name api.internal"
+  ),
+  .value(
+    "service",
+    \.service,
+    .optional(.text("NAME", maxBytes: 1024), none: "all"),
+    unset: "all: the server as a whole",
+    "The service that is asked about. For `check grpc`.",
+    example: "service helloworld.Greeter"
   ),
   .value(
     "user",

@@ -20,6 +20,8 @@ public struct CheckSettings: Hashable, Sendable {
     case postgresql
     /// Nothing: the server greets.
     case mysql
+    /// A call of gRPC to the health service.
+    case grpc
     /// A program of this machine.
     case script
   }
@@ -85,7 +87,9 @@ public struct CheckSettings: Hashable, Sendable {
   public var send: [UInt8] = []
   /// A text that the answer must have in it, for `tcp` and `udp`; `*` in it stands for anything.
   public var expect: String?
-  /// The name that is asked for, for `tls`.
+  /// The service that is asked about, for `grpc`; nil: the server as a whole.
+  public var service: String?
+  /// The name that is asked for, for `tls` and `grpc`.
   public var serverName: String?
   /// The user of the session, for `postgresql`.
   public var user = "martlet"

@@ -51,13 +51,26 @@ public enum ConfigurationLoader {
   public static let attachingDirectives: Set<String> = attachedFileDirectives
 
   /// The blocks and directives of the language, for the manual and for completion.
-  public static let references: [BlockReference] = fileDirectives.references
+  public static let references: [BlockReference] = {
+    // A block that stands in several others is told once.
+    var names: Set<String> = []
+    return fileDirectives.references.filter { names.insert($0.name).inserted }
+  }()
 
   // What people write who come from other products.
   private static let synonyms = [
     "add_header": "`response header add`", "backend": "`upstream`", "bind": "`listen`",
     "client_max_body_size": "`body_limit`", "frontend": "`server`", "handle": "`route`",
-    "keepalive_timeout": "`idle_timeout`", "location": "`route`",
+    "keepalive_timeout": "`idle_timeout`", "location": "`route`", "root": "`files ROOT`",
+    "alias": "`files ROOT` with `strip_prefix`",
+    "brotli": "`compress`", "encode": "`compress`", "gzip": "`compress`",
+    "gzip_comp_level": "`level` in `compress`", "gzip_min_length": "`min_size` in `compress`",
+    "gzip_static": "`precompressed` in `files`", "gzip_types": "`types` in `compress`",
+    "autoindex": "`listing on` in `files`", "file_server": "`files`",
+    "try_files": "`try` in `files`",
+    "proxy_cache": "`cache`", "proxy_cache_path": "`cache`",
+    "proxy_cache_valid": "`keep` in `cache`",
+    "expires": "`cache_control` in `files`", "open_file_cache": "`open_files` in `files`",
     "proxy_connect_timeout": "`connect_timeout`", "proxy_pass": "`proxy`",
     "proxy_read_timeout": "`read_timeout`", "proxy_set_header": "`request header set`",
     "redir": "`redirect`", "return": "`respond` or `redirect`", "reverse_proxy": "`proxy`",

@@ -12,6 +12,12 @@ struct FileDraft: Sendable {
   var sharedLimits: [LimitSettings] = []
   /// The places of the limits above, by name.
   var sharedLimitRanges: [String: SourceRange] = [:]
+  var caches: [CacheSettings] = []
+  /// The places of the caches above, by name.
+  var cacheRanges: [String: SourceRange] = [:]
+  var issuance = IssuanceSettings()
+  /// Where the block about certificates that are obtained stands.
+  var issuanceRange: SourceRange?
 
   /// The upstreams that blocks of layer 4 and their routes name, with the directives that do.
   var streamTargets: [(name: String, statement: Statement)] {
@@ -52,6 +58,8 @@ struct RouteDraft: Sendable {
   /// The rest; its handler is not valid.
   var settings: RouteSettings
   var limits = LimitDraft()
+  /// The directive that says what is kept of answers.
+  var cacheStatement: Statement?
   var range: SourceRange
 
   init(path: PathPattern = .prefix("/"), range: SourceRange? = nil) {
@@ -68,6 +76,8 @@ struct UpstreamDraft: Sendable {
   var memberRanges: [SourceRange] = []
   /// Where its queue is written.
   var queueRange: SourceRange?
+  /// Where it says that HTTP/2 is spoken.
+  var http2Range: SourceRange?
   /// Where it says how a member is chosen.
   var balanceRange: SourceRange?
   /// Whether a member is written, be it right or wrong.

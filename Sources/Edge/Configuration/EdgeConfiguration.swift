@@ -12,8 +12,12 @@ public struct EdgeConfiguration: Hashable, Sendable {
   /// The upstreams in their written order; then those that `proxy ADDRESS…` made, named by their
   /// addresses.
   public var upstreams: [UpstreamSettings]
+  /// The stores of answers in their written order.
+  public var caches: [CacheSettings]
   /// What concerns the process as a whole.
   public var process: ProcessSettings
+  /// How certificates are obtained for servers with `tls auto`.
+  public var issuance: IssuanceSettings
 
   /// Creates a configuration.
   public init(
@@ -21,13 +25,17 @@ public struct EdgeConfiguration: Hashable, Sendable {
     tcp: [TCPSettings] = [],
     udp: [UDPSettings] = [],
     upstreams: [UpstreamSettings] = [],
-    process: ProcessSettings = ProcessSettings()
+    caches: [CacheSettings] = [],
+    process: ProcessSettings = ProcessSettings(),
+    issuance: IssuanceSettings = IssuanceSettings()
   ) {
     self.servers = servers
     self.tcp = tcp
     self.udp = udp
     self.upstreams = upstreams
+    self.caches = caches
     self.process = process
+    self.issuance = issuance
   }
 
   /// The upstream of a name, or nil.
@@ -86,6 +94,8 @@ public struct ProcessSettings: Hashable, Sendable {
   public var maxConnectionCount: Int
   /// When requests are shed; nil: never.
   public var overload: OverloadSettings?
+  /// How many bytes of memory compression may take, all loops together.
+  public var compressionMemory = 256 << 20
 
   /// Creates the settings of a process that is told nothing.
   public init(

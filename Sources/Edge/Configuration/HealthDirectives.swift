@@ -177,9 +177,9 @@ let ejectDirectives = DirectiveTable<EjectSettings>(
 private let homesOfTalk: [String: [CheckSettings.Kind]] = [
   "path": [.http], "method": [.http], "host": [.http], "header": [.http], "status": [.http],
   "body": [.http], "keep_alive": [.http, .redis], "send": [.tcp, .udp], "expect": [.tcp, .udp],
-  "server_name": [.tls], "user": [.postgresql], "command": [.script],
-  "port": [.tcp, .http, .tls, .udp, .redis, .postgresql, .mysql],
-  "address": [.tcp, .http, .tls, .icmp, .udp, .redis, .postgresql, .mysql],
+  "server_name": [.tls, .grpc], "service": [.grpc], "user": [.postgresql], "command": [.script],
+  "port": [.tcp, .http, .tls, .udp, .redis, .postgresql, .mysql, .grpc],
+  "address": [.tcp, .http, .tls, .icmp, .udp, .redis, .postgresql, .mysql, .grpc],
 ]
 
 extension Reading {

@@ -206,8 +206,7 @@ extension Reading {
       let rate = value(of: word, .bandwidth, in: statement, example: "limit bandwidth 1MB/s")
       self.options(of: statement, from: index + 2, ofBandwidth, into: &options, example: example)
       guard let rate else { return nil }
-      // A quarter of a second's bytes at once, so that small answers are not slowed.
-      let burst = options.burstBytes ?? min(max(rate / 4, 512), 1 << 30)
+      let burst = options.burstBytes ?? LimitSettings.usualBurst(of: rate)
       return settings(
         .bandwidth(bytesPerSecond: rate, burst: burst, freeBytes: options.freeBytes)
       )
@@ -314,6 +313,21 @@ extension ValueKind where Value == Int {
 // MARK: Showing
 
 extension LimitSettings {
+  /// The word of its kind.
+  public var kindName: String {
+    switch kind {
+    case .requests: "requests"
+    case .connections: "connections"
+    case .arrivals: "new_connections"
+    case .concurrency: "concurrency"
+    case .bandwidth: "bandwidth"
+    case .upload: "upload"
+    case .flows: "flows"
+    case .newFlows: "new_flows"
+    case .datagrams: "datagrams"
+    }
+  }
+
   /// The settings for programs.
   func json(_ mask: Mask) -> JSONValue {
     var members: [JSONValue.Member] = []
@@ -322,18 +336,18 @@ extension LimitSettings {
     }
     if let name { add("name", .text(mask.shown(name))) }
     switch kind {
-    case .requests(let count, let period, let burst):
+    case .requests(let count, let period, let burst),
+      .arrivals(let count, let period, let burst),
+      .newFlows(let count, let period, let burst),
+      .datagrams(let count, let period, let burst):
       let rate = RequestRate(count: count, period: period)
-      add("requests", .text(ValueKind.requestRate.write(rate)))
+      add(kindName, .text(ValueKind.requestRate.write(rate)))
       add("burst", .number(burst))
-    case .connections(let most): add("connections", .number(most))
-    case .arrivals(let count, let period, let burst):
-      let rate = RequestRate(count: count, period: period)
-      add("new_connections", .text(ValueKind.requestRate.write(rate)))
-      add("burst", .number(burst))
-    case .concurrency(let most): add("concurrency", .number(most))
-    case .bandwidth(let rate, let burst, let freeBytes):
-      add("bandwidth", .text(ValueKind.bandwidth.write(rate)))
+    case .connections(let most), .concurrency(let most), .flows(let most):
+      add(kindName, .number(most))
+    case .bandwidth(let rate, let burst, let freeBytes),
+      .upload(let rate, let burst, let freeBytes):
+      add(kindName, .text(ValueKind.bandwidth.write(rate)))
       add("burst", .text(ValueKind<Int>.size(within: 0...1 << 40).write(burst)))
       add("after", .text(ValueKind<Int>.size(within: 0...1 << 40).write(freeBytes)))
     }

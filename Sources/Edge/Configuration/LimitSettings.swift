@@ -11,8 +11,17 @@ public struct LimitSettings: Hashable, Sendable {
     case arrivals(count: Int, period: Duration, burst: Int)
     /// Requests under way.
     case concurrency(Int)
-    /// Bytes of answers in a second; so many at once, and behind the first bytes of each answer.
+    /// Bytes of answers in a second; so many at once, and behind the first bytes of each answer. Of layer 4:
+    /// the bytes that members send.
     case bandwidth(bytesPerSecond: Int, burst: Int, freeBytes: Int)
+    /// Bytes of clients in a second, of layer 4; the same.
+    case upload(bytesPerSecond: Int, burst: Int, freeBytes: Int)
+    /// Flows of datagrams that there are at once.
+    case flows(Int)
+    /// Flows that begin: so many in a period, and so many at once.
+    case newFlows(count: Int, period: Duration, burst: Int)
+    /// Datagrams of clients: so many in a period, and so many at once.
+    case datagrams(count: Int, period: Duration, burst: Int)
   }
 
   /// What is limited.
@@ -32,6 +41,12 @@ public struct LimitSettings: Hashable, Sendable {
 
   /// How many keys all limits of a configuration may remember together: two gigabytes.
   public static let mostKeys = 1 << 26
+
+  /// How many bytes may go at once where nothing is said: a quarter of a second's, so that small answers are
+  /// not slowed.
+  static func usualBurst(of bytesPerSecond: Int) -> Int {
+    min(max(bytesPerSecond / 4, 512), 1 << 30)
+  }
 
   /// Creates a limit.
   public init(

@@ -6,9 +6,9 @@ let fileDirectives = DirectiveTable<FileDraft>(
   "What stands outside of every block: the process as a whole, the servers, the blocks of layer 4 and "
     + "the upstreams.",
   makeDefault: { FileDraft() },
-  processDirectives + [overloadBlock, sharedLimit, serverBlock] + streamBlocks + [
-    udpBlock, upstreamBlock,
-  ]
+  processDirectives + [
+    overloadBlock, sharedLimit, issuanceBlock, cacheStoreBlock, serverBlock,
+  ] + streamBlocks + [udpBlock, upstreamBlock]
 )
 
 private let processDirectives: [Directive<FileDraft>] = [
@@ -73,6 +73,14 @@ private let processDirectives: [Directive<FileDraft>] = [
     .count(within: 1...4_000_000),
     "How many client connections may be open at once, all loops together.",
     example: "max_connections 65536"
+  ),
+  .value(
+    "compress_memory",
+    \.process.compressionMemory,
+    .size(within: 1 << 20...1 << 36),
+    "How many bytes of memory `compress` may take, all loops together; when they are taken, answers are sent as "
+      + "they are.",
+    example: "compress_memory 512MB"
   ),
 ]
 

@@ -12,8 +12,10 @@ extension Reading {
       )
     }
     addUpstreams(of: &draft)
+    addUsualListeners(of: &draft)
     placeLimits(of: &draft)
     checkReferences(draft)
+    checkCaches(draft)
     for upstream in draft.upstreams
     where upstream.settings.members.isEmpty && !upstream.namesMember {
       error(
@@ -22,9 +24,13 @@ extension Reading {
         at: upstream.range
       )
     }
-    for upstream in draft.upstreams { checkMembers(of: upstream) }
+    for upstream in draft.upstreams {
+      checkMembers(of: upstream)
+      checkHTTP2(of: upstream)
+    }
     checkNames(draft.servers)
     checkTLS(draft.servers)
+    checkNeeds(draft)
     checkStreams(draft)
     checkStreamTargets(draft)
     checkDatagrams(draft)
@@ -43,7 +49,9 @@ extension Reading {
       tcp: draft.tcp.map(\.settings),
       udp: draft.udp.map(\.settings),
       upstreams: draft.upstreams.map(\.settings),
-      process: draft.process
+      caches: draft.caches,
+      process: draft.process,
+      issuance: draft.issuance
     )
   }
 
@@ -174,10 +182,11 @@ extension Reading {
       }
     }
     for tcp in draft.tcp.indices { placeLimits(of: &draft.tcp[tcp], draft.sharedLimits) }
+    for udp in draft.udp.indices { draft.udp[udp].settings.limits = draft.udp[udp].limits.settings }
     let own =
       draft.servers.flatMap { server in
         server.settings.trafficLimits + server.routes.flatMap(\.settings.overrides.limits)
-      } + draft.tcp.flatMap(\.settings.limits)
+      } + draft.tcp.flatMap(\.settings.limits) + draft.udp.flatMap(\.settings.limits)
     let keyed = (own.filter { !$0.isShared } + draft.sharedLimits).filter { $0.key != nil }
     let count = keyed.reduce(0) { $0 + $1.keyCount }
     if count > LimitSettings.mostKeys {

@@ -143,6 +143,7 @@ private let changes: [Directive<RouteDraft>] = [
     "Changes a field of the answer before the client gets it.",
     example: "response header add Strict-Transport-Security max-age=31536000"
   ),
+  crossOriginBlock,
 ]
 
 // Fields that say how a message is framed and sent on are written by Martlet alone.
@@ -250,8 +251,11 @@ extension Reading {
 }
 
 private let overrides: [Directive<RouteDraft>] = [
+  routeCacheDirective,
   limitDirective(\.limits),
   priorityDirective(\.settings.overrides.priority, default: nil),
+  compressDirective(\.settings.overrides.compression, default: nil),
+  decompressDirective(\.settings.overrides.decompression, default: nil),
   Directive(
     "access_log",
     form: "on|off",
@@ -266,6 +270,14 @@ private let overrides: [Directive<RouteDraft>] = [
       draft.settings.overrides.isLogged = isLogged
     },
     show: { draft, _ in draft.settings.overrides.isLogged ? nil : .flag(false) }
+  ),
+  .value(
+    "client_certificate",
+    \.settings.overrides.clientDemand,
+    .choice,
+    "Whether requests are refused with 403 whose clients have shown no certificate. The `tls` block of the "
+      + "server asks for certificates and says who vouches for them.",
+    example: "client_certificate required"
   ),
   override(
     "body_limit",
@@ -315,6 +327,20 @@ private let overrides: [Directive<RouteDraft>] = [
     times,
     "What `write_timeout` of the upstream says, for this route alone.",
     example: "write_timeout 5m"
+  ),
+  override(
+    "tunnel_timeout",
+    \.settings.overrides.tunnelTimeout,
+    times,
+    "What `tunnel_timeout` of the upstream says, for this route alone.",
+    example: "tunnel_timeout 5m"
+  ),
+  override(
+    "websocket_ping",
+    \.settings.overrides.webSocketPing,
+    .given(.duration(within: pingTimes)),
+    "What `websocket_ping` of the upstream says, for this route alone.",
+    example: "websocket_ping 30s"
   ),
   override(
     "total_timeout",

@@ -22,6 +22,10 @@ public struct RouteSettings: Hashable, Sendable {
   public var requestHeaders: [HeaderRule]
   /// Changes of the answer's fields, in this order.
   public var responseHeaders: [HeaderRule]
+  /// Which pages of other origins may use it; nil: browsers decide without being told anything.
+  public var crossOrigin: CrossOriginSettings?
+  /// What is kept of the upstream's answers; nil: nothing is.
+  public var cache: RouteCacheSettings?
   /// What this route has otherwise than its server and its upstream.
   public var overrides: RouteOverrides
 
@@ -37,6 +41,7 @@ public struct RouteSettings: Hashable, Sendable {
     rewrite: Template? = nil,
     requestHeaders: [HeaderRule] = [],
     responseHeaders: [HeaderRule] = [],
+    cache: RouteCacheSettings? = nil,
     overrides: RouteOverrides = RouteOverrides()
   ) {
     self.path = path
@@ -49,6 +54,7 @@ public struct RouteSettings: Hashable, Sendable {
     self.rewrite = rewrite
     self.requestHeaders = requestHeaders
     self.responseHeaders = responseHeaders
+    self.cache = cache
     self.overrides = overrides
   }
 
@@ -80,10 +86,27 @@ public enum Handler: Hashable, Sendable {
   case respond(FixedResponse)
   /// A redirection to another place.
   case redirect(status: Int, target: Template)
+  /// The files of a folder.
+  case files(FilesSettings)
+  /// Certificates for others, by ACME.
+  case authority(AuthorityServiceSettings)
   /// The figures in Prometheus form; no directive says so, it is for the admin listener.
   case metrics
   /// The state as JSON; no directive says so, it is for the admin listener.
   case status
+  /// The proof to an authority that the host is ours; no directive says so, `tls auto` does.
+  case proof
+}
+
+/// How the authority of this machine serves others.
+public struct AuthorityServiceSettings: Hashable, Sendable {
+  /// The port at which the servers of names are asked whether these are theirs.
+  public var httpPort = 80
+  /// The port at which they are asked over TLS.
+  public var tlsPort = 443
+
+  /// Creates the settings of a service that is told nothing.
+  public init() {}
 }
 
 /// A fixed answer.
@@ -134,6 +157,14 @@ public struct HeaderRule: Hashable, Sendable {
   }
 }
 
+/// Whether a route wants certificates of its clients.
+public enum RouteClientDemand: String, Hashable, Sendable, CaseIterable {
+  /// What the server asks for is enough.
+  case asServer = "as_server"
+  /// Clients without one are refused.
+  case required
+}
+
 /// What a route has otherwise than its server and its upstream; nil keeps theirs.
 public struct RouteOverrides: Hashable, Sendable {
   /// A limit that a route sets or lifts.
@@ -160,16 +191,26 @@ public struct RouteOverrides: Hashable, Sendable {
   public var writeTimeout: Duration?
   /// See ``UpstreamTimeouts/total``.
   public var totalTimeout: Duration?
+  /// See ``UpstreamTimeouts/tunnel``.
+  public var tunnelTimeout: Duration?
+  /// See ``UpstreamTimeouts/webSocketPing``.
+  public var webSocketPing: Duration?
   /// See ``UpstreamSettings/tryCount``.
   public var tryCount: Int?
   /// Pages that come before the server's.
   public var errorPages: [ErrorPage]
   /// Whether requests of this route are recorded in the access log.
   public var isLogged: Bool
+  /// What its clients must have shown.
+  public var clientDemand: RouteClientDemand
   /// Limits that its requests come under besides the server's.
   public var limits: [LimitSettings]
   /// How important its requests are; nil: as the server says.
   public var priority: PrioritySettings?
+  /// Whether its answers are compressed; nil: as the server says.
+  public var compression: CompressionChoice?
+  /// Whether bodies are taken out of their coding; nil: as the server says.
+  public var decompression: DecompressionChoice?
 
   /// Creates overrides that change nothing.
   public init(
@@ -184,6 +225,7 @@ public struct RouteOverrides: Hashable, Sendable {
     tryCount: Int? = nil,
     errorPages: [ErrorPage] = [],
     isLogged: Bool = true,
+    clientDemand: RouteClientDemand = .asServer,
     limits: [LimitSettings] = [],
     priority: PrioritySettings? = nil
   ) {
@@ -198,6 +240,7 @@ public struct RouteOverrides: Hashable, Sendable {
     self.tryCount = tryCount
     self.errorPages = errorPages
     self.isLogged = isLogged
+    self.clientDemand = clientDemand
     self.limits = limits
     self.priority = priority
   }

@@ -9,6 +9,8 @@ let serverDirectives = DirectiveTable<ServerDraft>(
   [listen, accessLog] + tlsServerDirectives + forwarding + limits + timeouts + [
     limitDirective(\.limits),
     priorityDirective(\.settings.priority, default: "5"),
+    compressDirective(\.settings.compression, default: "off"),
+    decompressDirective(\.settings.decompression, default: "off"),
     errorPage(\.settings.errorPages),
     routeBlock,
   ]
@@ -84,6 +86,7 @@ private let accessLog = Directive<ServerDraft>.accessLog(
 )
 
 private let forwarding: [Directive<ServerDraft>] = [
+  clientHTTP2Directive,
   .list(
     "trusted_proxies",
     \.settings.trustedProxies,
@@ -232,7 +235,7 @@ private let routeBlock = Directive<ServerDraft>.block(
     if route.handlerStatement == nil {
       reading.error(
         "the route does not say what answers",
-        mend: "write `proxy`, `respond` or `redirect` into its block",
+        mend: "write `proxy`, `files`, `respond` or `redirect` into its block",
         at: statement.range
       )
     }

@@ -22,16 +22,26 @@ public struct ServerSettings: Hashable, Sendable {
   public var forwarded: ForwardedStyle
   /// What becomes of request fields whose names have an underscore.
   public var underscores: UnderscorePolicy
+  /// Whether clients may speak HTTP/2.
+  public var allowsHTTP2: Bool
+  /// What they may do then.
+  public var http2 = ClientHTTP2Settings()
   /// Whether and how the server names itself in `Via`.
   public var via: Via
   /// Limits that all requests of its routes come under.
   public var trafficLimits: [LimitSettings]
   /// How important its requests are; nil: as usual.
   public var priority: PrioritySettings?
+  /// Whether answers are compressed; nil: they are not.
+  public var compression: CompressionChoice?
+  /// Whether bodies are taken out of their coding; nil: they are not.
+  public var decompression: DecompressionChoice?
   /// Its certificates, of which the client's words choose one.
   public var certificates: [CertificateSettings]
   /// What it and its clients agree on by TLS.
   public var tls: TLSSettings
+  /// Whether certificates are obtained for its names.
+  public var isAutomatic = false
 
   /// Creates the settings of a server.
   public init(
@@ -45,6 +55,7 @@ public struct ServerSettings: Hashable, Sendable {
     trustedProxies: [Network] = [],
     forwarded: ForwardedStyle = .xForwarded,
     underscores: UnderscorePolicy = .drop,
+    allowsHTTP2: Bool = true,
     via: Via = .name("martlet"),
     trafficLimits: [LimitSettings] = [],
     priority: PrioritySettings? = nil,
@@ -61,6 +72,7 @@ public struct ServerSettings: Hashable, Sendable {
     self.trustedProxies = trustedProxies
     self.forwarded = forwarded
     self.underscores = underscores
+    self.allowsHTTP2 = allowsHTTP2
     self.via = via
     self.trafficLimits = trafficLimits
     self.priority = priority
@@ -72,6 +84,24 @@ public struct ServerSettings: Hashable, Sendable {
   public var name: String {
     names.first?.description ?? listeners.first?.address.description ?? "server"
   }
+}
+
+/// What a client that speaks HTTP/2 may do.
+public struct ClientHTTP2Settings: Hashable, Sendable {
+  /// How many requests it may have under way at a time.
+  public var streamCount = 128
+  /// How much of a body it may send ahead of who takes it, in bytes.
+  public var windowBytes = 1 << 20
+  /// The same of all bodies of a connection together.
+  public var connectionWindowBytes = 1 << 20
+  /// After how many requests it is told to open another connection; nil: never.
+  public var requestCount: Int?
+  /// How long it may be silent, while it waits for answers, until it is asked whether it lives; nil: for
+  /// ever.
+  public var pingInterval: Duration?
+
+  /// Creates the settings of a server that is told nothing.
+  public init() {}
 }
 
 /// A name that a server answers to, in lower case and without a port.

@@ -118,6 +118,7 @@ let tcpDirectives = DirectiveTable<TCPDraft>(
 
 private let listenOptions: [WordOption<StreamListener>] = [
   .value("backlog", \.backlogCount, .count(within: 1...65_535)),
+  .mark("reuse_port", \.reusesPort),
   .value("proxy_protocol", \.proxy.demand, .choice),
   .list("from", \.proxy.senders, .network),
   .value("timeout", \.proxy.timeout, .duration(within: proxyTimes)),
@@ -130,7 +131,8 @@ private let listen = Directive<TCPDraft>(
   repeats: true,
   words: listenOptions.map(\.name),
   defaultText: "backlog 511 proxy_protocol off timeout 5s",
-  "Where connections are accepted. With `proxy_protocol` those of the senders behind `from` begin with a "
+  "Where connections are accepted. With `reuse_port` other processes of the same user may listen there "
+    + "too, and the kernel deals connections out. With `proxy_protocol` those of the senders behind `from` begin with a "
     + "PROXY header, which says who the client is, within `timeout`.",
   example: "listen :5432 backlog 1024",
   read: { statement, draft, reading in
@@ -152,6 +154,7 @@ private let listen = Directive<TCPDraft>(
         .object([
           JSONValue.Member("address", .text(mask.shown(listener.address.description))),
           JSONValue.Member("backlog", .number(listener.backlogCount)),
+          JSONValue.Member("reuse_port", .flag(listener.reusesPort)),
           JSONValue.Member("proxy_protocol", listener.proxy.json),
         ])
       }

@@ -63,6 +63,8 @@ public struct StreamListener: Hashable, Sendable {
   public var address: Address
   /// How many connections may wait to be accepted.
   public var backlogCount: Int
+  /// Whether other processes of the same user may listen there too.
+  public var reusesPort: Bool
   /// Whether connections begin with a PROXY header.
   public var proxy: ProxyReception
 
@@ -70,10 +72,12 @@ public struct StreamListener: Hashable, Sendable {
   public init(
     address: Address,
     backlogCount: Int = 511,
+    reusesPort: Bool = false,
     proxy: ProxyReception = ProxyReception()
   ) {
     self.address = address
     self.backlogCount = backlogCount
+    self.reusesPort = reusesPort
     self.proxy = proxy
   }
 

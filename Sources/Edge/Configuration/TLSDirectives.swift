@@ -4,6 +4,7 @@ import TLS
 /// The directives whose words are the paths of files that must be at hand.
 let attachedFileDirectives: Set<String> = [
   "certificate", "client_authorities", "client_revoked", "ticket_secret", "authorities", "revoked",
+  "trust", "ocsp_response",
 ]
 
 /// A `tls` block with its places.
@@ -11,6 +12,8 @@ struct TLSDraft: Sendable {
   var settings = TLSSettings()
   var range: SourceRange?
   var clientAuthorities: [UInt8]?
+  /// Whether certificates are obtained.
+  var isAutomatic = false
 }
 
 /// What servers say about TLS.
@@ -44,13 +47,26 @@ private let certificate = Directive<ServerDraft>(
 
 private let tlsBlock = Directive<ServerDraft>.block(
   "tls",
-  form: "",
+  form: "[auto]",
   tlsDirectives,
-  "What the server and its clients agree on by TLS, on listeners that have `tls` behind them.",
+  need: .optional,
+  words: ["auto"],
+  "What the server and its clients agree on by TLS, on listeners that have `tls` behind them. With `auto` "
+    + "its certificates are obtained and renewed by Martlet; if it does not say where it listens, that is "
+    + "then `:443` with TLS and `:80`, from where clients are sent on.",
   example: "tls { policy modern }",
   begin: { statement, reading in
-    reading.refuseWords(of: statement, from: 0, example: "tls { policy modern }")
-    return TLSDraft()
+    var draft = TLSDraft()
+    draft.isAutomatic = statement.arguments.first?.text == "auto"
+    reading.refuseWords(of: statement, from: draft.isAutomatic ? 1 : 0, example: "tls auto")
+    if !draft.isAutomatic, statement.arguments.isEmpty, statement.block == nil {
+      reading.error(
+        "`tls` says nothing",
+        mend: "write `tls auto`, or `tls { … }`",
+        at: statement.range
+      )
+    }
+    return draft
   },
   end: { block, statement, draft, reading in
     if let first = draft.tlsRange {
@@ -64,10 +80,14 @@ private let tlsBlock = Directive<ServerDraft>.block(
     }
     draft.tlsRange = statement.range
     draft.settings.tls = block.settings
+    draft.settings.isAutomatic = block.isAutomatic
     reading.check(block, at: statement.range)
   },
   show: { draft, mask in
-    tlsDirectives.shown(TLSDraft(settings: draft.settings.tls), mask)
+    let shown = tlsDirectives.shown(TLSDraft(settings: draft.settings.tls), mask)
+    return .object(
+      [JSONValue.Member("auto", .flag(draft.settings.isAutomatic))] + (shown.members ?? [])
+    )
   }
 )
 
@@ -175,6 +195,54 @@ private let sessionDirectives: [Directive<TLSDraft>] = [
     "How long a session may be continued.",
     example: "session_time 4h"
   ),
+  Directive(
+    "key_log",
+    form: "PATH",
+    "A file to which the secrets of all sessions are written, for Wireshark and the like to read what was "
+      + "recorded. Whoever has it can read everything: it is for looking for defects alone.",
+    example: "key_log /var/log/martlet/keys.log",
+    read: { statement, draft, reading in
+      let example = "key_log /var/log/martlet/keys.log"
+      guard let word = reading.onlyWord(of: statement, example: example),
+        let path = reading.value(of: word, .path, in: statement, example: example)
+      else { return }
+      draft.settings.keyLog = path
+      reading.warning(
+        "whoever reads `\(path)` can read what all clients say",
+        mend: "remove `key_log` when the defect is found",
+        at: statement.range
+      )
+    },
+    show: { draft, mask in draft.settings.keyLog.map { .text(mask.shown($0)) } ?? .null }
+  ),
+  .value(
+    "ocsp",
+    \.settings.staples,
+    .flag,
+    "Whether clients are shown, together with a certificate, what its authority says of it: that it was not "
+      + "revoked. Who is to be asked for that stands in the certificate; nobody is where none is named.",
+    example: "ocsp off"
+  ),
+  .value(
+    "ocsp_responder",
+    \.settings.responder,
+    .given(.responderURL),
+    unset: "that which the certificate names",
+    "The URL of who is asked about the certificates of files.",
+    example: "ocsp_responder http://ocsp.internal:8080/"
+  ),
+  file(
+    "ocsp_response",
+    \.settings.stapledResponse,
+    "A response in DER form that is shown with the certificate that it is about, instead of one that is "
+      + "asked for.",
+    example: "ocsp_response /etc/martlet/shop.ocsp",
+    check: { bytes, _ throws(TLSError) in
+      guard TLSCertificateStatus.isResponse(bytes) else {
+        throw TLSError("it is no response of a responder in DER form")
+      }
+    }
+  ),
   .value(
     "handshake_timeout",
     \.settings.handshakeTimeout,
@@ -231,6 +299,28 @@ extension ValueKind where Value == String {
         }
         guard isName, (1...64).contains(text.utf8.count) else {
           throw ValueError("`\(text)` is no name of a cipher or a group")
+        }
+        return text
+      },
+      write: { $0 }
+    )
+  }
+}
+
+extension ValueKind where Value == String {
+  /// The URL of who is asked about certificates.
+  fileprivate static var responderURL: ValueKind {
+    ValueKind(
+      "URL",
+      read: { text throws(ValueError) in
+        let isPlain = text.utf8.allSatisfy {
+          (0x21...0x7E).contains($0) && $0 != 0x40 && $0 != 0x23
+        }
+        let host = text.drop { $0 != ":" }.dropFirst(3).prefix { $0 != "/" }
+        guard text.hasPrefix("http://") || text.hasPrefix("https://"), !host.isEmpty, isPlain,
+          text.utf8.count <= 1024
+        else {
+          throw ValueError("`\(text)` is no URL of http:// or https://", mend: "http://\(text)")
         }
         return text
       },
@@ -317,17 +407,33 @@ extension Reading {
             notes: [Diagnostic.Note("the first one", place(first.range))]
           )
         }
-        if !server.settings.certificates.isEmpty { certified.insert(listener.address) }
+        if !server.settings.certificates.isEmpty || server.settings.isAutomatic {
+          certified.insert(listener.address)
+        }
       }
       let isTLS = server.settings.listeners.contains(where: \.isTLS)
-      if !isTLS, let range = server.certificateRanges.first ?? server.tlsRange {
+      if !isTLS, !server.settings.isAutomatic,
+        let range = server.certificateRanges.first ?? server.tlsRange
+      {
         warning(
           "no listener of the server speaks TLS",
           mend: "write `listen :443 tls`",
           at: range
         )
       }
-      if isTLS, server.settings.tls.clientDemand != .off, server.settings.certificates.isEmpty {
+      for route in server.routes
+      where route.settings.overrides.clientDemand == .required
+        && server.settings.tls.clientDemand == .off
+      {
+        error(
+          "a route wants certificates of clients, which the server does not ask for",
+          mend: "write `tls { client_certificate optional }` into the server",
+          at: route.range
+        )
+      }
+      if isTLS, server.settings.tls.clientDemand != .off, server.settings.certificates.isEmpty,
+        !server.settings.isAutomatic
+      {
         error(
           "a server that asks clients for certificates needs one of its own",
           mend: "write `certificate /etc/martlet/shop.pem /etc/martlet/shop.key` into its block",
@@ -339,7 +445,8 @@ extension Reading {
     where first.isTLS && !certified.contains(address) {
       error(
         "no server on `\(address)` has a certificate",
-        mend: "write `certificate /etc/martlet/shop.pem /etc/martlet/shop.key` into its block",
+        mend: "write `tls auto` into its block, or "
+          + "`certificate /etc/martlet/shop.pem /etc/martlet/shop.key`",
         at: first.range
       )
     }

@@ -62,6 +62,12 @@ public struct TLSSettings: Hashable, Sendable {
   public var handshakeTimeout: Duration
   /// Where the secrets of sessions are written; nil: nowhere.
   public var keyLog: String?
+  /// Whether clients are shown what responders say of the certificates.
+  public var staples: Bool
+  /// The path of what a responder has said; nil: it is asked.
+  public var stapledResponse: String?
+  /// The URL of the responder that is asked; nil: that which a certificate names.
+  public var responder: String?
 
   /// Creates the settings of a server that is told nothing.
   public init(
@@ -77,7 +83,10 @@ public struct TLSSettings: Hashable, Sendable {
     ticketSecret: String? = nil,
     sessionTime: Duration = .seconds(3600),
     handshakeTimeout: Duration = .seconds(10),
-    keyLog: String? = nil
+    keyLog: String? = nil,
+    staples: Bool = true,
+    stapledResponse: String? = nil,
+    responder: String? = nil
   ) {
     self.preset = preset
     self.versions = versions
@@ -92,6 +101,9 @@ public struct TLSSettings: Hashable, Sendable {
     self.sessionTime = sessionTime
     self.handshakeTimeout = handshakeTimeout
     self.keyLog = keyLog
+    self.staples = staples
+    self.stapledResponse = stapledResponse
+    self.responder = responder
   }
 
   /// The preset with what else is said.

@@ -10,6 +10,7 @@ struct UDPDraft: Sendable {
   var proxyStatement: Statement?
   /// The members of `proxy ADDRESS…`.
   var members: [Address] = []
+  var limits = LimitDraft()
 }
 
 /// The block of datagrams.
@@ -73,6 +74,7 @@ let udpDirectives = DirectiveTable<UDPDraft>(
         + "without a datagram for longest.",
       example: "max_flows 4096"
     ),
+    datagramLimit,
     accessLog,
   ]
 )

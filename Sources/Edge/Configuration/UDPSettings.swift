@@ -12,6 +12,8 @@ public struct UDPSettings: Hashable, Sendable {
   public var replyCount: Int?
   /// How many flows there may be at once, all loops together.
   public var maxFlowCount: Int
+  /// What flows and datagrams have to pass, in this order.
+  public var limits: [LimitSettings]
   /// Where flows are recorded; nil records none.
   public var accessLog: AccessLogSettings?
 
@@ -22,6 +24,7 @@ public struct UDPSettings: Hashable, Sendable {
     flowTimeout: Duration = .seconds(30),
     replyCount: Int? = nil,
     maxFlowCount: Int = 16_384,
+    limits: [LimitSettings] = [],
     accessLog: AccessLogSettings? = nil
   ) {
     self.listeners = listeners
@@ -29,6 +32,7 @@ public struct UDPSettings: Hashable, Sendable {
     self.flowTimeout = flowTimeout
     self.replyCount = replyCount
     self.maxFlowCount = maxFlowCount
+    self.limits = limits
     self.accessLog = accessLog
   }
 

@@ -16,6 +16,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
     ),
     proxyProtocolDirective,
     memberTLSBlock,
+    memberHTTP2Directive,
     .value(
       "tries",
       \.settings.tryCount,
@@ -53,6 +54,21 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
       .duration(within: waitTimes),
       "How long a member may take no bytes of a request.",
       example: "write_timeout 30s"
+    ),
+    .value(
+      "tunnel_timeout",
+      \.settings.timeouts.tunnel,
+      .duration(within: waitTimes),
+      "How long neither side of a WebSocket, or of another tunnel, may say anything.",
+      example: "tunnel_timeout 5m"
+    ),
+    .value(
+      "websocket_ping",
+      \.settings.timeouts.webSocketPing,
+      .optional(.duration(within: pingTimes), none: "never"),
+      "After how long a WebSocket on which nobody says anything asks its client whether it is there, by a ping; it "
+        + "ends when the client says nothing for as long again.",
+      example: "websocket_ping 30s"
     ),
     .value(
       "total_timeout",
@@ -103,6 +119,7 @@ let upstreamDirectives = DirectiveTable<UpstreamDraft>(
 )
 
 let connectTimes: ClosedRange<Duration> = .milliseconds(1) ... .seconds(600)
+let pingTimes: ClosedRange<Duration> = .milliseconds(100) ... .seconds(3600)
 let waitTimes: ClosedRange<Duration> = .milliseconds(1) ... .seconds(86_400)
 
 private let memberOptions: [WordOption<MemberSettings>] = [

@@ -45,6 +45,8 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var changeCommand: [String] = []
   /// How TLS is spoken with members; nil: it is not.
   public var tls: MemberTLSSettings?
+  /// How HTTP/2 is spoken with members; nil: it is not.
+  public var http2: MemberHTTP2Settings?
 
   /// Creates the settings of an upstream.
   public init(
@@ -83,6 +85,21 @@ public struct UpstreamSettings: Hashable, Sendable {
     self.queue = queue
     self.sticky = sticky
     self.stickyKeys = stickyKeys
+  }
+}
+
+/// How HTTP/2 is spoken with the members of an upstream.
+public struct MemberHTTP2Settings: Hashable, Sendable {
+  /// How many requests a connection carries at once, if the member allows so many.
+  public var streamCount: Int
+  /// How long a member may be silent, while requests wait for it, until it is asked whether it lives; nil:
+  /// for ever.
+  public var pingInterval: Duration?
+
+  /// Creates the settings of an upstream that is told no more than that.
+  public init(streamCount: Int = 100, pingInterval: Duration? = nil) {
+    self.streamCount = streamCount
+    self.pingInterval = pingInterval
   }
 }
 
@@ -131,6 +148,10 @@ public struct UpstreamTimeouts: Hashable, Sendable {
   public var write: Duration
   /// For the whole exchange, all tries together; nil means no limit.
   public var total: Duration?
+  /// How long neither side of a tunnel may say anything.
+  public var tunnel = Duration.seconds(3600)
+  /// After how long a WebSocket on which nobody says anything asks its client whether it is there; nil: never.
+  public var webSocketPing: Duration?
 
   /// Creates the timeouts of an upstream that is told nothing.
   public init(

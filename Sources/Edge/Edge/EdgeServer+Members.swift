@@ -103,7 +103,9 @@ extension EdgeServer {
     var metrics: MemberMetrics?
     let next: Generation
     do throws(MetricLayoutError) {
-      next = try generation.counting { metrics = MemberMetrics(name, label, &$0) }
+      next = try generation.counting {
+        metrics = MemberMetrics(name, label, hasHTTP2: upstream.http2 != nil, &$0)
+      }
     } catch {
       return .tooManyMembers
     }

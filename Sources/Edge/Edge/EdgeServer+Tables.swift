@@ -1,3 +1,4 @@
+import Configuration
 import Limiting
 import MartletSystem
 import Stickiness

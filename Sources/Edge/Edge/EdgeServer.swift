@@ -22,7 +22,7 @@ public final class EdgeServer: Sendable {
     self.board = board
     var workers: [LoopLocal<Worker>] = []
     for index in 0..<loopCount {
-      let loop = try EventLoop()
+      let loop = try EventLoop(kernel: InnerKernel())
       workers.append(
         LoopLocal(on: loop) {
           let worker = Worker(
@@ -120,6 +120,8 @@ public final class EdgeServer: Sendable {
   /// Connections that wait for a request are told to go with their next answer, or with
   /// `closesIdle` are closed at once. What was logged is written when this returns.
   public func drain(limit: Duration, closesIdle: Bool) async {
+    // Whoever takes over finds them free.
+    await workers[0].perform { await $0.closeDisks() }
     await withDiscardingTaskGroup { group in
       for local in workers {
         group.addTask {

@@ -26,6 +26,12 @@ public final class NamedDescriptors: Sendable {
     }
   }
 
+  /// Gives a descriptor away; nil when there is none of this name.
+  public func remove(_ name: String) -> Descriptor? {
+    guard let number = numbers.withLock({ $0.removeValue(forKey: name) }) else { return nil }
+    return Descriptor(adopting: number)
+  }
+
   /// Another descriptor of the same socket or file, or nil when there is none of this name.
   ///
   /// - Throws: ``SystemError`` when no descriptor is left.

@@ -1,5 +1,8 @@
+import Cache
+import Compression
 import Configuration
 import HTTP1
+import HTTPMessage
 import MartletLoop
 import MartletNet
 import MartletSystem
@@ -19,11 +22,20 @@ final class Worker {
   var random = RandomSource()
   /// For heads that are complete at once; it stands before a message between two uses.
   var responseParser = ReverseProxy.parser
+  /// The head of an answer that may be sent in a coding, and the coders for that.
+  var composedHead = ResponseHead()
+  let coders = CoderStock(limit: 0)
+  /// What was coded of files and of kept answers.
+  let codedBodies = CodedBodies<CachedBody>(limit: 0)
   private(set) var clock: WallClock
   private(set) var counters: CounterTable
   private(set) var logs: [AccessLog] = []
   private(set) var generation: Generation
   private(set) var upstreams: [Upstream] = []
+  /// What the request is that is looked up, for answers that depend on some of its fields.
+  var variant: [UInt8] = []
+  /// What is kept of files, by the place of their plan.
+  var fileShelves: [FileShelf] = []
   private(set) var isDraining = false
   /// Whether the time to drain is over: what is under way ends now.
   private(set) var isOver = false
@@ -32,9 +44,21 @@ final class Worker {
   private var acceptors: [String: Acceptor] = [:]
   /// The open connections, by descriptor.
   private(set) var connections: [HTTP1Connection?] = []
+  /// The connections of HTTP/2, by descriptor, and those that serve their streams, by the place of
+  /// their inner sockets.
+  var http2: [HTTP2Connection?] = []
+  let innerKernel: InnerKernel?
+  var carried: [HTTP1Connection?] = []
+  /// The connections of HTTP/2 to members, by descriptor.
+  var memberConnections: [MemberConnection?] = []
+  /// When something wrong with HTTP/2 is noted again, and how much was not.
+  var nextHTTP2Note: Deadline?
+  var unnotedHTTP2 = 0
   private var lastConnectionNumber: UInt64 = 0
   /// The relays, by the descriptor that each was given as its key.
-  private(set) var relays: [Relay?] = []
+  private var relays: [Relay?] = []
+  /// Those whose key is the number of an inner socket.
+  private var innerRelays: [Int32: Relay] = [:]
   /// The relays that have read something in this turn, which is sent when all have read.
   var readRelays: [Relay] = []
   var sendingRelays: [Relay] = []
@@ -56,6 +80,7 @@ final class Worker {
 
   init(loop: EventLoop, index: Int, of loopCount: Int, generation: Generation, board: Board) {
     self.loop = loop
+    innerKernel = loop.innerKernel
     self.loopCount = loopCount
     self.index = index
     self.board = board
@@ -64,6 +89,8 @@ final class Worker {
     counters = CounterTable(generation.layout)
     board.show(counters, ofLoop: index)
     upstreams = generation.upstreams.map { Upstream($0, worker: self, continuing: nil) }
+    publishFiles(generation)
+    limitCoders(generation)
     loop.keeper = self
   }
 
@@ -92,6 +119,11 @@ final class Worker {
       }
       if index == 0 {
         board.sample()
+        for cache in generation.caches {
+          cache.store.sweep()
+          cache.tendDisk(board.log)
+        }
+        sweepUploads()
         judgeOutliers()
       }
     }
@@ -134,10 +166,13 @@ final class Worker {
       acceptor.close(takesWaiting: true)
       acceptors[key] = nil
     }
+    shutDownHTTP2()
     self.generation = generation
     priorityFloor = board.overload.floor
     counters = CounterTable(generation.layout, continuing: counters)
     board.show(counters, ofLoop: index)
+    publishFiles(generation)
+    limitCoders(generation)
     let old = upstreams
     upstreams = generation.upstreams.map { plan in
       Upstream(plan, worker: self, continuing: old.first { $0.plan.name == plan.name })
@@ -180,8 +215,9 @@ final class Worker {
   /// connection of layer 4, goes on with what it began with, wherever that stands by now.
   @inline(__always)
   func upstream(of plan: UpstreamPlan) -> Upstream {
-    if plan.index < upstreams.count, upstreams[plan.index].plan === plan {
-      return upstreams[plan.index]
+    if plan.index < upstreams.count {
+      let upstream = upstreams[plan.index]
+      if upstream.plan === plan { return upstream }
     }
     return earlierUpstream(of: plan)
   }
@@ -226,8 +262,9 @@ final class Worker {
 
   /// Lets go of a connection that has ended.
   func forget(_ connection: HTTP1Connection) {
-    connections[Int(connection.stream.descriptor)] = nil
     if !connection.places.isEmpty { connection.leaveLimits() }
+    if connection.carrier != nil { return forgetCarried(connection) }
+    connections[Int(connection.stream.descriptor)] = nil
     noteClosed(connection.acceptor.plan.metrics)
   }
 
@@ -236,6 +273,13 @@ final class Worker {
     connectionCount += 1
     board.openConnections.add(1, ordering: .relaxed)
     counters.add(to: metrics.accepted)
+    counters.add(1, to: metrics.open)
+  }
+
+  /// Counts a connection that is taken over from one that is about to be forgotten.
+  func noteTakenOver(_ metrics: ListenerMetrics) {
+    connectionCount += 1
+    board.openConnections.add(1, ordering: .relaxed)
     counters.add(1, to: metrics.open)
   }
 
@@ -258,6 +302,10 @@ final class Worker {
 
   /// Keeps a relay until it is over, to be found by `key`.
   func attend(_ relay: Relay, as key: Int32) {
+    if innerKernel?.isInner(key) == true {
+      innerRelays[key] = relay
+      return
+    }
     let number = Int(key)
     while relays.count <= number { relays.append(nil) }
     relays[number] = relay
@@ -266,11 +314,17 @@ final class Worker {
   /// The relay that is found by `key`.
   func relay(of key: Int32) -> Relay? {
     let index = Int(key)
-    return index < relays.count ? relays[index] : nil
+    if index < relays.count { return relays[index] }
+    return innerRelays.isEmpty ? nil : innerRelays[key]
   }
 
+  /// All relays.
+  var allRelays: [Relay] { relays.compactMap(\.self) + innerRelays.values }
+
   /// Lets go of the relay that is found by `key`.
-  func forgetRelay(of key: Int32) { relays[Int(key)] = nil }
+  func forgetRelay(of key: Int32) {
+    if Int(key) < relays.count { relays[Int(key)] = nil } else { innerRelays[key] = nil }
+  }
 
   /// A number that no other connection of this loop has had.
   func nextConnectionNumber() -> UInt64 {
@@ -363,6 +417,7 @@ final class Worker {
     if closesIdle {
       for case let connection? in connections where connection.isIdle { connection.stream.cancel() }
     }
+    shutDownHTTP2()
     for upstream in upstreams { upstream.closeIdle() }
     defer { for log in logs { log.flush() } }
     guard !isEmpty, let signal = Signal(on: loop) else { return }
@@ -373,7 +428,8 @@ final class Worker {
     // An exchange may go on to its next wait when one was ended: it is told again until it is over.
     for listener in datagramListeners.values { listener.endFlows(.drained) }
     for _ in 0..<Self.cutOffCount where !isEmpty {
-      for case let relay? in relays { relay.end(.drained) }
+      for relay in allRelays { relay.end(.drained) }
+      cutHTTP2()
       for case let connection? in connections {
         connection.stream.cancel()
         loop.cancelLinked(to: connection.stream.descriptor)

@@ -1,6 +1,7 @@
 import CLinux
 import Configuration
 import Directives
+import Edge
 import MartletSystem
 import Supervision
 
@@ -99,7 +100,8 @@ struct CheckedConfiguration: Sendable {
         ListenerDemand(
           key: listener.key,
           place: try Self.place(of: listener.address, stateDirectory),
-          backlog: Int32(listener.backlogCount)
+          backlog: Int32(listener.backlogCount),
+          sharesPort: listener.reusesPort
         )
       )
     }
@@ -114,6 +116,9 @@ struct CheckedConfiguration: Sendable {
     for case .file(let path) in configuration.accessLogs.map(\.destination) {
       let demand = LogDemand(key: path, path: path)
       if !logs.contains(demand) { logs.append(demand) }
+    }
+    for path in Set(configuration.servers.compactMap(\.tls.keyLog)).sorted() {
+      logs.append(LogDemand(key: TLSFiles.keyLogPrefix + path, path: path, isSecret: true))
     }
     if case .file(let path) = configuration.process.errorLog.destination {
       logs.append(LogDemand(key: EdgeService.errorLogKey, path: path))

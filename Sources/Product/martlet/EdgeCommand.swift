@@ -1,5 +1,6 @@
 import ArgumentParser
 import CLinux
+import Certificates
 import Configuration
 import Directives
 import Edge
@@ -25,6 +26,9 @@ struct EdgeCommand: ParsableCommand {
 
   @OptionGroup var state: StateOptions
 
+  @Option(name: .long, help: ArgumentHelp("Where certificates are kept.", valueName: "dir"))
+  var storage: String?
+
   func run() throws {
     // Ctrl-C reaches the whole group of processes; the supervisor decides what it means.
     do throws(SystemError) {
@@ -39,6 +43,10 @@ struct EdgeCommand: ParsableCommand {
       let named = state.stateDirectory ?? checked.configuration.process.stateDirectory
       let directory = named.map { StateDirectory($0) } ?? .usual
       try directory.prepare()
+      if let problem = checked.prepareStorage(usual: storage ?? CertificateStorage.usual) {
+        Console.complain("martlet: \(problem)")
+      }
+      for problem in checked.prepareCaches() { Console.complain("martlet: \(problem)") }
       try serve(checked, directory.path)
     } else {
       guard try Self.hasSupervisor() else {
@@ -73,13 +81,14 @@ struct EdgeCommand: ParsableCommand {
     _ configuration: CheckedConfiguration?,
     _ directory: String
   ) throws(CommandFailure) {
+    let storage = storage ?? CertificateStorage.usual
     do throws(SystemError) {
       let loop = try EventLoop()
       loop.run(until: {
         loop.checkIsolated()
         do {
           let signals = try SignalQueue([.terminate, .interrupt], on: loop)
-          let service = try EdgeService(on: loop, stateDirectory: directory)
+          let service = try EdgeService(on: loop, stateDirectory: directory, storage: storage)
           if let configuration {
             try await service.start(configuration, directory)
             await service.run(signals)

@@ -57,6 +57,10 @@ extension EdgeService {
         )
       }
       return .object(["message": .text("`\(table.name)` was cleared")])
+    case _ where method.hasPrefix("cache."):
+      return try await performCaches(method, arguments, of: server)
+    case _ where method.hasPrefix("certificate."):
+      return try await performCertificates(method, arguments)
     case "connection.list": return try await connections(arguments, of: server)
     case "connection.close": return try await close(arguments, of: server)
     default: throw RPCError(RPCError.methodNotFound, "an edge process has no method `\(method)`")

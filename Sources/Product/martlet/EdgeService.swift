@@ -1,5 +1,6 @@
 import Admin
 import CLinux
+import Certificates
 import Configuration
 import Directives
 import Edge
@@ -19,12 +20,18 @@ final class EdgeService {
   /// Under this name the edge has the file of its error log.
   static let errorLogKey = "error log"
 
-  private let loop: EventLoop
+  let loop: EventLoop
   private let stateDirectory: String
+  /// Where certificates are kept when the configuration does not say.
+  let storage: String
   private let finished: Signal
   private let memory = EdgeMemory.inherited()
   private(set) var server: EdgeServer?
   private(set) var health: HealthMonitor?
+  var certificates: CertificateKeeper?
+  var staples: StapleKeeper?
+  /// What that has obtained.
+  let automatic = AutomaticCertificates()
   private var admin: (key: String, server: AdminServer)?
   private var isDraining = false
   /// The configuration in force as it was read, and what was changed since.
@@ -33,12 +40,17 @@ final class EdgeService {
   /// In which generation those changes were made that hold until a reload.
   var changesGeneration: UInt64 = 0
 
-  init(on loop: EventLoop, stateDirectory: String) throws(CommandFailure) {
+  init(
+    on loop: EventLoop,
+    stateDirectory: String,
+    storage: String
+  ) throws(CommandFailure) {
     guard let finished = Signal(on: loop) else {
       throw CommandFailure(.failure, "no timer is left")
     }
     self.loop = loop
     self.stateDirectory = stateDirectory
+    self.storage = storage
     self.finished = finished
   }
 
@@ -165,19 +177,26 @@ final class EdgeService {
       throw CommandFailure(.failure, "the configuration was handed over in another form")
     }
     let configuration = try CheckedConfiguration(bundle).configuration
-    let tlsFiles = try Self.files(of: configuration, in: bundle)
     if server == nil { try dropRights(configuration.process) }
     try Self.checkSources(of: configuration)
     do {
       try HealthMonitor.checkRights(configuration)
       let sockets = try Self.named(offer.listeners, files)
       let logs = try Self.named(offer.logs, files.dropFirst(offer.listeners.count))
+      let tlsFiles = try TLSFiles(of: configuration, in: bundle, logs: logs)
       let server = try server ?? start(configuration)
       self.server = server
       let directory = stateDirectory
       let secret = secret
       let monitor = monitor(of: server)
       let known = monitor.known
+      let automatic = automatic
+      keeper(of: server).prepare(configuration, bundle, usualStorage: storage)
+      stapler(of: server).prepare(
+        configuration,
+        tlsFiles,
+        storage: configuration.issuance.storage ?? storage
+      )
       let changes = changes(in: offer.number)
       let effective = configuration.applying(changes.layers)
       try await server.publish(sockets: sockets, logs: logs) { previous in
@@ -187,6 +206,7 @@ final class EdgeService {
           stateDirectory: directory,
           secret: secret,
           files: tlsFiles,
+          automatic: automatic,
           continuing: previous
         )
         known.apply(to: next.upstreams)
@@ -197,6 +217,8 @@ final class EdgeService {
       self.changes = changes
       changesGeneration = offer.number
       monitor.follow(server.generation.upstreams)
+      certificates?.follow()
+      staples?.follow()
       try openAdmin(zip(offer.listeners, files).first { $0.0.hasPrefix(Self.adminPrefix) }, server)
     } catch {
       throw CommandFailure(.failure, "\(error)")
@@ -259,17 +281,6 @@ final class EdgeService {
     return named
   }
 
-  private static func files(
-    of configuration: EdgeConfiguration,
-    in bundle: SourceBundle
-  ) throws(CommandFailure) -> TLSFiles {
-    do throws(TLSError) {
-      return try TLSFiles(of: configuration, in: bundle)
-    } catch {
-      throw CommandFailure(.configuration, "\(error)")
-    }
-  }
-
   private func dropRights(_ settings: ProcessSettings) throws(CommandFailure) {
     do throws(SystemError) {
       if let user = settings.user {
@@ -320,10 +331,10 @@ final class EdgeService {
   private func reopen(_ keys: [String], _ files: [OpenFile]) async {
     guard let server else { return }
     do {
-      try await server.publish(
-        sockets: NamedDescriptors(),
-        logs: try Self.named(keys, files)
-      ) { $0 }
+      let logs = try Self.named(keys, files)
+      // Those of the secrets of TLS belong to contexts that are in use.
+      for name in logs.names where name.hasPrefix(TLSFiles.keyLogPrefix) { _ = logs.remove(name) }
+      try await server.publish(sockets: NamedDescriptors(), logs: logs) { $0 }
     } catch {
       Console.complain("martlet: the log files could not be exchanged: \(error)")
     }
@@ -333,6 +344,8 @@ final class EdgeService {
     guard !isDraining else { return }
     isDraining = true
     health?.end()
+    certificates?.end()
+    staples?.end()
     let limit = limit ?? server?.generation.configuration.process.drainLimit ?? .zero
     await server?.drain(limit: limit, closesIdle: closesIdle)
     finished.set()

@@ -1,5 +1,6 @@
 import ArgumentParser
 import CLinux
+import Certificates
 import Configuration
 import Directives
 import MartletSystem
@@ -88,11 +89,13 @@ struct Launch {
       state.stateDirectory ?? first.configuration.process.stateDirectory
       ?? StateDirectory.usual.path
     let source = source
+    // The edge may be another user, for whom it would be another place.
+    let storage = CertificateStorage.usual
     let arguments = CommandLine.arguments
     let path = Self.ownPath
     var edge = Program(
       "/proc/self/exe",
-      arguments: ["martlet", "edge", "--state-directory", directory],
+      arguments: ["martlet", "edge", "--state-directory", directory, "--storage", storage],
       environment: Program.ownEnvironment
     )
     edge.set("MARTLET_UPGRADE", to: nil)
@@ -116,7 +119,13 @@ struct Launch {
         version: Version.text,
         configurationName: source.name,
         load: { () throws(CommandFailure) in
-          try CheckedConfiguration(source).assignment(stateDirectory: directory)
+          let checked = try CheckedConfiguration(source)
+          var assignment = try checked.assignment(stateDirectory: directory)
+          if let problem = checked.prepareStorage(usual: storage) {
+            assignment.warnings.append(problem)
+          }
+          assignment.warnings += checked.prepareCaches()
+          return assignment
         },
         write: { changes, generation, bytes, isTrial throws(CommandFailure) in
           guard case .file = source else {

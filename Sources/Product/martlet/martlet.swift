@@ -28,11 +28,12 @@ struct Martlet: ParsableCommand {
       """,
     version: "martlet \(Version.text)",
     subcommands: [
-      RunCommand.self, ProxyCommand.self, CheckCommand.self, FormatCommand.self,
+      RunCommand.self, ProxyCommand.self, ServeCommand.self, CheckCommand.self, FormatCommand.self,
       ReferenceCommand.self, StatusCommand.self, ReloadCommand.self, ReopenCommand.self,
       UpgradeCommand.self, StopCommand.self, UpstreamCommand.self, MemberCommand.self,
-      ConnectionCommand.self, TableCommand.self, ConfigCommand.self, CompletionCommand.self,
-      BalanceCommand.self,
+      ConnectionCommand.self, TableCommand.self, CacheCommand.self, ConfigCommand.self,
+      CompletionCommand.self,
+      BalanceCommand.self, CertificateCommand.self, TrustCommand.self,
       EdgeCommand.self,
     ]
   )

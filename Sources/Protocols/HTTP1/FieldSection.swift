@@ -110,9 +110,28 @@ struct FieldSection: Sendable {
   /// Whether a name has an underscore.
   private(set) var hasUnderscore = false
   private var optionCount = 0
+  // Beside what they bound: to hand all bounds to every line would cost a copy of them each time.
+  private let fieldLimit: Int
+  private let nameLimit: Int
+  private let optionLimit: Int
 
   /// Starts before the first line.
-  init(ofResponse: Bool) { seen = ofResponse ? .ofResponse : [] }
+  init(ofResponse: Bool, within bounds: HeadBounds) {
+    seen = ofResponse ? .ofResponse : []
+    fieldLimit = bounds.fieldCount
+    nameLimit = bounds.nameBytes
+    optionLimit = bounds.optionCount
+  }
+
+  /// Starts anew, before the first line of another head.
+  mutating func reset() {
+    seen.formIntersection(.ofResponse)
+    contentLength = 0
+    host = ByteRange()
+    options = []
+    hasUnderscore = false
+    optionCount = 0
+  }
 
   /// Whether the connection goes on behind a message of this version; RFC 9112, section 9.3.
   func keepsAlive(_ version: HTTPVersion) -> Bool {
@@ -127,22 +146,21 @@ struct FieldSection: Sendable {
     from start: Int,
     to end: Int,
     into fields: inout FieldLines,
-    bounds: borrowing HeadBounds,
     table: FieldNameTable
   ) throws(MessageError) {
-    guard fields.count < bounds.fieldCount else { throw MessageError(.tooManyFields) }
+    guard fields.count < fieldLimit else { throw MessageError(.tooManyFields) }
     var line = try FieldLine(
       bytes,
       from: start,
       to: end,
       isFirst: fields.isEmpty,
-      nameBytes: bounds.nameBytes,
+      nameBytes: nameLimit,
       table: table
     )
     // The names that mean something here are the first ones of the enum.
     if line.name.rawValue <= FieldName.te.rawValue, line.name != .other {
       line.isHopByHop = line.name.isHopByHop
-      try note(line, in: bytes, optionCount: bounds.optionCount)
+      try note(line, in: bytes)
     } else if line.name == .http2Settings {
       line.isHopByHop = true
     } else if line.name == .other, Self.hasUnderscore(bytes, line.nameRange) {
@@ -158,11 +176,7 @@ struct FieldSection: Sendable {
   }
 
   @inline(never)
-  private mutating func note(
-    _ line: FieldLine,
-    in bytes: Span<UInt8>,
-    optionCount limit: Int
-  ) throws(MessageError) {
+  private mutating func note(_ line: FieldLine, in bytes: Span<UInt8>) throws(MessageError) {
     let value = line.valueRange.range
     switch line.name {
     case .host:
@@ -181,7 +195,7 @@ struct FieldSection: Sendable {
       seen.insert(.transferEncoding)
       try Self.checkCodings(bytes, in: value)
     case .connection:
-      try noteOptions(bytes, in: value, limit: limit)
+      try noteOptions(bytes, in: value)
     case .upgrade:
       noteUpgrade(bytes, in: value)
     case .expect:
@@ -286,15 +300,14 @@ struct FieldSection: Sendable {
 
   private mutating func noteOptions(
     _ bytes: Span<UInt8>,
-    in range: Range<Int>,
-    limit: Int
+    in range: Range<Int>
   ) throws(MessageError) {
     if Self.isEqual(bytes, range, "keep-alive") { return options.formUnion(.keepAlive) }
     if Self.isEqual(bytes, range, "close") { return options.formUnion(.close) }
     var elements = ListElements(range)
     while let element = elements.next(in: bytes) {
       optionCount += 1
-      guard optionCount <= limit else { throw MessageError(.tooManyConnectionOptions) }
+      guard optionCount <= optionLimit else { throw MessageError(.tooManyConnectionOptions) }
       switch FieldName(in: bytes, at: element.lowerBound, count: element.count) {
       case .keepAlive: options.insert(.keepAlive)
       case .upgrade: options.insert(.upgrade)

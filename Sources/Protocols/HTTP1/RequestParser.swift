@@ -10,19 +10,20 @@ public struct RequestParser: Sendable {
   private let bounds: HeadBounds
   private let table = FieldNameTable.shared
   private var scanner = LineScanner()
-  private var section = FieldSection(ofResponse: false)
+  private var section: FieldSection
   private var emptyLines = 0
   private var isInFields = false
 
   /// Creates a parser that stands before the first byte of a message.
   public init(limits: HeadLimits) {
     bounds = HeadBounds(limits)
+    section = FieldSection(ofResponse: false, within: bounds)
   }
 
   /// Forgets what was read of an incomplete message.
   public mutating func reset() {
     scanner = LineScanner()
-    section = FieldSection(ofResponse: false)
+    section.reset()
     emptyLines = 0
     isInFields = false
   }
@@ -57,7 +58,7 @@ public struct RequestParser: Sendable {
         reset()
         return true
       }
-      try section.add(bytes, from: start, to: end, into: &head.fields, bounds: bounds, table: table)
+      try section.add(bytes, from: start, to: end, into: &head.fields, table: table)
       scanner.advance(behind: end)
     }
     return false

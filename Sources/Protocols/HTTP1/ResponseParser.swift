@@ -11,18 +11,19 @@ public struct ResponseParser: Sendable {
   private let bounds: HeadBounds
   private let table = FieldNameTable.shared
   private var scanner = LineScanner()
-  private var section = FieldSection(ofResponse: true)
+  private var section: FieldSection
   private var isInFields = false
 
   /// Creates a parser that stands before the first byte of a message.
   public init(limits: HeadLimits) {
     bounds = HeadBounds(limits)
+    section = FieldSection(ofResponse: true, within: bounds)
   }
 
   /// Forgets what was read of an incomplete message.
   public mutating func reset() {
     scanner = LineScanner()
-    section = FieldSection(ofResponse: true)
+    section.reset()
     isInFields = false
   }
 
@@ -68,14 +69,7 @@ public struct ResponseParser: Sendable {
         try Self.statusLine(bytes, start..<end, into: &head)
         isInFields = true
       } else if start < end {
-        try section.add(
-          bytes,
-          from: start,
-          to: end,
-          into: &head.fields,
-          bounds: bounds,
-          table: table
-        )
+        try section.add(bytes, from: start, to: end, into: &head.fields, table: table)
       } else {
         head.byteCount = end &+ 2
         try finish(&head, bytes, answering: method)

@@ -18,6 +18,8 @@ public struct ConnectionLimits: Hashable, Sendable {
   public var outputBytes = 64 << 10
   /// CONTINUATION frames of one head.
   public var continuationCount = 16
+  /// Whether a client opens no stream before it knows how many the server takes.
+  public var waitsForSettings = true
   /// Whether a peer may ask for WebSocket and the like by extended CONNECT (RFC 8441).
   public var allowsExtendedConnect = false
 
@@ -31,7 +33,8 @@ public struct ConnectionLimits: Hashable, Sendable {
   public var pings = Budget(burst: 500, perSecond: 100)
   /// How many frames may carry nothing.
   public var emptyFrames = Budget(burst: 200, perSecond: 20)
-  /// How many frames may open a window, besides one for each frame of content that was sent.
+  /// How many frames may open a window, besides two for each frame of content that was sent, and one for
+  /// each 2 KB of it.
   public var windowUpdates = Budget(burst: 1000, perSecond: 500)
   /// How often priorities may change.
   public var priorities = Budget(burst: 500, perSecond: 50)
@@ -84,8 +87,8 @@ struct Account: Sendable {
     return true
   }
 
-  /// Gives one back for something useful.
-  mutating func giveBack() {
-    left = min(left + Self.one, Int64(budget.burst) * Self.one)
+  /// Gives back for something useful.
+  mutating func giveBack(_ count: Int = 1) {
+    left = min(left + Int64(count) * Self.one, Int64(budget.burst) * Self.one)
   }
 }

@@ -125,14 +125,26 @@ extension ConnectionMachine {
     guard payload.count == 8 else { throw ConnectionFault(.frameSizeError, "ping") }
     guard pings.take(at: now) else { throw ConnectionFault(.ping) }
     guard !header.has(FrameFlag.acknowledge) else {
+      let content = bytes.extracting(payload)
+      if content.isText("liveness") { awaitsPing = false }
       // The peer has seen that an end is near: what it opens from now on it knows to be refused.
-      if isShuttingDown, bytes.extracting(payload).isText("shutdown") { goAway() }
+      if isShuttingDown, content.isText("shutdown") { goAway() }
       return
     }
     put(FrameHeader(length: 8, kind: FrameKind.ping, flags: FrameFlag.acknowledge, stream: 0))
     let content = Array(copying: bytes.extracting(payload))
     withOutput { $0 += content }
   }
+
+  /// Asks the peer for a sign of life; see ``ConnectionMachine/awaitsPing``.
+  public mutating func ping() {
+    guard fault == nil else { return }
+    awaitsPing = true
+    put(FrameHeader(length: 8, kind: FrameKind.ping, stream: 0))
+    withOutput { $0 += Self.livenessPing }
+  }
+
+  static let livenessPing: [UInt8] = Array("liveness".utf8)
 
   mutating func takeReset(
     _ header: FrameHeader,

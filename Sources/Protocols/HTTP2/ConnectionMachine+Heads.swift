@@ -86,6 +86,8 @@ extension ConnectionMachine {
       switch closed.end(of: id) {
       case .resetByUs: return .dropped
       case .ended, .resetByPeer: throw ConnectionFault(.streamClosed, "headers_on_closed")
+      // One of ours that has ended long ago.
+      case nil where role == .client: return .dropped
       // It was skipped, and closed by that; or it has ended long ago.
       case nil: throw ConnectionFault(.protocolError, "stream_number_too_low")
       }
@@ -179,7 +181,12 @@ extension ConnectionMachine {
     _ now: Int64
   ) throws(ConnectionFault) -> Event? {
     let isHead = streams[stream].isHead
-    fields.finish(isLast: isLast, allowsExtendedConnect: false, answersHead: isHead)
+    fields.finish(
+      isLast: isLast,
+      allowsExtendedConnect: false,
+      answersHead: isHead,
+      answersTunnel: streams[stream].isTunnel
+    )
     if fields.isTooLarge { return try refuse(stream, .cancel, "head_too_large", now) }
     if let defect = fields.defect { return try refuse(stream, .protocolError, defect, now) }
     if fields.status < 200 {
@@ -189,7 +196,9 @@ extension ConnectionMachine {
     }
     streams[stream].headCame = true
     let hasNoContent = isHead || fields.status == 204 || fields.status == 304
-    if let length = fields.contentLength, !hasNoContent {
+    if fields.opensTunnel {
+      streams[stream].contentLeft = -1
+    } else if let length = fields.contentLength, !hasNoContent {
       guard !isLast || length == 0 else {
         return try refuse(stream, .protocolError, "content_length_mismatch", now)
       }

@@ -185,6 +185,7 @@ extension ConnectionMachine {
       // The peer may not have seen yet that we have reset it.
       case .resetByUs: return
       case .ended, .resetByPeer: throw ConnectionFault(.streamClosed, "data_on_closed")
+      case nil where role == .client: return
       case nil:
         try noteFault(now)
         return putReset(header.stream, .streamClosed)
@@ -209,6 +210,11 @@ extension ConnectionMachine {
     streams[stream].receiveWindow -= header.length
     streams[stream].untold += header.length - data
     streams[stream].unconsumed += data
+    guard streams[stream].contentLeft >= 0 else { return }
+    streams[stream].contentLeft -= Int64(data)
+    let left = streams[stream].contentLeft
+    // Known before any of it is passed on, however the frame comes in.
+    content?.isWrong = left < 0 || header.has(FrameFlag.endStream) && left > 0
   }
 
   /// Goes on with a DATA frame.
@@ -230,11 +236,10 @@ extension ConnectionMachine {
     content = isOver ? nil : current
     guard let stream = current.stream, !streams[stream].remoteEnded else { return nil }
     let isLast = isOver && current.isLast
-    if streams[stream].contentLeft >= 0 {
-      streams[stream].contentLeft -= Int64(data.count)
-      if streams[stream].contentLeft < 0 || isLast && streams[stream].contentLeft > 0 {
-        return try refuse(stream, .protocolError, "content_length_mismatch", now)
-      }
+    if current.isWrong {
+      // What else comes of the frame is nobody's.
+      content?.stream = nil
+      return try refuse(stream, .protocolError, "content_length_mismatch", now)
     }
     if isLast { streams[stream].remoteEnded = true }
     guard !data.isEmpty || isLast else { return nil }

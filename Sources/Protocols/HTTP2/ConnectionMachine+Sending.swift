@@ -1,59 +1,43 @@
 import HTTPMessage
 import MartletBytes
 
-/// From the text of HTTP/1.1 to frames.
+/// Answers and content: from the text of HTTP/1.1 to frames.
 extension ConnectionMachine {
-  /// Opens a stream with a request; `head` is its head as HTTP/1.1 writes it, with its empty line.
-  ///
-  /// - Returns: The stream; nil when the peer takes no more of them.
-  public mutating func open(
-    _ head: Span<UInt8>,
-    isSecure: Bool,
-    isLast: Bool
-  ) -> Int? {
-    guard role == .client, canOpen else { return nil }
-    let id = nextStream
-    nextStream += 2
-    var record = newRecord(id)
-    record.isHead = head.count >= 5 && head.extracting(0..<5).isText("HEAD ")
-    let stream = streams.insert(record)
-    putBlock(stream, isLast: isLast) { encoder, out in
-      Self.encodeRequest(head, isSecure: isSecure, &encoder, &out)
-    }
-    streams[stream].headWent = true
-    if isLast { streams[stream].localEnded = true }
-    return stream
-  }
-
-  /// Whether the peer takes a further stream.
-  public var canOpen: Bool {
-    hasSettings && fault == nil && !isShuttingDown && peerLastStream == nil
-      && streams.count < min(peer.streamCount, limits.streamCount) && nextStream < 0x7FFF_FFFF
-  }
-
   /// Sends the head of an answer, as HTTP/1.1 writes it, with its empty line; interim ones too.
   ///
-  /// What is of one connection only is left out.
-  public mutating func sendHead(_ head: Span<UInt8>, on stream: Int, isLast: Bool) {
-    guard !streams[stream].localEnded, head.count >= 12 else { return }
+  /// What is of one connection only is left out, and a switch of protocols is an answer like any other.
+  ///
+  /// - Returns: What the head says about itself and about the content behind it.
+  @discardableResult
+  public mutating func sendHead(
+    _ head: Span<UInt8>,
+    on stream: Int,
+    isLast: Bool
+  ) -> SentHead {
+    guard !streams[stream].localEnded, head.count >= 12 else { return SentHead(status: 0) }
     let status =
       UInt16(head[9] &- 0x30) * 100 + UInt16(head[10] &- 0x30) * 10 + UInt16(head[11] &- 0x30)
+    var sent = SentHead(status: status)
     putBlock(stream, isLast: isLast) { encoder, out in
-      encoder.put(status: status, into: &out)
-      Self.encodeFields(head, from: Self.nextLine(head, 0), &encoder, &out)
+      // RFC 8441, section 5: 200 is what 101 is in HTTP/1.1.
+      encoder.put(status: status == 101 ? 200 : status, into: &out)
+      Self.encodeFields(head, from: Self.nextLine(head, 0), &encoder, &out, &sent)
     }
-    streams[stream].headWent = status >= 200
+    let isInterim = status < 200 && status != 101
+    streams[stream].headWent = !isInterim
     // An interim answer is never the last frame.
-    if status < 200 { streams[stream].lastFrame = -1 }
+    if isInterim { streams[stream].lastFrame = -1 }
     if isLast { streams[stream].localEnded = true }
+    return sent
   }
 
   /// Sends trailers, each as a line with its end, and with them the end of the stream.
   public mutating func sendTrailers(_ lines: Span<UInt8>, on stream: Int) {
     guard !streams[stream].localEnded else { return }
     guard !lines.isEmpty else { return finish(stream) }
+    var sent = SentHead(status: 0)
     putBlock(stream, isLast: true) { encoder, out in
-      Self.encodeFields(lines, from: 0, &encoder, &out)
+      Self.encodeFields(lines, from: 0, &encoder, &out, &sent)
     }
     streams[stream].localEnded = true
   }
@@ -88,7 +72,8 @@ extension ConnectionMachine {
     withOutput { $0.append(copying: bytes) }
     streams[stream].sendWindow -= bytes.count
     sendWindow -= bytes.count
-    windowUpdates.giveBack()
+    // Peers are known that open both windows several times for a frame.
+    windowUpdates.giveBack(2 + bytes.count / 2048)
     if isLast { streams[stream].localEnded = true }
   }
 
@@ -115,7 +100,7 @@ extension ConnectionMachine {
   // MARK: Blocks of fields
 
   /// Puts a block into as many frames as it needs.
-  private mutating func putBlock(
+  mutating func putBlock(
     _ stream: Int,
     isLast: Bool,
     _ encode: (inout FieldEncoder, inout [UInt8]) -> Void
@@ -156,54 +141,15 @@ extension ConnectionMachine {
     withOutput { swap(&$0, &out) }
   }
 
-  private static func encodeRequest(
-    _ head: Span<UInt8>,
-    isSecure: Bool,
-    _ encoder: inout FieldEncoder,
-    _ out: inout [UInt8]
-  ) {
-    let methodEnd = ByteSearch.firstIndex(of: 0x20, in: head, from: 0) ?? 0
-    let targetStart = min(methodEnd + 1, head.count)
-    let targetEnd = ByteSearch.firstIndex(of: 0x20, in: head, from: targetStart) ?? targetStart
-    let method = head.extracting(0..<methodEnd)
-    if method.isText("GET") {
-      encoder.put(known: StaticFields.methodGet, into: &out)
-    } else if method.isText("POST") {
-      encoder.put(known: StaticFields.methodPost, into: &out)
-    } else {
-      encoder.put(pseudo: StaticFields.methodGet, method, into: &out)
-    }
-    let isConnect = method.isText("CONNECT")
-    if !isConnect {
-      encoder.put(
-        known: isSecure ? StaticFields.schemeHTTPS : StaticFields.schemeHTTP,
-        into: &out
-      )
-      encoder.put(
-        pseudo: StaticFields.path,
-        head.extracting(targetStart..<targetEnd),
-        into: &out
-      )
-    }
-    let fields = nextLine(head, 0)
-    var line = fields
-    while let end = lineEnd(head, line) {
-      if end - line > 5, head.extracting(line..<line + 5).isText("Host:") {
-        let value = HTTPGrammar.trimmed(line + 5..<end, in: head)
-        encoder.put(pseudo: StaticFields.authority, head.extracting(value), into: &out)
-        break
-      }
-      line = end + 2
-    }
-    encodeFields(head, from: fields, &encoder, &out)
-  }
-
   /// Encodes the lines from `start` on up to the empty one, without what is of one connection.
-  private static func encodeFields(
+  static func encodeFields(
     _ text: Span<UInt8>,
     from start: Int,
+    changing changes: RequestChanges = RequestChanges(),
+    isTunnel: Bool = false,
     _ encoder: inout FieldEncoder,
-    _ out: inout [UInt8]
+    _ out: inout [UInt8],
+    _ sent: inout SentHead
   ) {
     var line = start
     while let end = lineEnd(text, line) {
@@ -214,10 +160,20 @@ extension ConnectionMachine {
       let value = HTTPGrammar.trimmed(colon + 1..<end, in: text)
       var isSecret = false
       switch FieldName(text.extracting(line..<colon)) {
-      case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .host: continue
+      case .transferEncoding:
+        sent.isChunked = true
+        continue
+      case .connection, .keepAlive, .proxyConnection, .upgrade, .host: continue
+      case .contentLength:
+        sent.length = number(text.extracting(value))
+        if changes.isOfBrowser { continue }
+      case .te where changes.isOfBrowser: continue
       case .te:
         guard text.extracting(value).isText("trailers") else { continue }
       case .authorization, .proxyAuthorization, .setCookie, .cookie: isSecret = true
+      case .secWebSocketKey where isTunnel: continue
+      case .grpcTimeout where !changes.deadline.isEmpty: continue
+      case .contentType where !changes.contentType.isEmpty: continue
       default: break
       }
       encoder.put(
@@ -231,17 +187,34 @@ extension ConnectionMachine {
     }
   }
 
+  private static func number(_ text: Span<UInt8>) -> UInt64? {
+    guard 1...18 ~= text.count else { return nil }
+    var number: UInt64 = 0
+    for index in text.indices { number = number * 10 + UInt64(text[index] &- 0x30) }
+    return number
+  }
+
   /// Where the line that begins at `start` ends; nil for the empty one and behind the last.
-  private static func lineEnd(_ text: Span<UInt8>, _ start: Int) -> Int? {
+  static func lineEnd(_ text: Span<UInt8>, _ start: Int) -> Int? {
     guard start < text.count,
       let end = ByteSearch.firstIndex(of: 0x0D, in: text, from: start), end > start
     else { return nil }
     return end
   }
 
-  private static func nextLine(_ text: Span<UInt8>, _ start: Int) -> Int {
+  static func nextLine(_ text: Span<UInt8>, _ start: Int) -> Int {
     ByteSearch.firstIndex(of: 0x0A, in: text, from: start).map { $0 + 1 } ?? text.count
   }
+}
+
+/// What a head that was sent says about itself.
+public struct SentHead: Hashable, Sendable {
+  /// The status, as HTTP/1.1 has it.
+  public var status: UInt16
+  /// The length of the content, where it is said.
+  public var length: UInt64?
+  /// Whether the content comes in chunks.
+  public var isChunked = false
 }
 
 extension [UInt8] {

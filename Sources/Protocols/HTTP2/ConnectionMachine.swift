@@ -7,7 +7,7 @@ import MartletBytes
 /// a time than it may have open.
 ///
 /// - Source: RFC 9113.
-public struct ConnectionMachine: ~Copyable {
+public struct ConnectionMachine: ~Copyable, Sendable {
   /// Which end of the connection this is.
   public enum Role: Sendable {
     case server
@@ -77,6 +77,8 @@ public struct ConnectionMachine: ~Copyable {
   /// What the connection may still send.
   public internal(set) var sendWindow = 65_535
   var nextStream: UInt32 = 1
+  /// Whether a ``ping()`` was not answered yet.
+  public internal(set) var awaitsPing = false
 
   // The end.
 
@@ -200,6 +202,13 @@ public struct ConnectionMachine: ~Copyable {
     close(stream)
   }
 
+  /// Gives up a stream that the peer has said it will never look at; it is not told.
+  public mutating func abandon(_ stream: Int) {
+    guard !streams[stream].isClosed else { return }
+    streams[stream].wasResetByUs = true
+    close(stream)
+  }
+
   /// Notes that nothing comes or goes on a stream any more.
   mutating func close(_ stream: Int) {
     streams[stream].isReset = true
@@ -217,6 +226,9 @@ public struct ConnectionMachine: ~Copyable {
     buffer.removeAll(keepingCapacity: true)
     swap(&buffer, &output)
   }
+
+  /// Takes the text of the last head, in place of what `buffer` holds.
+  public mutating func takeHead(into buffer: inout [UInt8]) { fields.swapHead(&buffer) }
 
   /// Gives up memory that an idle connection does not need.
   public mutating func releaseMemory() {
@@ -312,6 +324,8 @@ struct Content: Sendable {
   var dataLeft: Int
   var paddingLeft: Int
   var isLast: Bool
+  /// Whether the stream has more or less content than was said, as the length of the frame shows.
+  var isWrong = false
 }
 
 /// A head that is spread over several frames.

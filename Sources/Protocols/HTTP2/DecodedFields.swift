@@ -31,6 +31,10 @@ public struct DecodedFields: Sendable {
   public private(set) var isHead = false
   /// Whether the request is a CONNECT.
   public private(set) var isConnect = false
+  /// Whether an answer lets bytes pass both ways: that to an extended CONNECT.
+  public private(set) var opensTunnel = false
+  /// Whether ``head`` announces chunks.
+  public private(set) var isChunked = false
   /// What the field Priority says.
   public private(set) var priority = Priority()
   /// Whether the fields are more than is allowed: their text is not complete.
@@ -77,6 +81,8 @@ public struct DecodedFields: Sendable {
     status = 0
     isHead = false
     isConnect = false
+    opensTunnel = false
+    isChunked = false
     priority = Priority()
     isTooLarge = false
     defect = nil
@@ -90,6 +96,8 @@ public struct DecodedFields: Sendable {
     byteCount = 0
     fieldCount = 0
   }
+
+  mutating func swapHead(_ buffer: inout [UInt8]) { swap(&head, &buffer) }
 
   /// Gives up what was decoded, with its memory.
   mutating func release() {
@@ -236,7 +244,12 @@ public struct DecodedFields: Sendable {
   // MARK: All fields
 
   /// Judges the fields as a whole and writes ``head``; `isLast`: no content follows.
-  mutating func finish(isLast: Bool, allowsExtendedConnect: Bool, answersHead: Bool) {
+  mutating func finish(
+    isLast: Bool,
+    allowsExtendedConnect: Bool,
+    answersHead: Bool,
+    answersTunnel: Bool = false
+  ) {
     guard defect == nil, !isTooLarge else { return }
     switch role {
     case .trailers:
@@ -246,6 +259,7 @@ public struct DecodedFields: Sendable {
         defect = "missing_status"
         return
       }
+      opensTunnel = answersTunnel && 200..<300 ~= status
       composeResponse(isLast: isLast, answersHead: answersHead)
     case .request:
       defect = judgeRequest(isLast: isLast, allowsExtendedConnect: allowsExtendedConnect)
@@ -309,6 +323,7 @@ public struct DecodedFields: Sendable {
       head += protocolName
       head.put("\r\n")
     } else if !isLast, contentLength == nil, !isConnect {
+      isChunked = true
       head.put("Transfer-Encoding: chunked\r\n")
     }
     head.put("\r\n")
@@ -316,12 +331,17 @@ public struct DecodedFields: Sendable {
 
   private mutating func composeResponse(isLast: Bool, answersHead: Bool) {
     head.put("HTTP/1.1 ")
+    // RFC 8441, section 5: 101 is what 200 is in HTTP/1.1.
+    let status = opensTunnel ? 101 : self.status
     head.append(UInt8(0x30 + status / 100))
     head.append(UInt8(0x30 + status / 10 % 10))
     head.append(UInt8(0x30 + status % 10))
     head.put(" \r\n")
     head += lines
-    if status >= 200, status != 204, status != 304, contentLength == nil, !answersHead {
+    if opensTunnel {
+      head.put("Connection: Upgrade\r\nUpgrade: websocket\r\n")
+    } else if status >= 200, status != 204, status != 304, contentLength == nil, !answersHead {
+      isChunked = !isLast
       head.put(isLast ? "Content-Length: 0\r\n" : "Transfer-Encoding: chunked\r\n")
     }
     head.put("\r\n")

@@ -34,7 +34,7 @@ struct FieldTable: Sendable {
 
   /// The entry with a number; nil when there is none.
   func entry(_ index: Int) -> Entry? {
-    guard index < count else { return nil }
+    guard index >= 0, index < count else { return nil }
     return ring[(head - 1 - index) & (ring.count - 1)]
   }
 
@@ -86,7 +86,8 @@ struct FieldTable: Sendable {
       nameCount: nameCount,
       kind: kind
     )
-    evict(to: capacity - entry.size)
+    // A line that is larger than the whole table empties it.
+    evict(to: max(0, capacity - entry.size))
     insertedCount += 1
     guard entry.size <= capacity else { return }
     if count == ring.count { growRing() }

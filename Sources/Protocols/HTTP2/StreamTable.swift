@@ -16,6 +16,8 @@ struct StreamRecord: Sendable {
   /// Whether our final head was sent.
   var headWent = false
   var isHead = false
+  /// Whether its request was an extended CONNECT.
+  var isTunnel = false
   /// What may still be sent, which is negative when the peer has made its windows smaller.
   var sendWindow = 0
   /// What the peer may still send, and what it may send at most before anything was consumed.
@@ -47,7 +49,7 @@ struct StreamTable: Sendable {
   func place(of id: UInt32) -> Int? {
     guard !index.isEmpty else { return nil }
     let mask = index.count - 1
-    var slot = Int(id >> 1) & mask
+    var slot = Self.hash(id) & mask
     while index[slot] != 0 {
       let place = Int(index[slot]) - 1
       if records[place].id == id { return place }
@@ -78,7 +80,7 @@ struct StreamTable: Sendable {
   /// Frees the place of a stream.
   mutating func remove(_ place: Int) {
     let mask = index.count - 1
-    var slot = Int(records[place].id >> 1) & mask
+    var slot = Self.hash(records[place].id) & mask
     while index[slot] != UInt16(place + 1) { slot = (slot + 1) & mask }
     index[slot] = 0
     records[place] = StreamRecord()
@@ -103,9 +105,12 @@ struct StreamTable: Sendable {
   /// The places in use.
   var places: [Int] { records.indices.filter { records[$0].id != 0 } }
 
+  /// Numbers that follow each other are spread: runs are long to mend when one of them is removed.
+  private static func hash(_ id: UInt32) -> Int { Int(id &* 0x9E37_79B1 >> 16) }
+
   private mutating func link(_ place: Int) {
     let mask = index.count - 1
-    var slot = Int(records[place].id >> 1) & mask
+    var slot = Self.hash(records[place].id) & mask
     while index[slot] != 0 { slot = (slot + 1) & mask }
     index[slot] = UInt16(place + 1)
   }

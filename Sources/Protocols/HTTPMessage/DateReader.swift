@@ -55,8 +55,9 @@ struct DateReader: ~Escapable {
     }
   }
 
+  /// Takes a byte, which may be a letter of the other case: RFC 9111, section 4.2.
   private mutating func take(_ byte: UInt8) -> Bool {
-    guard offset < bytes.count, bytes[offset] == byte else { return false }
+    guard offset < bytes.count, lowercased(bytes[offset]) == lowercased(byte) else { return false }
     offset += 1
     return true
   }

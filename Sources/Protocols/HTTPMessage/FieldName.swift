@@ -184,6 +184,10 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
   case traceparent
   /// tracestate.
   case tracestate
+  /// grpc-timeout.
+  case grpcTimeout
+  /// grpc-status.
+  case grpcStatus
 
   /// The name as it is usually written; empty for ``other``.
   public var text: StaticString { FieldNameTable.shared.texts[Int(rawValue)] }
@@ -323,5 +327,7 @@ public enum FieldName: UInt8, Sendable, CaseIterable {
     (.xPoweredBy, "X-Powered-By"),
     (.traceparent, "traceparent"),
     (.tracestate, "tracestate"),
+    (.grpcTimeout, "grpc-timeout"),
+    (.grpcStatus, "grpc-status"),
   ]
 }

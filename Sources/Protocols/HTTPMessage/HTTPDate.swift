@@ -34,8 +34,8 @@ public struct HTTPDate: Hashable, Comparable, Sendable {
   /// Sun Nov  6 08:49:37 1994
   /// ```
   ///
-  /// The name of the day has to be one, yet need not be the right one. A leap second counts as the
-  /// second behind it.
+  /// The name of the day has to be one, yet need not be the right one; letters may be of the other case,
+  /// as RFC 9111, section 4.2, wants. A leap second counts as the second behind it.
   ///
   /// - Parameters:
   ///   - bytes: The date alone.

@@ -12,6 +12,8 @@ public enum StreamProbe: Sendable {
   case postgresql(PostgreSQLProbe)
   /// Reads a greeting.
   case mysql(MySQLProbe)
+  /// Reads an answer of gRPC.
+  case grpc(GRPCProbe)
 
   /// Takes bytes that came; at least one.
   ///
@@ -36,6 +38,9 @@ public enum StreamProbe: Sendable {
     case .mysql(var probe):
       defer { self = .mysql(probe) }
       return probe.receive(bytes)
+    case .grpc(var probe):
+      defer { self = .grpc(probe) }
+      return probe.receive(bytes)
     }
   }
 
@@ -48,6 +53,7 @@ public enum StreamProbe: Sendable {
     case .redis(let probe): probe.end()
     case .postgresql(let probe): probe.end()
     case .mysql(let probe): probe.end()
+    case .grpc(let probe): probe.end()
     }
   }
 
@@ -56,7 +62,7 @@ public enum StreamProbe: Sendable {
     switch self {
     case .http(let probe): probe.keepsConnection
     case .redis: true
-    case .expect, .tls, .postgresql, .mysql: false
+    case .expect, .tls, .postgresql, .mysql, .grpc: false
     }
   }
 }

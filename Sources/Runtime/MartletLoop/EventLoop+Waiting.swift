@@ -47,6 +47,11 @@ extension EventLoop {
     slots[Int(descriptor) &* 2].readiness.remove(.ready)
   }
 
+  /// Says that a read of `descriptor` is to be tried, of whatever is known.
+  public func assumeReadable(_ descriptor: Int32) {
+    slots[Int(descriptor) * 2].readiness.insert(.ready)
+  }
+
   /// Says that the kernel would have blocked: whatever was known of the descriptor is out of date.
   @inlinable
   public func clearReadiness(_ descriptor: Int32) {

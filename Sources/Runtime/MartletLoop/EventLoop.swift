@@ -57,7 +57,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private var bodyBuffers = BufferPool(keptCount: keptBuffers / 4)
   /// The pipes; see ``lendPipe()``.
   var pipes = PipePool()
+  /// What is to be done before the loop waits.
+  var turnEnds: [any TurnEnd] = []
   private var isStopping = false
+  /// Whether the last wait ended without an event.
+  private var isIdle = false
 
   // For all threads.
   private struct Foreign {
@@ -95,11 +99,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     self.mode = mode
     self.kernel = kernel
     unsafe uncountedKernel = .passUnretained(kernel)
-    // Two are the loop's own.
-    self.descriptorLimit = descriptorLimit + 64
+    self.descriptorLimit = descriptorLimit + Int(Self.ownDescriptors)
     let queue = Descriptor(adopting: Int32(try check(martlet_epoll_create(), .epollCreate)))
     let wake = Descriptor(adopting: Int32(try check(martlet_eventfd(), .eventfd)))
-    slots = try SlotTable(descriptorLimit: self.descriptorLimit)
+    // Behind them are the numbers of inner sockets, in memory that costs nothing until it is used.
+    slots = try SlotTable(
+      descriptorLimit: self.descriptorLimit + (kernel is InnerKernel ? InnerKernel.limit : 0)
+    )
     home = LoopHome()
     now = kernel.monotonicNanoseconds()
     wheel = TimerWheel(tick: UInt32(truncatingIfNeeded: now >> Self.tickShift))
@@ -252,12 +258,17 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     runReady()
     // A stop that came before this turn was taken just now: nothing would end the wait below.
     if isStopping { return }
+    if !turnEnds.isEmpty { endTurn() }
     var limit = milliseconds
-    if wheel.linkedCount > 0, limit < 0 || limit > 16 { limit = 16 }
+    if wheel.linkedCount > 0 {
+      // Where something happens all the time, to look for the next deadline costs more than it saves.
+      let most = isIdle ? wheel.milliseconds(from: now) : 16
+      if limit < 0 || limit > most { limit = most }
+    }
     if pipes.freeCount > 0, limit < 0 || limit > PipePool.idleMilliseconds {
       limit = PipePool.idleMilliseconds
     }
-    if !brief.isEmpty { limit = 0 }
+    if !brief.isEmpty || !turnEnds.isEmpty { limit = 0 }
     // From here on other threads wake the loop; what they left before is seen by the look below.
     sleeping.store(true, ordering: .sequentiallyConsistent)
     if !ready.isEmpty || hasForeign.load(ordering: .sequentiallyConsistent) {
@@ -267,6 +278,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     let count = unsafe kernel.wait(queue, into: events, milliseconds: limit)
     sleeping.store(false, ordering: .relaxed)
     updateClock()
+    isIdle = count <= 0
     if count > 0 { deliver(count) }
     if !brief.isEmpty { endBriefRests() }
     runReady()
@@ -525,7 +537,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     events: UInt32,
     isEdge: Bool = true
   ) throws(SystemError) {
-    guard descriptor < descriptorLimit else { throw SystemError(.epollControl, EMFILE) }
+    guard descriptor < slots.firstTimer / 2 else { throw SystemError(.epollControl, EMFILE) }
     let read = Int(descriptor) * 2
     let generation = slots[read].generation &+ 1
     for slot in read...read + 1 {

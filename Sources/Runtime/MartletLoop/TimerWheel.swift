@@ -58,6 +58,21 @@ struct TimerWheel {
     linkedCount -= 1
   }
 
+  /// How long nothing comes up, at `now` of the loop's clock, rounded up; at least one.
+  ///
+  /// - Complexity: O(*n*) in the buckets.
+  func milliseconds(from now: Int64) -> Int32 {
+    var ticks: Int64 = 1
+    while ticks < Int64(Self.bucketCount),
+      buckets[Int(truncatingIfNeeded: Int64(tick) &+ ticks) & (Self.bucketCount - 1)] < 0
+    {
+      ticks += 1
+    }
+    // The clock of ticks lacks the upper bits of the other: what counts is how far the tick has gone.
+    let gone = now & (1 << EventLoop.tickShift - 1)
+    return Int32(((ticks << EventLoop.tickShift) - gone) / 1_000_000) + 1
+  }
+
   /// Moves the clock to `now` and appends the slots whose deadline came to `expired`.
   mutating func advance(to now: UInt32, in slots: SlotTable, expired: inout [Int]) {
     guard linkedCount > 0 else {

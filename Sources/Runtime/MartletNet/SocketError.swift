@@ -8,12 +8,6 @@ enum SocketError {
     martlet_get_option(descriptor, martlet_level_socket, martlet_option_error)
   }
 
-  static func shutdownRead(_ descriptor: Int32) { _ = martlet_shutdown_read(descriptor) }
-
-  static func shutdownWrite(_ descriptor: Int32) { _ = martlet_shutdown_write(descriptor) }
-
-  static func discardOnClose(_ descriptor: Int32) { _ = martlet_set_linger(descriptor, 1, 0) }
-
   static func set(
     _ option: SocketOption,
     of descriptor: Int32,

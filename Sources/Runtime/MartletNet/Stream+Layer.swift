@@ -41,9 +41,9 @@ extension Stream {
 
   /// One send, in the form of the kernel's.
   @usableFromInline
-  func sendThroughLayer(_ bytes: UnsafeRawBufferPointer) -> Int {
+  func sendThroughLayer(_ bytes: UnsafeRawBufferPointer, endsNext: Bool = false) -> Int {
     guard let layer else { return 0 }
-    return unsafe layer.send(bytes)
+    return unsafe layer.send(bytes, endsNext: endsNext)
   }
 
   /// Writes all of `head`, a part of `body` and `tail`, copied together where they are in pieces: each

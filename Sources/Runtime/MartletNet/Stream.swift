@@ -151,6 +151,16 @@ public final class Stream {
     }
   }
 
+  /// Appends what is there to `buffer`, which has room.
+  ///
+  /// - Returns: How many bytes; 0 is the end, nil means nothing yet.
+  /// - Throws: ``StreamError``.
+  @inlinable
+  public func moreNow(_ buffer: inout Lent) throws(StreamError) -> Int? {
+    guard loop.isReadable(descriptor) else { return nil }
+    return try receive(into: &buffer)
+  }
+
   /// One `recv(2)`: how many bytes came, nil if there were none yet.
   @usableFromInline
   func receive(into buffer: inout Lent) throws(StreamError) -> Int? {
@@ -184,7 +194,9 @@ public final class Stream {
     endsNext: Bool = false
   ) throws(StreamError) -> Int {
     // Safe: the buffer is borrowed until this returns.
-    if hasLayer { return try result(unsafe sendThroughLayer(buffer.storage)) }
+    if hasLayer {
+      return try result(unsafe sendThroughLayer(buffer.storage, endsNext: endsNext))
+    }
     return try result(
       loop.withKernel { unsafe $0.send(descriptor, buffer.storage, more: endsNext) }
     )
@@ -197,6 +209,18 @@ public final class Stream {
   public func writeNow(_ buffer: borrowing Lent, from offset: Int) throws(StreamError) -> Int {
     // Safe: the buffer is borrowed until this returns.
     try result(unsafe send(rest(buffer.storage, offset)))
+  }
+
+  /// Writes as much of an array from `offset` on as the socket takes at once.
+  ///
+  /// - Returns: How many bytes that was.
+  /// - Throws: ``StreamError``.
+  public func writeNow(_ bytes: [UInt8], from offset: Int) throws(StreamError) -> Int {
+    // Safe: whoever sends only reads, during the call.
+    let count = unsafe bytes.withUnsafeBytes { storage in
+      unsafe send(rest(storage, offset))
+    }
+    return try result(count)
   }
 
   /// Writes the bytes of `buffer` from `offset` on, all of them.
@@ -336,8 +360,10 @@ public final class Stream {
     throw .failed(error)
   }
 
-  @usableFromInline
-  func writable(by deadline: Deadline) async throws(StreamError) {
+  /// Waits until the socket takes bytes again, after it took less than it was given.
+  ///
+  /// - Throws: ``StreamError``.
+  public func writable(by deadline: Deadline) async throws(StreamError) {
     do throws(WaitError) {
       try await loop.writable(descriptor, by: deadline)
     } catch {
@@ -358,19 +384,19 @@ public final class Stream {
   /// System call: `shutdown(2)`.
   public func shutdownWrite() {
     layer?.close()
-    SocketError.shutdownWrite(descriptor)
+    loop.kernel.shutdownWrite(descriptor)
   }
 
   /// Reads no more: to whoever reads or waits here it is as if the other side had closed.
   ///
   /// System call: `shutdown(2)`.
-  public func shutdownRead() { SocketError.shutdownRead(descriptor) }
+  public func shutdownRead() { loop.kernel.shutdownRead(descriptor) }
 
   /// Makes the close that follows discard what is unsent and reset the connection.
   public func abort() {
     // An end in order would be taken for one.
     layer = nil
-    SocketError.discardOnClose(descriptor)
+    loop.kernel.discardOnClose(descriptor)
   }
 
   /// The address of this end.

@@ -248,6 +248,45 @@ int64_t martlet_tell_arrival(int fd, int family) {
   MARTLET_RESULT(setsockopt(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, &yes, sizeof yes));
 }
 
+static void read_facts(const struct stat *from, martlet_file_facts *to) {
+  *to = (martlet_file_facts){
+      .device = from->st_dev, .number = from->st_ino, .size = from->st_size,
+      .modified_ns = (int64_t)from->st_mtim.tv_sec * 1000000000 + from->st_mtim.tv_nsec,
+      .changed_ns = (int64_t)from->st_ctim.tv_sec * 1000000000 + from->st_ctim.tv_nsec,
+      .mode = from->st_mode, .user = from->st_uid, .links = (uint32_t)from->st_nlink};
+}
+
+int64_t martlet_facts_of_file(int fd, martlet_file_facts *to) {
+  struct stat status;
+  if (fstat(fd, &status) < 0) return -errno;
+  read_facts(&status, to);
+  return 0;
+}
+
+int64_t martlet_facts_at(int folder, const char *path, int follows, martlet_file_facts *to) {
+  struct stat status;
+  if (fstatat(folder, path, &status, follows ? 0 : AT_SYMLINK_NOFOLLOW) < 0) return -errno;
+  read_facts(&status, to);
+  return 0;
+}
+
+int64_t martlet_open_at(int folder, const char *path, int flags, unsigned mode, uint64_t resolve) {
+  // struct open_how of linux/openat2.h, and the call by its number: older headers have neither.
+  struct { uint64_t flags, mode, resolve; } how = {
+      (uint64_t)(uint32_t)(flags | O_CLOEXEC), mode, resolve};
+  long result;
+  // A rename elsewhere may have the kernel unsure whether the path has left the folder.
+  for (int tries = 0; tries < 8; tries++) {
+    result = syscall(437 /* openat2 */, folder, path, &how, sizeof how);
+    if (result >= 0 || errno != EAGAIN) break;
+  }
+  return result < 0 ? -(int64_t)errno : result;
+}
+
+int64_t martlet_open_folder(const char *path) {
+  MARTLET_RESULT(open(path, O_PATH | O_DIRECTORY | O_CLOEXEC));
+}
+
 enum { resolve_error_base = -1000 };
 
 int64_t martlet_resolve(const char *name, uint16_t port, martlet_address *to, size_t capacity) {

@@ -63,6 +63,14 @@ int martlet_certificates_count(const martlet_certificates *certificates) {
   return certificates->count;
 }
 
+X509 *martlet_certificates_first(const martlet_certificates *certificates) {
+  return certificates->all[0];
+}
+
+X509 *martlet_certificates_at(const martlet_certificates *certificates, int index) {
+  return index >= 0 && index < certificates->count ? certificates->all[index] : NULL;
+}
+
 martlet_key *martlet_key_read(const uint8_t *pem, size_t count) {
   ERR_clear_error();
   if (count > INT_MAX) return NULL;

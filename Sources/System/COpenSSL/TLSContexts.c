@@ -166,6 +166,10 @@ martlet_tls_context *martlet_tls_context_new(int is_server) {
   // None at all would let the client's next small write wait for an acknowledgement.
   SSL_CTX_set_num_tickets(context, 1);
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+  if (is_server) {
+    SSL_CTX_set_info_callback(context, martlet_tls_note);
+    SSL_CTX_set_tlsext_status_cb(context, martlet_staple_give);
+  }
   return context;
 }
 

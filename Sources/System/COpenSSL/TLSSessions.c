@@ -12,10 +12,13 @@
 // A session reads and writes its socket by a BIO of our own: it knows whether the socket was emptied,
 // raises no signal, and can be given bytes that were received before.
 typedef struct {
+  SSL *tls;
   int socket;
   // The errno of a call that failed, or −1 at the end of the input.
   int error;
-  uint8_t is_drained, has_failed, first_count, first[8];
+  uint8_t is_drained, has_failed, ends_next, first_count, first[8];
+  // Messages of handshakes, which cost more than they are worth, and the bytes that came with them.
+  uint64_t message_count, received;
   uint8_t *carried;
   size_t carried_count, carried_used;
 } socket_state;
@@ -24,6 +27,14 @@ static BIO_METHOD *method;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static socket_state *state_of(martlet_tls *tls) { return BIO_get_data(SSL_get_rbio(tls)); }
+
+enum { free_messages = 128, bytes_a_message = 16384 };
+
+// A side may change its keys as often as it likes (RFC 8446, section 4.6.3), and each time costs the other
+// one a key as well: more than a few are to be paid for with content.
+static int is_flooded(const socket_state *state) {
+  return state->message_count > free_messages + state->received / bytes_a_message;
+}
 
 static void note_first(socket_state *state, const char *bytes, size_t count) {
   while (count > 0 && state->first_count < sizeof state->first) {
@@ -49,8 +60,13 @@ static int socket_read(BIO *bio, char *out, int count) {
     state->is_drained = 0;
     return (int)taken;
   }
+  if (is_flooded(state)) {
+    state->error = EPROTO;
+    return -1;
+  }
   ssize_t result = recv(state->socket, out, (size_t)count, 0);
   if (result > 0) {
+    state->received += (size_t)result;
     // As for plain streams: a short read has emptied the socket.
     state->is_drained = result < count;
     if (state->first_count < sizeof state->first) note_first(state, out, (size_t)result);
@@ -73,7 +89,11 @@ static int socket_read(BIO *bio, char *out, int count) {
 static int socket_write(BIO *bio, const char *bytes, int count) {
   socket_state *state = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
-  ssize_t result = send(state->socket, bytes, (size_t)count, MSG_NOSIGNAL);
+  // What ends a handshake behind which a request has come already, as a ticket does, goes with the answer;
+  // the last answer goes with the end.
+  int more = state->ends_next || (SSL_in_init(state->tls) && SSL_has_pending(state->tls));
+  ssize_t result =
+      send(state->socket, bytes, (size_t)count, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
   if (result >= 0) return (int)result;
   if (errno == EAGAIN || errno == EINTR) {
     BIO_set_retry_write(bio);
@@ -109,6 +129,14 @@ static void make_method(void) {
   BIO_meth_set_write(method, socket_write);
   BIO_meth_set_ctrl(method, socket_control);
   BIO_meth_set_destroy(method, socket_destroy);
+}
+
+// Floods
+
+// Called for each message of a handshake, those behind it too.
+void martlet_tls_note(const SSL *tls, int where, int value) {
+  (void)value;
+  if (where == SSL_CB_ACCEPT_LOOP) state_of((martlet_tls *)tls)->message_count++;
 }
 
 // Errors
@@ -172,6 +200,7 @@ martlet_tls *martlet_tls_new(martlet_tls_context *context, int socket, int is_se
     SSL_free(tls);
     return NULL;
   }
+  state->tls = tls;
   state->socket = socket;
   BIO_set_data(bio, state);
   BIO_set_init(bio, 1);
@@ -270,7 +299,9 @@ int64_t martlet_tls_receive(martlet_tls *tls, void *bytes, size_t count) {
   return result == 1 ? (int64_t)received : failure(tls, result);
 }
 
-int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count) {
+int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count, int ends_next) {
+  socket_state *state = state_of(tls);
+  state->ends_next = ends_next != 0;
   size_t sent = 0;
   // A call takes one record at a time, though the socket may take more.
   while (sent < count) {
@@ -280,10 +311,12 @@ int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count) {
     if (result != 1) {
       int64_t error = failure(tls, result);
       if (sent > 0) break;
+      state->ends_next = 0;
       return error == 0 ? -EPIPE : error;
     }
     sent += taken;
   }
+  state->ends_next = 0;
   return (int64_t)sent;
 }
 

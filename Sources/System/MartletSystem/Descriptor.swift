@@ -117,6 +117,8 @@ public enum FileAccess: Sendable {
   case read
   /// To be written at its end; it is created with mode 640 if it does not exist.
   case append
+  /// To be written at its end by its owner alone; it is created with mode 600 if it does not exist.
+  case appendSecret
   /// To be written anew: created with mode 600, or emptied.
   case replace
 }
@@ -131,6 +133,7 @@ extension Descriptor {
       switch access {
       case .read: (O_RDONLY, 0)
       case .append: (O_WRONLY | O_APPEND | O_CREAT, 0o640)
+      case .appendSecret: (O_WRONLY | O_APPEND | O_CREAT, 0o600)
       case .replace: (O_WRONLY | O_TRUNC | O_CREAT, 0o600)
       }
     return Descriptor(adopting: Int32(try check(unsafe martlet_open(path, flags, mode), .open)))

@@ -13,6 +13,27 @@ public enum Files {
     return true
   }
 
+  /// Makes a directory that only `owner` may enter, if it is not there, and those above it, which anybody may.
+  ///
+  /// - Parameters:
+  ///   - path: The whole path.
+  ///   - owner: Whose it will be; nil: that of this process.
+  /// - Throws: ``SystemError`` when one of them cannot be made. System calls: `mkdir(2)`, `chown(2)`.
+  public static func makePrivateDirectory(
+    _ path: String,
+    for owner: UserRights?
+  ) throws(SystemError) {
+    var place = ""
+    for part in path.split(separator: "/").dropLast() {
+      place += "/\(part)"
+      // The owner may be another one, and must be able to come here.
+      if try makePrivateDirectory(place) { try setRights(of: place, to: 0o755) }
+    }
+    if try makePrivateDirectory(path), let owner, owner.user != Processes.ownUser {
+      try give(path, to: owner)
+    }
+  }
+
   /// What a name of the file system stands for.
   public struct Status: Hashable, Sendable {
     /// The number of the owner.
@@ -46,6 +67,13 @@ public enum Files {
   public static func remove(_ path: String) throws(SystemError) {
     let result = unsafe martlet_unlink(path)
     if result != -Int64(ENOENT) { try check(result, .unlink) }
+  }
+
+  /// Removes a directory that is empty.
+  ///
+  /// - Throws: ``SystemError``: with code 39 (ENOTEMPTY) when it is not. System call: `rmdir(2)`.
+  public static func removeDirectory(_ path: String) throws(SystemError) {
+    try check(unsafe martlet_remove_directory(path), .rmdir)
   }
 
   /// Sets the rights of a file.
@@ -201,6 +229,11 @@ extension Descriptor {
     try check(result, .flock)
     return true
   }
+
+  /// Gives back the lock of the file, before this descriptor is closed.
+  ///
+  /// System call: `flock(2)`.
+  public borrowing func unlock() { _ = martlet_unlock(number) }
 
   /// Opens a file to be read and written, made with mode 600 if it is not there.
   ///

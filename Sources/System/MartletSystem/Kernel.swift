@@ -93,6 +93,21 @@ public import CLinux
     Int(unsafe martlet_accept(fd, &peer))
   }
 
+  /// Says that nothing more will be read.
+  ///
+  /// System call: `shutdown(2)`.
+  open func shutdownRead(_ fd: Int32) { _ = martlet_shutdown_read(fd) }
+
+  /// Says that nothing more will be written.
+  ///
+  /// System call: `shutdown(2)`.
+  open func shutdownWrite(_ fd: Int32) { _ = martlet_shutdown_write(fd) }
+
+  /// Makes the close that follows discard what is unsent.
+  ///
+  /// System call: `setsockopt(2)`, `SO_LINGER`.
+  open func discardOnClose(_ fd: Int32) { _ = martlet_set_linger(fd, 1, 0) }
+
   /// Closes a descriptor.
   ///
   /// System call: `close(2)`.

@@ -21,8 +21,9 @@
 
   /// Sends `bytes`, or as many of them as the socket takes now.
   ///
-  /// What was not taken must be given again, from the first byte that was not.
-  open func send(_ bytes: UnsafeRawBufferPointer) -> Int { -Self.notSupported }
+  /// What was not taken must be given again, from the first byte that was not. With `endsNext` the layer is
+  /// closed at once behind them, and the end may go in the same packet.
+  open func send(_ bytes: UnsafeRawBufferPointer, endsNext: Bool) -> Int { -Self.notSupported }
 
   /// Says that nothing more is sent, as far as the socket takes that now.
   open func close() {}

@@ -35,10 +35,10 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
       "pidfd_open"
     case pipe, posixSpawn = "posix_spawn", prctl, pthreadCreate = "pthread_create", read, recv,
       recvmsg
-    case rename, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
+    case rename, rmdir, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
     case splice
     case sigprocmask, socket, socketpair, unlink, waitpid, write, getpwnam, getgrnam, getrandom
-    case flock, fsync, ftruncate, lseek, memfdCreate = "memfd_create", readlink, stat, opendir
+    case flock, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create", readlink, stat, opendir
   }
 
   /// Whether the call would have had to wait.

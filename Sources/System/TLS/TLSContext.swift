@@ -1,4 +1,5 @@
 import COpenSSL
+public import MartletSystem
 
 // Invariant of this file: a context owns what it points to; it is changed by its initialiser alone, and
 // OpenSSL lets any thread make sessions of it. What a callback is given lives as long as the context, which
@@ -107,18 +108,31 @@ public struct TLSVerification: Sendable {
   }
 }
 
+/// A file in which the secrets of sessions are written, a line each, in the form of `SSLKEYLOGFILE`.
+public final class TLSKeyLog: Sendable {
+  let file: OpenFile
+
+  /// Takes over a file that is open to be appended to.
+  public init(_ file: consuming Descriptor) { self.file = OpenFile(file) }
+}
+
 // @unchecked: see the invariant above.
 /// What sessions have in common: certificates, policy, and how they are continued.
 @safe
 public final class TLSContext: @unchecked Sendable {
   let pointer: OpaquePointer
   private let chooser: Chooser?
+  private let keyLog: TLSKeyLog?
 
   /// Chooses the context to go on with.
   ///
-  /// The name is that of the host that a client asks for, in lower case; empty: it asks for none. With
-  /// nil the present context is gone on with.
-  public typealias Choice = @Sendable (_ name: String) -> TLSContext?
+  /// The name is that of the host that a client asks for, in lower case; empty: it asks for none. A
+  /// client that `asksProof` wants nothing but to see that the name is ours: RFC 8737. With nil the
+  /// present context is gone on with.
+  public typealias Choice = @Sendable (_ name: String, _ asksProof: Bool) -> TLSContext?
+
+  /// The protocol that a proof is asked for by.
+  public static let proofProtocol = "acme-tls/1"
 
   private final class Chooser: Sendable {
     let choose: Choice
@@ -138,10 +152,12 @@ public final class TLSContext: @unchecked Sendable {
     protocols: [String],
     resumption: TLSResumption,
     verification: TLSVerification? = nil,
+    keyLog: TLSKeyLog? = nil,
     choosing choice: Choice? = nil
   ) throws(TLSError) {
     guard let made = unsafe martlet_tls_context_new(1) else { throw .noted("no context") }
     unsafe pointer = made
+    self.keyLog = keyLog
     chooser = choice.map { Chooser($0) }
     for identity in identities {
       guard
@@ -162,6 +178,11 @@ public final class TLSContext: @unchecked Sendable {
       ) == 1
     else { throw .noted("sessions cannot be continued") }
     if let verification { verify(verification) }
+    if let keyLog {
+      guard unsafe martlet_tls_context_key_log(pointer, keyLog.file.number) == 1 else {
+        throw .noted("the key log cannot be used")
+      }
+    }
     if let chooser {
       unsafe martlet_tls_context_choose(
         pointer,
@@ -185,6 +206,7 @@ public final class TLSContext: @unchecked Sendable {
   ) throws(TLSError) {
     guard let made = unsafe martlet_tls_context_new(0) else { throw .noted("no context") }
     unsafe pointer = made
+    keyLog = nil
     chooser = nil
     if let identity {
       guard
@@ -251,7 +273,8 @@ public final class TLSContext: @unchecked Sendable {
       decoding: UnsafeBufferPointer(start: bytes, count: Int(count)),
       as: UTF8.self
     )
-    guard let context = chooser.choose(name.lowercased()) else { return 1 }
+    let asksProof = unsafe martlet_tls_hello_asks_proof(tls) == 1
+    guard let context = chooser.choose(name.lowercased(), asksProof) else { return 1 }
     return unsafe martlet_tls_switch(tls, context.pointer) == 1 ? 1 : 0
   }
 }

@@ -112,6 +112,7 @@ public final class TLSIdentity: @unchecked Sendable {
     guard unsafe martlet_key_fits(certificates.pointer, key) == 1 else {
       throw TLSError("the key is not that of the certificate")
     }
+    _ = unsafe martlet_staple_prepare(certificates.pointer)
   }
 
   deinit { unsafe martlet_key_free(key) }

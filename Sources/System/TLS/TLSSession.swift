@@ -137,8 +137,8 @@ public final class TLSSession: SocketLayer {
   public override func hasInput() -> Bool { unsafe martlet_tls_has_input(pointer) != 0 }
 
   /// Sends `bytes`, or as many of them as the socket takes now.
-  public override func send(_ bytes: UnsafeRawBufferPointer) -> Int {
-    Int(unsafe martlet_tls_send(pointer, bytes.baseAddress, bytes.count))
+  public override func send(_ bytes: UnsafeRawBufferPointer, endsNext: Bool) -> Int {
+    Int(unsafe martlet_tls_send(pointer, bytes.baseAddress, bytes.count, endsNext ? 1 : 0))
   }
 
   /// Says that nothing more is sent, as far as the socket takes that now.
@@ -171,6 +171,17 @@ public final class TLSSession: SocketLayer {
   /// The certificate that the other side has shown, if it is good; nil: none.
   public var peer: TLSCertificates? {
     unsafe martlet_tls_peer(pointer).map { unsafe TLSCertificates(adopting: $0) }
+  }
+}
+
+extension TLSSession {
+  /// Whether the other side has shown the proof of a name, or of an address: a certificate for it alone that holds
+  /// these 32 bytes.
+  ///
+  /// - Source: RFC 8737, section 3.
+  public func showsProof(_ digest: [UInt8], for name: String, isAddress: Bool) -> Bool {
+    guard digest.count == 32 else { return false }
+    return unsafe martlet_tls_shows_proof(pointer, name, isAddress ? 1 : 0, digest) == 1
   }
 }
 

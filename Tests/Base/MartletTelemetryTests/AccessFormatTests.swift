@@ -158,6 +158,14 @@ struct JSONAccessFormatTests {
     #expect(object["id"] as? String == String(repeating: "0", count: 32))
   }
 
+  @Test("writes the outcome of a call, and nothing for what is none", arguments: [nil, 0, 14])
+  func calls(status: UInt8?) throws {
+    var record = sample()
+    if let status { record.callStatus = status }
+    let object = try parsed(line(.json, record, Texts()))
+    #expect(object["grpc_status"] as? Int == status.map { Int($0) })
+  }
+
   @Test("leaves out labels that a route has not")
   func noLabels() throws {
     var format = JSONAccessFormat()

@@ -40,7 +40,7 @@ actor AdminPair {
   }
 }
 
-@Suite("Admin server", .timeLimit(.minutes(1)))
+@Suite("Admin server", .timeLimit(.minutes(5)))
 struct AdminServerTests {
   @Test("answers with the page of the path")
   func page() async throws {

@@ -54,7 +54,7 @@ actor Ends {
   }
 }
 
-@Suite("Handover channel", .timeLimit(.minutes(1)))
+@Suite("Handover channel", .timeLimit(.minutes(5)))
 struct HandoverChannelTests {
   @Test("carries messages in order, with their own descriptors", arguments: [0, 1, 64, 65, 200])
   func descriptors(count: Int) async throws {

@@ -2,7 +2,7 @@ import Foundation
 import MartletSystem
 import Testing
 
-@Suite("Supervisor", .timeLimit(.minutes(2)))
+@Suite("Supervisor", .timeLimit(.minutes(5)))
 struct SupervisionTests {
   @Test("starts an edge that serves, tells its state, and ends when it is told to stop")
   func life() throws {
@@ -133,7 +133,7 @@ struct SupervisionTests {
   }
 }
 
-@Suite("Reload", .timeLimit(.minutes(2)))
+@Suite("Reload", .timeLimit(.minutes(5)))
 struct ReloadTests {
   @Test("puts a configuration in force, opens and closes listeners, and keeps connections")
   func reload() throws {
@@ -219,7 +219,7 @@ struct ReloadTests {
   }
 }
 
-@Suite("Upgrade", .timeLimit(.minutes(2)))
+@Suite("Upgrade", .timeLimit(.minutes(5)))
 struct UpgradeTests {
   @Test("executes the new binary in place: no call fails, what is under way ends in the old edge")
   func upgrade() throws {
@@ -295,7 +295,7 @@ struct UpgradeTests {
   }
 }
 
-@Suite("What keeps an instance from starting", .timeLimit(.minutes(2)))
+@Suite("What keeps an instance from starting", .timeLimit(.minutes(5)))
 struct StartTests {
   @Test("is a configuration with errors: code 3")
   func configuration() throws {

@@ -25,12 +25,16 @@ struct EffectiveTests {
   func complete() throws {
     let text = """
       server { listen :80 tls
+      compress
+      decompress
       certificate a.pem
-      tls { client_certificate optional
+      tls auto { client_certificate optional
       client_authorities a.pem
       client_revoked b.pem
       ticket_secret c }
-      route / { proxy api } }
+      route / { proxy api
+      cache main } }
+      cache main
       upstream api { member 127.0.0.1:1
       tls { server_name a
       certificate a.pem
@@ -42,13 +46,18 @@ struct EffectiveTests {
       route { close } }
       udp { listen :82
       proxy 127.0.0.1:1 }
+      certificates { authority https://a.example/dir }
       """
     let whole = try effective(text)
     let server = try first("server", in: whole)
     let upstream = try first("upstream", in: whole)
-    let inner: Set = ["route", "overload", "queue", "check", "eject"]
+    let route = try first("route", in: server)
+    let inner: Set = ["route", "overload", "queue", "check", "eject", "files", "cors"]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
+      "cache": try first("cache", in: whole), "route cache": route["cache"] ?? .null,
+      "certificates": whole["certificates"] ?? .null,
+      "authority": try first("authority", in: whole["certificates"]),
       "upstream tls": upstream["tls"] ?? .null, "udp": try first("udp", in: whole),
       "tcp route": try first("route", in: first("tcp", in: whole)),
     ]
@@ -63,6 +72,21 @@ struct EffectiveTests {
     #expect(server["access_log"] == .null)
     #expect(upstream["name"] == .text("api"))
     #expect(try first("member", in: upstream)["weight"] == .number(1))
+  }
+
+  @Test("has every setting of files")
+  func files() throws {
+    let server = try first(
+      "server",
+      in: effective("server { listen :80\n route / { files /srv } }")
+    )
+    let shown = try first("route", in: server)["files"]
+    let block = try #require(ConfigurationReference.blocks.first { $0.name == "files" })
+    for directive in block.directives {
+      #expect(shown?[directive.name] != nil, "\(directive.name)")
+    }
+    #expect(shown?["root"] == .text("/srv"))
+    #expect(shown?["links"] == .text("inside"))
   }
 
   @Test("has every setting of a check and of an ejection")

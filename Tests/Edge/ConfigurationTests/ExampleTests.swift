@@ -15,9 +15,24 @@ func whole(_ line: String, in block: String) -> String {
   switch block {
   case "file": line
   case "server": "server {\n\(line)\n}"
+  case "route" where line.hasPrefix("client_certificate"):
+    whole("client_certificate optional\nclient_authorities a.pem", in: "tls").dropLast()
+      + "\nroute / {\n\(line)\nrespond 200\n} }"
+  case "route" where line.hasPrefix("cache") || line.contains("\ncache "):
+    "cache main\nserver { route / {\n\(line.hasPrefix("cache") ? "proxy :9000" : "")\n\(line)\n} }"
+  case "cache": "cache main {\n\(line)\n}"
+  case "route cache":
+    "cache main\nserver { route / {\nproxy :9000\ncache main {\n\(line)\n}\n} }"
   case "route":
-    ["proxy", "respond", "redirect"].contains { line.hasPrefix($0) }
+    ["proxy", "respond", "redirect", "files", "acme"].contains { line.hasPrefix($0) }
       ? "server { route / {\n\(line)\n} }" : "server { route / {\n\(line)\nrespond 200\n} }"
+  case "files" where line.hasPrefix("resumable"):
+    whole("allow put\n\(line)", in: "files")
+  case "files": "server {\nroute / {\nfiles /srv/www {\n\(line)\n}\n}\n}"
+  case "decompress": "server {\ndecompress {\n\(line)\n}\nroute / { respond 200 }\n}"
+  case "compress": "server {\ncompress {\n\(line)\n}\nroute / { respond 200 }\n}"
+  case "cors":
+    "server {\nroute / {\ncors {\norigins https://a.example\n\(line)\n}\nrespond 200\n}\n}"
   case "tcp":
     line.hasPrefix("proxy") ? "tcp {\n\(line)\n}" : "tcp {\nproxy :9000\n\(line)\n}"
   case "queue": "upstream api {\nmember :9000 max_connections 1\nqueue {\n\(line)\n}\n}"
@@ -27,6 +42,11 @@ func whole(_ line: String, in block: String) -> String {
   case "tls":
     "server {\nlisten :443 tls\ncertificate a.pem\ntls {\n\(line)\n} }"
   case "upstream tls": "upstream api {\nmember :9000\ntls {\n\(line)\n}\n}"
+  case "certificates": "certificates {\n\(line)\n}"
+  case "authority":
+    "certificates {\nauthority https://acme.example/dir {\n\(line)\n"
+      + (line.hasPrefix("key_id") ? "key c2VjcmV0" : line.hasPrefix("key") ? "key_id a" : "")
+      + "\n}\n}"
   case "eject": "upstream api {\nmember :9000\neject {\n\(line)\n} }"
   case "upstream":
     "server { route / { proxy api } }\nupstream api {\nmember :9000\n\(line)\n}"
@@ -36,7 +56,9 @@ func whole(_ line: String, in block: String) -> String {
 
 /// The kind of check that a line of its block is for.
 private func checkKind(of line: String) -> String {
-  let kinds = ["send": "tcp", "expect": "tcp", "server_name": "tls", "user": "postgresql"]
+  let kinds = [
+    "send": "tcp", "expect": "tcp", "server_name": "tls", "user": "postgresql", "service": "grpc",
+  ]
   if line.hasPrefix("command") { return "script" }
   return kinds[String(line.prefix { $0 != " " })] ?? "http"
 }
@@ -112,7 +134,9 @@ struct ManualTests {
       ("docs/manual/layer4.md", 2), ("docs/manual/udp.md", 1), ("docs/manual/balancing.md", 4),
       ("docs/manual/limits.md", 5), ("docs/manual/queues.md", 1), ("docs/manual/overload.md", 3),
       ("docs/manual/failures.md", 3),
-      ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7),
+      ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7), ("docs/manual/files.md", 3),
+      ("docs/manual/cache.md", 3), ("docs/manual/compression.md", 4),
+      ("docs/manual/websocket.md", 2),
     ]
   )
   func guide(page: String, count: Int) throws {

@@ -102,7 +102,7 @@ struct HealthTests {
       ("eject {\ndeviation 0.05\n}", "`0.05` is not within 0.1 and 100", "write `deviation 0.1`"),
       (
         "check ping",
-        "`ping` is none of tcp, http, tls, icmp, udp, redis, postgresql, mysql, script", nil
+        "`ping` is none of tcp, http, tls, icmp, udp, redis, postgresql, mysql, grpc, script", nil
       ),
       (
         "member unix:/run/a.sock\ncheck icmp",

@@ -75,6 +75,17 @@ struct LimitSettingsTests {
         "limit all",
         LimitSettings(.connections(9), key: client, name: "all", isShared: true)
       ),
+      (
+        "limit bandwidth 1MB/s",
+        LimitSettings(.bandwidth(bytesPerSecond: 1 << 20, burst: 1 << 18, freeBytes: 0))
+      ),
+      (
+        "limit upload 2KB/s burst 4KB after 1MB by {client.address}",
+        LimitSettings(
+          .upload(bytesPerSecond: 2048, burst: 4096, freeBytes: 1 << 20),
+          key: client
+        )
+      ),
     ]
   )
   func streams(line: String, settings: LimitSettings) throws {
@@ -84,12 +95,50 @@ struct LimitSettingsTests {
   }
 
   @Test(
+    "of datagrams are about flows, and each datagram",
+    arguments: [
+      ("limit flows 3 by {client.address}", LimitSettings(.flows(3), key: client)),
+      (
+        "limit new_flows 7/m burst 2 dry_run",
+        LimitSettings(.newFlows(count: 7, period: .seconds(60), burst: 2), isDryRun: true)
+      ),
+      (
+        "limit datagrams 100/s name few",
+        LimitSettings(.datagrams(count: 100, period: .seconds(1), burst: 100), name: "few")
+      ),
+    ]
+  )
+  func datagrams(line: String, settings: LimitSettings) throws {
+    let text = "udp {\nlisten :5353\nproxy :5354\n\(line)\n}"
+    #expect(try configuration(text).udp.first?.limits == [settings])
+  }
+
+  @Test(
+    "of datagrams take nothing that only connections have",
+    arguments: [
+      ("limit connections 5", "`connections` is none of flows, new_flows, datagrams"),
+      ("limit flows 3 by {request.path}", "are told apart by their address alone"),
+      ("limit flows", "needs a value"),
+      ("limit flows 3 after 1MB", "after"),
+    ]
+  )
+  func datagramRefusals(line: String, words: String) {
+    let text = "udp {\nlisten :5353\nproxy :5354\n\(line)\n}"
+    let loaded = ConfigurationLoader.load(name: "a.conf", text: text)
+    #expect(loaded.configuration == nil)
+    #expect(loaded.rendered().contains(words), "\(loaded.rendered())")
+  }
+
+  @Test(
     "of layer 4 take nothing that only requests have",
     arguments: [
-      ("limit requests 5/s", "`requests` is none of connections, new_connections"),
+      (
+        "limit requests 5/s",
+        "`requests` is none of connections, new_connections, bandwidth, upload"
+      ),
       (
         "limit connections 3 by {request.path}",
-        "are told apart by the address of their client alone"
+        "are told apart by their address alone"
       ),
       ("limit all", "asks for what connections of layer 4 do not have"),
       ("limit connections", "needs a value"),

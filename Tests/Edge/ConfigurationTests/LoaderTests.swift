@@ -208,6 +208,8 @@ struct Setting: Sendable, CustomTestStringConvertible {
     .route("first_byte_timeout 1s") { $0.overrides.firstByteTimeout == .seconds(1) },
     .route("read_timeout 1s") { $0.overrides.readTimeout == .seconds(1) },
     .route("write_timeout 1s") { $0.overrides.writeTimeout == .seconds(1) },
+    .route("tunnel_timeout 1s") { $0.overrides.tunnelTimeout == .seconds(1) },
+    .route("websocket_ping 1s") { $0.overrides.webSocketPing == .seconds(1) },
     .route("total_timeout 1s") { $0.overrides.totalTimeout == .seconds(1) },
     .route("tries 1") { $0.overrides.tryCount == 1 },
     .route("error_page 404 gone") { $0.overrides.errorPages.map(\.status) == [404] },

@@ -22,7 +22,7 @@ private let configuration = """
   }
   """
 
-@Suite("martlet balance explain", .timeLimit(.minutes(1)))
+@Suite("martlet balance explain", .timeLimit(.minutes(5)))
 struct BalanceCommandTests {
   private func explained(_ arguments: String...) throws -> [String: Any] {
     let folder = try Folder()

@@ -58,7 +58,7 @@ final class Folder {
 
 let wrong = "server {\n    listen :8080\n    lissen :8081\n}\n"
 
-@Suite("Commands", .timeLimit(.minutes(1)))
+@Suite("Commands", .timeLimit(.minutes(5)))
 struct CommandTests {
   @Test("tell the version")
   func version() throws {

@@ -62,7 +62,7 @@ private func configuration(_ port: String, _ word: String) -> String {
   "server {\n    listen :\(port)\n    route / { respond 200 \"\(word)\" }\n}\n"
 }
 
-@Suite("A running instance", .timeLimit(.minutes(2)))
+@Suite("A running instance", .timeLimit(.minutes(5)))
 struct InstanceTests {
   @Test("serves over IPv4 and IPv6, is reloaded and upgraded in place, and stops")
   func life() throws {

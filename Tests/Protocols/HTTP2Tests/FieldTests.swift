@@ -230,6 +230,34 @@ struct FieldTests {
   }
 
   @Test(
+    "a field that is larger than the table empties it, and the connection goes on",
+    arguments: [0, 1, 7, 8, 9, 40],
+    [false, true]
+  )
+  func largerThanTable(count: Int, isShrunk: Bool) {
+    func kept(_ name: String, _ value: String) -> [UInt8] {
+      [0x40] + Frames.string(Array(name.utf8)) + Frames.string(Array(value.utf8))
+    }
+    let subject = Subject.greeted()
+    let small = (0..<count).flatMap { kept("n\($0)", "v") }
+    subject.receive(Frames.frame(FrameKind.headers, 5, 1, Frames.block(Frames.get) + small))
+    // Where the table may hold nothing, every field is larger.
+    let large = kept("large", String(repeating: "x", count: isShrunk ? 10 : 5000))
+    let block = (isShrunk ? [0x20] : []) + Frames.block(Frames.get) + large
+    for stream: UInt32 in [3, 5, 7] {
+      subject.receive(Frames.frame(FrameKind.headers, 5, stream, block))
+      #expect(subject.heads[Int(stream)]?.contains("\r\nlarge: xxx") == true)
+    }
+    let again: [UInt8] = (isShrunk ? [0x3F, 0xE1, 0x1F] : []) + Frames.block(Frames.get)
+    subject.receive(Frames.frame(FrameKind.headers, 5, 9, again + kept("a", "b")))
+    subject.receive(Frames.frame(FrameKind.headers, 5, 11, Frames.block(Frames.get) + [0xBE]))
+    #expect(subject.heads[11]?.contains("\r\na: b\r\n") == true)
+    // Nothing but that is left.
+    subject.receive(Frames.frame(FrameKind.headers, 5, 13, Frames.block(Frames.get) + [0xBF]))
+    #expect(subject.fault?.code == .compressionError)
+  }
+
+  @Test(
     "content that is not as long as it was said to be is refused",
     arguments: [("2", ["abc"], true), ("4", ["abc"], true), ("4", ["ab", "cde"], false)]
   )

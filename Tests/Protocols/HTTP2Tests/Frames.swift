@@ -154,6 +154,7 @@ final class Subject {
     return raw
   }
 
+  @discardableResult
   func with<Result>(_ body: (inout ConnectionMachine) -> Result) -> Result {
     let result = body(&machine)
     collect()

@@ -4,7 +4,7 @@ import Synchronization
 import Testing
 import TestLoop
 
-@Suite("Coroutines of a loop", .timeLimit(.minutes(1)))
+@Suite("Coroutines of a loop", .timeLimit(.minutes(5)))
 struct CoroutineTests {
   static let modes = [EventLoop.WaitMode.parking, .continuation]
 

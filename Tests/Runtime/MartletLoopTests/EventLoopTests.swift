@@ -75,7 +75,7 @@ actor TestWorker {
   deinit { loop.stop() }
 }
 
-@Suite("Event loop", .timeLimit(.minutes(1)))
+@Suite("Event loop", .timeLimit(.minutes(5)))
 struct EventLoopTests {
   static let modes = [EventLoop.WaitMode.parking, .continuation]
 

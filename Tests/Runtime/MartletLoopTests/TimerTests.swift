@@ -153,18 +153,38 @@ struct TimerTests {
     #expect(loop.hasPassed(near) && !loop.hasPassed(far) && !loop.hasPassed(.never))
   }
 
-  @Test("let a loop without them wait for ever, and keep one that has some to a tick")
-  func waits() throws {
-    let driven = try DrivenLoop(.parking)
+  @Test("let a loop without them wait for ever, and an idle one until the first", arguments: starts)
+  func waits(start: Int64) throws {
+    let driven = try DrivenLoop(.parking, startTick: start)
     let loop = driven.loop
     driven.loop.turn(waitingAtMost: -1)
     #expect(driven.kernel.waits.last == -1)
-    driven.start { try? await loop.sleep(for: .seconds(1)) }
+    var isOver = false
+    driven.start {
+      try? await loop.sleep(for: .seconds(1))
+      isOver = true
+    }
     driven.loop.turn(waitingAtMost: -1)
-    #expect(driven.kernel.waits.last == 16)
-    driven.advance(by: .seconds(2))
+    let wait = try #require(driven.kernel.waits.last)
+    #expect((1000...1040).contains(wait))
+    driven.advance(by: .milliseconds(Int(wait)))
+    driven.loop.turn(waitingAtMost: -1)
+    #expect(isOver)
     driven.loop.turn(waitingAtMost: -1)
     #expect(driven.kernel.waits.last == -1)
+  }
+
+  @Test("let a loop on which something happens wait for a tick only")
+  func busyWaits() throws {
+    let driven = try DrivenLoop(.parking)
+    let (loop, socket) = (driven.loop, driven.kernel.descriptor())
+    try loop.watch(socket)
+    driven.start { try? await loop.sleep(for: .seconds(1)) }
+    driven.kernel.happen([.readable], on: socket)
+    driven.loop.turn(waitingAtMost: -1)
+    driven.loop.turn(waitingAtMost: -1)
+    #expect(driven.kernel.waits.last == 16)
+    loop.forget(socket)
   }
 
   @Test(

@@ -128,7 +128,7 @@ private func freshName() -> SocketAddress {
   .unix("@martlet-test-\(SystemClock.monotonicNanoseconds())")
 }
 
-@Suite("Sockets of the kernel", .timeLimit(.minutes(1)))
+@Suite("Sockets of the kernel", .timeLimit(.minutes(5)))
 struct SocketTests {
   static let modes = [EventLoop.WaitMode.parking, .continuation]
 

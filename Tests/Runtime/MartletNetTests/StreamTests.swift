@@ -177,7 +177,7 @@ actor Peers {
   }
 }
 
-@Suite("Streams and datagrams", .timeLimit(.minutes(1)))
+@Suite("Streams and datagrams", .timeLimit(.minutes(5)))
 struct StreamTests {
   static let modes = [EventLoop.WaitMode.parking, .continuation]
 

@@ -81,7 +81,7 @@ final class Companion {
   }
 }
 
-@Suite("Processes", .timeLimit(.minutes(1)))
+@Suite("Processes", .timeLimit(.minutes(5)))
 struct ProcessTests {
   @Test("tell how they ended")
   func end() async throws {

@@ -26,8 +26,12 @@ public enum Corpus: String, Sendable {
   case proxy
   /// ClientHellos of TLS, accepted and refused.
   case hello
+  /// Paths of requests for files, accepted and refused.
+  case paths
   /// Calls of JSON-RPC with their answers.
   case jsonrpc
+  /// Stored responses as a disk keeps them, whole and broken.
+  case stored
 
   /// The corpus's folder.
   public var folder: URL {
@@ -106,7 +110,7 @@ public struct RefusedMessage: Sendable, CustomStringConvertible {
   }
 }
 
-/// The beginning of a connection, with what is expected of it: one line of `expected.txt`.
+/// The beginning of a connection, or a path, with what is expected of it: one line of `expected.txt`.
 public struct Preface: Sendable, CustomStringConvertible {
   /// The name of its file, without `.bin`.
   public var name: String

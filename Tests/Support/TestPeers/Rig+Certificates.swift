@@ -17,7 +17,8 @@ extension Rig {
     for names: [String],
     kind: String = "ec",
     days: Int = 30,
-    authority: CertificateFiles? = nil
+    authority: CertificateFiles? = nil,
+    extensions: [String] = []
   ) throws -> CertificateFiles {
     let files = CertificateFiles(certificate: path("\(name).pem"), key: path("\(name).key"))
     let list = names.map { $0.first?.isNumber == true ? "IP:\($0)" : "DNS:\($0)" }
@@ -29,6 +30,7 @@ extension Rig {
         "-subj", "/CN=\(name)",
       ]
     if !list.isEmpty { arguments += ["-addext", "subjectAltName=" + list.joined(separator: ",")] }
+    arguments += extensions.flatMap { ["-addext", $0] }
     if let authority {
       arguments += [
         "-CA", authority.certificate, "-CAkey", authority.key,

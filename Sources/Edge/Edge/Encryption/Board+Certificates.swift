@@ -1,5 +1,6 @@
+import Configuration
 import MartletTelemetry
-import TLS
+public import TLS
 
 /// What the board tells of TLS.
 extension Board {
@@ -11,6 +12,75 @@ extension Board {
       }
     }
     if !samples.isEmpty { text.append(EdgeMetrics.certificateExpiry, samples) }
+    appendStaples(generation.automatic.staples, to: &text)
+    let reports = generation.automatic.reports
+    guard !reports.isEmpty else { return }
+    text.append(
+      EdgeMetrics.certificateOrders,
+      reports.flatMap { report in
+        [("obtained", report.obtainedCount), ("failed", report.failedCount)].map {
+          MetricSample([report.need.name, $0.0], Double($0.1))
+        }
+      }
+    )
+    text.append(
+      EdgeMetrics.certificateFailing,
+      reports.map { MetricSample([$0.need.name], $0.state == .failing ? 1 : 0) }
+    )
+  }
+
+  private static func appendStaples(_ staples: [StapleReport], to text: inout PrometheusText) {
+    guard !staples.isEmpty else { return }
+    text.append(
+      EdgeMetrics.stapleFetches,
+      staples.flatMap { report in
+        [("fetched", report.fetchedCount), ("failed", report.failedCount)].map {
+          MetricSample([report.certificate, $0.0], Double($0.1))
+        }
+      }
+    )
+    text.append(
+      EdgeMetrics.stapleExpiry,
+      staples.map { MetricSample([$0.certificate], Double($0.validity?.upperBound ?? 0)) }
+    )
+    text.append(
+      EdgeMetrics.stapleRevoked,
+      staples.map { MetricSample([$0.certificate], $0.state == .revoked ? 1 : 0) }
+    )
+  }
+
+  private static func writeStaples(_ staples: [StapleReport], _ json: inout JSONWriter) {
+    guard !staples.isEmpty else { return }
+    json.array("ocsp") { json in
+      for report in staples {
+        json.object { json in
+          json.member("certificate", report.certificate)
+          json.member("state", report.state.rawValue)
+          if !report.responder.isEmpty { json.member("responder", report.responder) }
+          if report.isRequired { json.member("required", true) }
+          json.times(of: report.validity, next: report.next)
+          json.failures(report.failureCount, report.problem)
+        }
+      }
+    }
+  }
+
+  /// Writes what is known of the certificates that are obtained, and of what responders say.
+  static func writeCertificates(_ generation: Generation, _ json: inout JSONWriter) {
+    writeStaples(generation.automatic.staples, &json)
+    let reports = generation.automatic.reports
+    guard !reports.isEmpty else { return }
+    json.array("certificates") { json in
+      for report in reports {
+        json.object { json in
+          json.member("name", report.need.name)
+          json.member("state", report.state.rawValue)
+          json.member("issuer", report.issuer)
+          json.times(of: report.validity, next: report.next)
+          json.failures(report.failureCount, report.problem)
+        }
+      }
+    }
   }
 
   /// Writes what is known of TLS at a listener.
@@ -32,5 +102,51 @@ extension Board {
         }
       }
     }
+  }
+}
+
+extension EdgeServer {
+  /// Shows clients the certificates that are obtained, as they are now, from the next handshake on.
+  ///
+  /// - Throws: ``TLS/TLSError``; those of listeners that it could not be done for stay.
+  public func showCertificates() throws(TLSError) {
+    for listener in generation.listeners { try listener.tls?.refresh() }
+  }
+
+  /// Writes to the log what happened to a certificate that is obtained.
+  public func note(_ event: CertificateEvent) {
+    let (level, message): (LogLine.Level, String) =
+      switch event.kind {
+      case .obtained: (.notice, "a certificate was obtained")
+      case .found: (.notice, "a certificate was found")
+      case .failed: (.error, "a certificate could not be obtained")
+      case .turned: (.warning, "a certificate is tried for in another way")
+      case .noted: (.warning, "a certificate needs a look")
+      case .vouched: (.notice, "a certificate is shown with what its authority says of it")
+      case .unasked: (.warning, "an authority could not be asked about a certificate")
+      case .revoked: (.error, "a certificate was revoked")
+      }
+    board.log.note(
+      level,
+      message,
+      [LogLine.Field("certificate", event.name), LogLine.Field("detail", event.detail)]
+    )
+  }
+}
+
+extension JSONWriter {
+  /// Writes from when until when something holds, and when it is seen to next, as far as that is known.
+  fileprivate mutating func times(of validity: ClosedRange<Int64>?, next: Int64?) {
+    if let validity {
+      member("from", Int(validity.lowerBound))
+      member("until", Int(validity.upperBound))
+    }
+    if let next { member("next", Int(next)) }
+  }
+
+  /// Writes how often something has failed, and why last, if it has.
+  fileprivate mutating func failures(_ count: Int, _ problem: String) {
+    if count > 0 { member("failures", count) }
+    if !problem.isEmpty { member("problem", problem) }
   }
 }

@@ -55,6 +55,7 @@ struct CertificateTable: Sendable {
     _ settings: [ServerSettings],
     fallback: Int,
     _ files: TLSFiles,
+    _ automatic: AutomaticCertificates,
     _ make: (ServerSettings, [TLSIdentity]) throws(TLSError) -> TLSContext
   ) throws(TLSError) {
     var hosts: [(pattern: HostPattern, value: Int)] = []
@@ -65,9 +66,7 @@ struct CertificateTable: Sendable {
       for name in server.names { hosts.append((name, index)) }
       var own = Server()
       own.asksClients = server.tls.clientDemand != .off
-      let identities = server.certificates.compactMap { settings in
-        files.identity(settings).map { (settings.certificates, $0, $0.certificates.names) }
-      }
+      let identities = try Self.identities(of: server, files, automatic)
       for (path, identity, _) in identities {
         entries.append(Entry(path: path, certificates: identity.certificates))
       }
@@ -101,6 +100,24 @@ struct CertificateTable: Sendable {
     self.all = all
     self.fallback = fallback
     self.entries = entries
+  }
+
+  private typealias Named = (path: String, identity: TLSIdentity, names: [String])
+
+  /// The certificates of a server: those of files, and those that are obtained.
+  private static func identities(
+    of server: ServerSettings,
+    _ files: TLSFiles,
+    _ automatic: AutomaticCertificates
+  ) throws(TLSError) -> [Named] {
+    var result: [Named] = server.certificates.compactMap { settings in
+      files.identity(settings).map { (settings.certificates, $0, $0.certificates.names) }
+    }
+    for need in server.certificateNeeds {
+      let identity = try automatic.identity(for: need)
+      result.append(("auto \(need.name)", identity, identity.certificates.names))
+    }
+    return result
   }
 
   /// Whether one of `names` means `name`, which may be a pattern itself.

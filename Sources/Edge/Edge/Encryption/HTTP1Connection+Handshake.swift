@@ -30,7 +30,9 @@ extension HTTP1Connection {
     case .done:
       plan.count(session, worker.counters)
       if session.isDrained { loop.clearReadable(stream.descriptor) }
-      speak(session.protocolName)
+      // RFC 8737, section 3: who has seen the proof wants nothing else.
+      if session.protocolName == TLSContext.proofProtocol { return worker.forget(self) }
+      speak()
     case .needsInput:
       loop.clearReadiness(stream.descriptor)
       restForHandshake(needsRoom: false)
@@ -41,11 +43,9 @@ extension HTTP1Connection {
     }
   }
 
-  /// Begins with the protocol that client and Martlet have agreed on: the one place that chooses.
-  ///
-  /// - Parameter name: What ALPN has chosen; empty: the client did not ask.
-  private func speak(_ name: String) {
-    // There is only one so far.
+  /// Begins with what comes next; a client that has agreed on HTTP/2 begins with its preface, by which
+  /// it is known here as without TLS.
+  private func speak() {
     endOpening()
     goOn()
   }

@@ -9,21 +9,36 @@ public import TLS
 public final class MemberTLSPlan: Sendable {
   let settings: MemberTLSSettings
   private let context: TLSContext
+  /// The one that offers HTTP/2 as well, where that is spoken.
+  private let multiplexing: TLSContext?
+
+  /// What a connection may be used for.
+  public enum Use: Sendable {
+    /// HTTP/1.1.
+    case http1
+    /// HTTP/2, or HTTP/1.1 where the member chooses that.
+    case http2
+  }
 
   /// - Throws: ``TLS/TLSError``.
   init(
     _ settings: MemberTLSSettings,
     of upstream: String,
+    speaksHTTP2: Bool = false,
     _ files: TLSFiles
   ) throws(TLSError) {
     self.settings = settings
-    do throws(TLSError) {
-      context = try TLSContext(
+    func context(_ protocols: [String]) throws(TLSError) -> TLSContext {
+      try TLSContext(
         clientBelieving: settings.verifies ? try files.authorities(settings) : nil,
         policy: settings.policy,
         identity: settings.certificate.flatMap { files.identity($0) },
-        protocols: ["http/1.1"]
+        protocols: protocols
       )
+    }
+    do throws(TLSError) {
+      self.context = try context(["http/1.1"])
+      multiplexing = speaksHTTP2 ? try context(["h2", "http/1.1"]) : nil
     } catch {
       throw TLSError("upstream `\(upstream)`: \(error)")
     }
@@ -52,9 +67,11 @@ public final class MemberTLSPlan: Sendable {
   /// - Throws: ``TLS/TLSError``.
   private func session(
     on socket: Int32,
-    to member: Member.Location
+    to member: Member.Location,
+    for use: Use
   ) throws(TLSError) -> TLSSession {
-    try TLSSession(context, socket: socket, to: name(of: member))
+    let context = use == .http2 ? multiplexing ?? context : context
+    return try TLSSession(context, socket: socket, to: name(of: member))
   }
 
   /// Does the whole handshake on a connection that stands.
@@ -63,25 +80,40 @@ public final class MemberTLSPlan: Sendable {
   public func secure(
     _ stream: Stream,
     to member: Member.Location,
+    for use: Use = .http1,
     on loop: EventLoop,
     continuing ticket: TLSTicket? = nil,
     by deadline: Deadline
   ) async throws(TLSHandshakeError) -> TLSSession {
     let session: TLSSession
     do throws(TLSError) {
-      session = try self.session(on: stream.descriptor, to: member)
+      session = try self.session(on: stream.descriptor, to: member, for: use)
     } catch {
       throw .failed(TLSFailure(.failed, "\(error)"))
     }
     if let ticket { session.resume(ticket) }
-    stream.layer = session
+    try await session.begin(on: stream, loop, by: deadline)
+    return session
+  }
+}
+
+extension TLSSession {
+  /// Does the whole handshake on a connection that stands.
+  ///
+  /// - Throws: ``TLSHandshakeError``.
+  public func begin(
+    on stream: Stream,
+    _ loop: EventLoop,
+    by deadline: Deadline
+  ) async throws(TLSHandshakeError) {
+    stream.layer = self
     while true {
-      let progress = session.handshake()
+      let progress = handshake()
       do throws(WaitError) {
         switch progress {
         case .done:
-          if session.isDrained { loop.clearReadable(stream.descriptor) }
-          return session
+          if isDrained { loop.clearReadable(stream.descriptor) }
+          return
         case .needsInput:
           loop.clearReadiness(stream.descriptor)
           try await loop.readable(stream.descriptor, by: deadline)
@@ -126,6 +158,7 @@ extension MemberPool {
       connection.tls = try await plan.secure(
         connection.stream,
         to: member.location,
+        for: sharing == nil ? .http1 : .http2,
         on: loop,
         continuing: ticket,
         by: deadline

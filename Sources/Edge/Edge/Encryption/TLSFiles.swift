@@ -18,19 +18,28 @@ public final class TLSFiles: Sendable {
   private let identities: [CertificateSettings: TLSIdentity]
   private let authorities: [Trust: TLSAuthorities]
   private let secrets: [String: TicketKeys]
+  private let keyLogs: [String: TLSKeyLog]
+  private let responses: [String: [UInt8]]
+
+  /// What stands in front of the path in the name of the descriptor of a key log.
+  public static let keyLogPrefix = "tls keys "
 
   private init() {
     identities = [:]
     authorities = [:]
     secrets = [:]
+    keyLogs = [:]
+    responses = [:]
   }
 
-  /// Reads what `configuration` names from the bundle that it was read from.
+  /// Reads what `configuration` names from the bundle that it was read from, and takes the key logs out of
+  /// the open files.
   ///
   /// - Throws: ``TLS/TLSError`` with the path of what cannot be used.
   public init(
     of configuration: EdgeConfiguration,
-    in bundle: SourceBundle
+    in bundle: SourceBundle,
+    logs: NamedDescriptors
   ) throws(TLSError) {
     func bytes(_ path: String) throws(TLSError) -> [UInt8] {
       switch bundle.files[path] {
@@ -48,48 +57,43 @@ public final class TLSFiles: Sendable {
     var identities: [CertificateSettings: TLSIdentity] = [:]
     var authorities: [Trust: TLSAuthorities] = [:]
     var secrets: [String: TicketKeys] = [:]
-    for server in configuration.servers where server.listeners.contains(where: \.isTLS) {
-      for settings in server.certificates where identities[settings] == nil {
-        let pem = try bytes(settings.certificates)
-        let key = try bytes(settings.key)
-        identities[settings] = try naming(settings.certificates) { () throws(TLSError) in
-          try TLSIdentity(certificates: pem, key: key)
-        }
+    var keyLogs: [String: TLSKeyLog] = [:]
+    var responses: [String: [UInt8]] = [:]
+    let servers = configuration.servers.filter { $0.listeners.contains(where: \.isTLS) }
+    let members = configuration.upstreams.compactMap(\.tls)
+    let certificates = servers.flatMap(\.certificates) + members.compactMap(\.certificate)
+    for settings in certificates where identities[settings] == nil {
+      let pem = try bytes(settings.certificates)
+      let key = try bytes(settings.key)
+      identities[settings] = try naming(settings.certificates) { () throws(TLSError) in
+        try TLSIdentity(certificates: pem, key: key)
       }
-      if let trust = Self.trust(of: server.tls), authorities[trust] == nil {
-        let pem = try bytes(trust.authorities)
-        let revoked = try trust.revocations.map(bytes) ?? []
-        authorities[trust] = try naming(trust.authorities) { () throws(TLSError) in
-          try TLSAuthorities(pem: pem, revoked: revoked)
-        }
+    }
+    let trusts = servers.compactMap { Self.trust(of: $0.tls) } + members.compactMap(Self.trust)
+    for trust in trusts where authorities[trust] == nil {
+      let pem = try bytes(trust.authorities)
+      let revoked = try trust.revocations.map(bytes) ?? []
+      authorities[trust] = try naming(trust.authorities) { () throws(TLSError) in
+        try TLSAuthorities(pem: pem, revoked: revoked)
       }
-      if let path = server.tls.ticketSecret, secrets[path] == nil {
+    }
+    for tls in servers.map(\.tls) {
+      if let path = tls.ticketSecret, secrets[path] == nil {
         guard let keys = TicketKeys(secret: try bytes(path)) else {
           throw TLSError("`\(path)`: a secret has 32 to 256 bytes")
         }
         secrets[path] = keys
       }
-    }
-    for tls in configuration.upstreams.compactMap(\.tls) {
-      if let settings = tls.certificate, identities[settings] == nil {
-        let pem = try bytes(settings.certificates)
-        let key = try bytes(settings.key)
-        identities[settings] = try naming(settings.certificates) { () throws(TLSError) in
-          try TLSIdentity(certificates: pem, key: key)
-        }
+      if let path = tls.keyLog, let file = logs.remove(Self.keyLogPrefix + path) {
+        keyLogs[path] = TLSKeyLog(file)
       }
-      guard let path = tls.authorities else { continue }
-      let trust = Trust(authorities: path, revocations: tls.revocations)
-      guard authorities[trust] == nil else { continue }
-      let pem = try bytes(path)
-      let revoked = try tls.revocations.map(bytes) ?? []
-      authorities[trust] = try naming(path) { () throws(TLSError) in
-        try TLSAuthorities(pem: pem, revoked: revoked)
-      }
+      if let path = tls.stapledResponse { responses[path] = try bytes(path) }
     }
     self.identities = identities
     self.authorities = authorities
     self.secrets = secrets
+    self.keyLogs = keyLogs
+    self.responses = responses
   }
 
   private static func trust(of settings: TLSSettings) -> Trust? {
@@ -97,8 +101,17 @@ public final class TLSFiles: Sendable {
     return Trust(authorities: path, revocations: settings.clientRevocations)
   }
 
-  /// The certificate with its key.
-  func identity(_ settings: CertificateSettings) -> TLSIdentity? { identities[settings] }
+  private static func trust(of settings: MemberTLSSettings) -> Trust? {
+    settings.authorities.map { Trust(authorities: $0, revocations: settings.revocations) }
+  }
+
+  /// The certificate with its key; nil: it was not read.
+  public func identity(_ settings: CertificateSettings) -> TLSIdentity? { identities[settings] }
+
+  /// What a responder has said, where a file has it.
+  public func stapledResponse(_ settings: TLSSettings) -> [UInt8]? {
+    settings.stapledResponse.flatMap { responses[$0] }
+  }
 
   /// What clients are asked for.
   func verification(_ settings: TLSSettings) -> TLSVerification? {
@@ -112,12 +125,13 @@ public final class TLSFiles: Sendable {
   ///
   /// - Throws: ``TLS/TLSError``: the file was not read, which is done by a reload.
   func authorities(_ settings: MemberTLSSettings) throws(TLSError) -> TLSAuthorities {
-    guard let path = settings.authorities else { return try TLSAuthorities(ofSystem: ()) }
-    if let known = authorities[Trust(authorities: path, revocations: settings.revocations)] {
-      return known
-    }
-    throw TLSError("`\(path)` was not read: a reload does that")
+    guard let trust = Self.trust(of: settings) else { return try TLSAuthorities(ofSystem: ()) }
+    if let known = authorities[trust] { return known }
+    throw TLSError("`\(trust.authorities)` was not read: a reload does that")
   }
+
+  /// Where the secrets of sessions are written.
+  func keyLog(_ settings: TLSSettings) -> TLSKeyLog? { settings.keyLog.flatMap { keyLogs[$0] } }
 
   /// What seals tickets, where a file says it.
   func ticketKeys(_ settings: TLSSettings) -> TicketKeys? {

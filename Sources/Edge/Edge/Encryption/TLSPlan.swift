@@ -7,7 +7,7 @@ import TLS
 
 /// How connections of a listening address begin TLS; compiled.
 ///
-/// Its certificates can be exchanged while connections begin: ``install(_:)``. What has begun goes on with
+/// Its certificates can be exchanged while connections begin: ``refresh()``. What has begun goes on with
 /// what it began with.
 final class TLSPlan: Sendable {
   /// What became of a handshake, as metrics call it.
@@ -18,21 +18,54 @@ final class TLSPlan: Sendable {
   private let versions: [Counter]
   private let base: TLSContext
   private let chosen: Chosen
+  private let make: @Sendable () throws(TLSError) -> Shown
+  /// Whether certificates of its servers are obtained.
+  private let isAutomatic: Bool
+
+  /// What is shown to clients.
+  private struct Shown: Sendable {
+    var table: CertificateTable
+    /// Contexts for those who ask for nothing but the proof of a name, by that.
+    var proofs: [String: TLSContext]
+
+    func context(for name: String, asksProof: Bool) -> TLSContext? {
+      if asksProof, let proof = proofs[name] { return proof }
+      return table.context(for: name)
+    }
+  }
 
   /// The certificates in force, to which the context of new sessions asks its way.
   private final class Chosen: Sendable {
-    let table: Mutex<CertificateTable>
-    init(_ table: CertificateTable) { self.table = Mutex(table) }
+    let shown: Mutex<Shown>
+    init(_ shown: Shown) { self.shown = Mutex(shown) }
+  }
+
+  /// The contexts that were made last, so that only what is new is made anew.
+  private final class Made: Sendable {
+    struct Key: Hashable {
+      var name: String
+      var settings: TLSSettings
+      var protocols: [String]
+      var identities: [ObjectIdentifier]
+    }
+
+    // The certificates are held, so that no other one can come to stand where one stood.
+    typealias Entry = (context: TLSContext, identities: [TLSIdentity])
+
+    let contexts = Mutex<[Key: Entry]>([:])
   }
 
   /// What is offered to ALPN, in order of preference.
-  private static let protocols = ["http/1.1"]
+  private static func protocols(of server: ServerSettings) -> [String] {
+    server.allowsHTTP2 ? ["h2", "http/1.1"] : ["http/1.1"]
+  }
 
   /// - Throws: ``TLS/TLSError``.
   init(
     _ listener: String,
     _ members: [Generation.SiteMember],
     _ files: TLSFiles,
+    _ automatic: AutomaticCertificates,
     _ tickets: TicketKeys?,
     _ layout: inout MetricLayout.Builder
   ) throws(TLSError) {
@@ -46,16 +79,56 @@ final class TLSPlan: Sendable {
       [listener],
       each: TLSVersion.allCases.map(\.rawValue)
     )
-    let table = try CertificateTable(servers, fallback: fallback, files) {
-      (server: ServerSettings, identities: [TLSIdentity]) throws(TLSError) in
-      try Self.context(server, identities, files, tickets)
+    let made = Made()
+    let make = { @Sendable () throws(TLSError) -> Shown in
+      let known = made.contexts.withLock(\.self)
+      var next: [Made.Key: Made.Entry] = [:]
+      let table = try CertificateTable(servers, fallback: fallback, files, automatic) {
+        (server: ServerSettings, identities: [TLSIdentity]) throws(TLSError) in
+        let key = Made.Key(
+          name: server.name,
+          settings: server.tls,
+          protocols: Self.protocols(of: server),
+          identities: identities.map { ObjectIdentifier($0) }
+        )
+        if let entry = known[key] ?? next[key] {
+          next[key] = entry
+          return entry.context
+        }
+        let context = try Self.context(server, identities, files, tickets)
+        next[key] = (context, identities)
+        return context
+      }
+      made.contexts.withLock { $0 = next }
+      return Shown(table: table, proofs: try Self.proofs(servers, automatic))
     }
-    let chosen = Chosen(table)
+    self.make = make
+    isAutomatic = servers.contains(where: \.isAutomatic)
+    let chosen = Chosen(try make())
     self.chosen = chosen
     let first = servers.indices.contains(fallback) ? servers[fallback] : servers[0]
-    base = try Self.context(first, [], files, tickets) { name in
-      chosen.table.withLock { $0.context(for: name) }
+    base = try Self.context(first, [], files, tickets) { name, asksProof in
+      chosen.shown.withLock { $0.context(for: name, asksProof: asksProof) }
     }
+  }
+
+  /// What is shown to those who ask for the proof of a name.
+  private static func proofs(
+    _ servers: [ServerSettings],
+    _ automatic: AutomaticCertificates
+  ) throws(TLSError) -> [String: TLSContext] {
+    guard servers.contains(where: \.isAutomatic) else { return [:] }
+    var contexts: [String: TLSContext] = [:]
+    for (name, identity) in automatic.proofs {
+      contexts[name] = try TLSContext(
+        server: TLSContext.proofProtocol,
+        [identity],
+        policy: .intermediate,
+        protocols: [TLSContext.proofProtocol],
+        resumption: TLSResumption(tickets: nil)
+      )
+    }
+    return contexts
   }
 
   private static func context(
@@ -74,12 +147,13 @@ final class TLSPlan: Sendable {
         server: verification == nil ? "" : server.name,
         identities,
         policy: settings.policy,
-        protocols: Self.protocols,
+        protocols: Self.protocols(of: server),
         resumption: TLSResumption(
           tickets: settings.givesTickets ? files.ticketKeys(settings) ?? tickets : nil,
           seconds: seconds
         ),
         verification: verification,
+        keyLog: files.keyLog(settings),
         choosing: choice
       )
     } catch {
@@ -94,13 +168,19 @@ final class TLSPlan: Sendable {
     try TLSSession(base, socket: stream.descriptor, as: .server, carried: carried)
   }
 
-  /// Puts other certificates in force for the handshakes that begin from now on.
+  /// Shows the certificates that have come meanwhile, in the handshakes that begin from now on.
   ///
   /// May be called from any thread.
-  func install(_ table: CertificateTable) { chosen.table.withLock { $0 = table } }
+  ///
+  /// - Throws: ``TLS/TLSError``; what was shown before still is.
+  func refresh() throws(TLSError) {
+    guard isAutomatic else { return }
+    let next = try make()
+    chosen.shown.withLock { $0 = next }
+  }
 
   /// The certificates in force.
-  var certificates: [CertificateTable.Entry] { chosen.table.withLock(\.entries) }
+  var certificates: [CertificateTable.Entry] { chosen.shown.withLock(\.table.entries) }
 
   // MARK: Counting
 

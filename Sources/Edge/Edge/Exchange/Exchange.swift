@@ -1,4 +1,6 @@
+import Compression
 import FailurePolicies
+import HTTPCaching
 import HTTPMessage
 import MartletLoop
 import MartletTelemetry
@@ -28,6 +30,8 @@ final class Exchange {
 
   /// The status that was sent, or would have been.
   var status: UInt16 = 0
+  /// The outcome of a call of gRPC; 255: it is none, or nothing is known.
+  var callStatus = UInt8.max
   /// Whether the first byte of the final response was sent.
   var responseStarted = false
   /// Whether the client's connection ends with this exchange.
@@ -41,6 +45,9 @@ final class Exchange {
 
   /// The next one that waits for a request, while this one does.
   var next: Exchange?
+  /// What a cache did with it; of use only where its route has one.
+  var cacheOutcome = CacheOutcome.bypass
+  var cacheStatus: CacheStatus?
   /// What is in hand while the exchange rests, and what a coroutine takes over from there.
   var hand = Hand()
 
@@ -50,6 +57,13 @@ final class Exchange {
   var held: [HeldPlace] = []
   /// How fast the answer may be sent; nil: as fast as the client takes it.
   var pace: Pace?
+  /// What the answer's body passes through; nil: it is sent as it is.
+  var coding: BodyCoding?
+  /// What the request's body passes through; nil: it is passed on as it is.
+  var decoding: RequestDecoding?
+  /// The coding that the answer was put into, and how long its body was before.
+  var coded = ContentCoding.identity
+  var plainBytes: UInt64 = 0
 
   /// How long it has waited for places at members.
   var queuedNanoseconds: UInt64 = 0
@@ -83,6 +97,7 @@ final class Exchange {
     sentAt = 0
     answeredAt = 0
     status = 0
+    callStatus = .max
     responseStarted = false
     closesClient = false
     endsWithConnection = false
@@ -90,6 +105,7 @@ final class Exchange {
     bytesSent = 0
     headBytesSent = 0
     queuedNanoseconds = 0
+    coded = .identity
     acquaintance = Acquaintance()
     tryCount = 0
     trail = TryTrail()
@@ -98,6 +114,9 @@ final class Exchange {
     refusal = nil
     requestID = RequestID(high: 0, low: 0)
   }
+
+  /// Whether the member gets the body in chunks.
+  var sendsChunks: Bool { request.bodyLength == .chunked || decoding != nil }
 
   /// Lets go of what belongs to a generation, so that an idle exchange keeps none alive.
   func release() {

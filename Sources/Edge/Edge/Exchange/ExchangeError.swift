@@ -51,19 +51,24 @@ extension EndReason {
     switch self {
     case .complete: 200
     case .refused, .bodyRefused: 400
-    case .noRoute: 404
+    case .clientCertificate, .fileForbidden: 403
+    case .noRoute, .fileMissing: 404
     case .methodNotAllowed: 405
     case .clientTimeout, .clientTooSlow, .idleTimeout: 408
+    case .fileConflict: 409
+    case .preconditionFailed: 412
     case .bodyTooLarge: 413
+    case .codingNotSupported: 415
+    case .rangeNotSatisfiable: 416
     case .noSite: 421
     case .limited: 429
     case .clientClosed, .clientReset: 499
-    case .headTooLarge, .internalError: 500
+    case .headTooLarge, .internalError, .fileFailed: 500
     case .upstreamConnectFailed, .upstreamReset, .upstreamMalformed, .upstreamCut: 502
     case .noMember, .breakerOpen, .upstreamStatus, .queueFull, .queueTimeout, .overloaded, .drained,
       .cut:
       503
-    case .upstreamConnectTimeout, .upstreamTimeout, .totalTimeout: 504
+    case .upstreamConnectTimeout, .upstreamTimeout, .totalTimeout, .notKept: 504
     }
   }
 }

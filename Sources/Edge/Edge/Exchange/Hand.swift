@@ -17,6 +17,15 @@ struct Hand: ~Copyable {
   var upstream: Upstream?
   var pool: MemberPool?
   var total = Deadline.never
+  /// When the time is over that the client has given a call of gRPC, in nanoseconds of the loop's clock, of
+  /// which members are told; 0: it has given none.
+  var callEnd: Int64 = 0
+  /// Whether it is a call of gRPC; of use only where the upstream speaks HTTP/2.
+  var isCall = false
+  /// How a browser calls; of use only where the upstream speaks HTTP/2.
+  var browser: BrowserCall?
+  /// What the answer's status is to rules about answers; of use only where the upstream speaks HTTP/2.
+  var judgedStatus: UInt16 = 0
   /// When the present try is to have the head of its answer; only where tries are watched.
   var limit = Deadline.never
   /// When the answer is to have begun, and when a second member is asked before that.
@@ -35,6 +44,10 @@ struct Hand: ~Copyable {
   /// What is to be sent, from ``sent`` on: before the answer the request, and then the response.
   var out: Lent?
   var sent = 0
+  /// What is to be sent of a file behind ``out``.
+  var file: FileBody?
+  /// What is to be sent of an answer that is kept, behind ``out``.
+  var stored: StoredPart?
   /// What went wrong.
   var failure: ExchangeError?
 
@@ -49,6 +62,8 @@ struct Hand: ~Copyable {
     connection = nil
     answer = nil
     out = nil
+    file = nil
+    stored = nil
     failure = nil
     admission = nil
     replay = nil

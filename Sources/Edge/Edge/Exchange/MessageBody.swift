@@ -70,6 +70,9 @@ struct MessageBody {
     if case .untilClose = state { true } else { false }
   }
 
+  /// Notes that the client was told to send it.
+  mutating func noteContinued() { expectsContinue = false }
+
   /// How much is to come of a body of known length; 0 for others.
   var fixedRemaining: UInt64 {
     if case .fixed(let remaining) = state { remaining } else { 0 }

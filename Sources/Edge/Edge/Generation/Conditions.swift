@@ -20,7 +20,9 @@ struct Conditions: Sendable {
   let isEmpty: Bool
 
   init(_ settings: RouteSettings) {
-    methods = settings.methods.map { Array($0.utf8) }
+    // What browsers ask beforehand is OPTIONS, whatever they want to do.
+    let isAsked = settings.crossOrigin != nil && !settings.methods.isEmpty
+    methods = (settings.methods + (isAsked ? ["OPTIONS"] : [])).map { Array($0.utf8) }
     headers = settings.headers.map(Self.field)
     queries = settings.queries.map(Self.field)
     clients = settings.clients.isEmpty ? nil : NetworkSet(settings.clients)

@@ -17,6 +17,10 @@ public final class Generation: Sendable {
   public let upstreams: [UpstreamPlan]
   /// The limits of all servers and routes, each once.
   let limits: [LimitPlan]
+  /// The stores of answers.
+  let caches: [CachePlan]
+  /// The files of all routes, each at its place.
+  let filePlans: [FilesPlan]
   /// The addresses at which datagrams are received.
   let datagrams: [UDPPlan]
   /// The access logs, each destination and format once.
@@ -28,6 +32,8 @@ public final class Generation: Sendable {
   private let secret: String
   private let files: TLSFiles
   private let tickets: TicketKeys?
+  /// The certificates that are obtained while this runs.
+  let automatic: AutomaticCertificates
 
   /// A secret that this process has made.
   public static let ownSecret: String = {
@@ -43,7 +49,8 @@ public final class Generation: Sendable {
   /// `secret` is what cookies are sealed with where the configuration has no key; nil: that of `previous`,
   /// or one of this process.
   ///
-  /// `files` are what the configuration names for TLS; nil: those of `previous`.
+  /// `files` are what the configuration names for TLS; nil: those of `previous`. `automatic` are the
+  /// certificates that are obtained meanwhile; nil: those of `previous`, or none.
   ///
   /// - Throws: ``MetricLayoutError`` when there are more servers and members than can be counted, or
   ///   ``TLS/TLSError``.
@@ -53,6 +60,7 @@ public final class Generation: Sendable {
     stateDirectory: String,
     secret: String? = nil,
     files: TLSFiles? = nil,
+    automatic: AutomaticCertificates? = nil,
     continuing previous: Generation? = nil
   ) throws {
     self.number = number
@@ -61,6 +69,8 @@ public final class Generation: Sendable {
     self.secret = secret
     let files = files ?? previous?.files ?? .none
     self.files = files
+    let automatic = automatic ?? previous?.automatic ?? AutomaticCertificates()
+    self.automatic = automatic
     tickets = previous?.tickets ?? TicketKeys(secret: Array(secret.utf8))
     self.configuration = configuration
     var layout = MetricLayout.Builder(continuing: previous?.layout)
@@ -73,7 +83,9 @@ public final class Generation: Sendable {
         index: index,
         stateDirectory: stateDirectory,
         secret: secret,
-        tls: try settings.tls.map { try MemberTLSPlan($0, of: settings.name, files) },
+        tls: try settings.tls.map {
+          try MemberTLSPlan($0, of: settings.name, speaksHTTP2: settings.http2 != nil, files)
+        },
         continuing: before[settings.name],
         &layout
       )
@@ -83,23 +95,33 @@ public final class Generation: Sendable {
     var logs: [AccessLogSettings] = []
     var members: [Address: [SiteMember]] = [:]
     var limits = LimitPlans(continuing: previous?.limits ?? [])
-    for server in configuration.servers {
+    let caches = CachePlans(configuration.caches, continuing: previous?.caches ?? [], &layout)
+    var filePlans: [FilesPlan] = []
+    for server in configuration.provingServers {
       var logIndex: Int?
       if let log = server.accessLog {
         logIndex = logs.firstIndex(of: log) ?? logs.count
         if logIndex == logs.count { logs.append(log) }
       }
-      let site = Site(server, upstreams: plans, logIndex: logIndex, limits: &limits, &layout)
+      let site = Site(
+        server,
+        upstreams: plans,
+        logIndex: logIndex,
+        limits: &limits,
+        caches: caches,
+        files: &filePlans,
+        &layout
+      )
       for listener in server.listeners {
         members[listener.address, default: []].append((site, server, listener.isFallback))
       }
     }
-    var listeners = try Self.listeners(configuration, members, files, tickets, &layout)
+    let tls = (files: files, automatic: automatic, tickets: tickets)
+    var listeners = try Self.listeners(configuration, members, tls, &layout)
     listeners += Self.streams(configuration, plans, previous, &limits, &logs, &layout)
-    self.limits = limits.all
-    datagrams = Self.datagrams(configuration, plans, &logs, &layout)
-    self.logs = logs
-    self.listeners = listeners
+    datagrams = Self.datagrams(configuration, plans, &limits, &logs, &layout)
+    (self.caches, self.limits, self.filePlans) = (caches.all, limits.all, filePlans)
+    (self.logs, self.listeners) = (logs, listeners)
     self.layout = try layout.finished()
   }
 
@@ -112,20 +134,26 @@ public final class Generation: Sendable {
   private static func listeners(
     _ configuration: EdgeConfiguration,
     _ members: [Address: [SiteMember]],
-    _ files: TLSFiles,
-    _ tickets: TicketKeys?,
+    _ tls: (files: TLSFiles, automatic: AutomaticCertificates, tickets: TicketKeys?),
     _ layout: inout MetricLayout.Builder
   ) throws -> [ListenerPlan] {
     try configuration.listeningAddresses.map { address in
       let here = members[address] ?? []
-      let tls =
+      let plan =
         configuration.speaksTLS(at: address)
-        ? try TLSPlan(address.description, here, files, tickets, &layout) : nil
+        ? try TLSPlan(
+          address.description,
+          here,
+          tls.files,
+          tls.automatic,
+          tls.tickets,
+          &layout
+        ) : nil
       return ListenerPlan(
         key: address.description,
         proxy: configuration.proxyReception(at: address),
         sites: here,
-        tls: tls,
+        tls: plan,
         &layout
       )
     }
@@ -160,6 +188,7 @@ public final class Generation: Sendable {
   private static func datagrams(
     _ configuration: EdgeConfiguration,
     _ plans: Plans,
+    _ limits: inout LimitPlans,
     _ logs: inout [AccessLogSettings],
     _ layout: inout MetricLayout.Builder
   ) -> [UDPPlan] {
@@ -167,8 +196,12 @@ public final class Generation: Sendable {
     for udp in configuration.udp {
       guard let group = plans[udp.upstream] else { continue }
       if let log = udp.accessLog, !logs.contains(log) { logs.append(log) }
+      let owner = udp.listeners.first.map(UDPSettings.key) ?? "udp"
+      let passed = udp.limits.map { limits.plan($0, of: owner, &layout) }
       for address in udp.listeners {
-        datagrams.append(UDPPlan(udp, at: address, upstream: group.plan, &layout))
+        datagrams.append(
+          UDPPlan(udp, at: address, upstream: group.plan, limits: passed, &layout)
+        )
       }
     }
     return datagrams
@@ -181,12 +214,15 @@ public final class Generation: Sendable {
     listeners = other.listeners
     upstreams = other.upstreams
     limits = other.limits
+    caches = other.caches
+    filePlans = other.filePlans
     datagrams = other.datagrams
     logs = other.logs
     metrics = other.metrics
     stateDirectory = other.stateDirectory
     secret = other.secret
     files = other.files
+    automatic = other.automatic
     tickets = other.tickets
     self.layout = layout
   }

@@ -30,6 +30,10 @@ final class ListenerPlan: Sendable {
   let tls: TLSPlan?
   /// What becomes of the connections of a listener that serves bytes; nil where HTTP is spoken.
   let stream: StreamPlan?
+  /// Whether a client may speak HTTP/2 from the first byte on.
+  let allowsHTTP2: Bool
+  /// What it may do then.
+  let http2: HTTP2ClientPlan
 
   init(
     key: String,
@@ -61,6 +65,8 @@ final class ListenerPlan: Sendable {
     headLimits = widest
     parser = RequestParser(limits: widest)
     limitsDiffer = members.contains { $0.site.headLimits != widest }
+    allowsHTTP2 = members.contains(where: \.settings.allowsHTTP2)
+    http2 = HTTP2ClientPlan(members.map(\.settings), widest)
     let timeouts = members.map(\.settings.timeouts)
     idleTimeout = Timeout(timeouts.map(\.idle).max() ?? .seconds(60))
     headTimeout = Timeout(timeouts.map(\.head).max() ?? .seconds(30))

@@ -13,8 +13,13 @@ final class Route: Sendable {
     case proxy(UpstreamPlan)
     case respond(FixedAnswer)
     case redirect(status: UInt16, target: TextTemplate)
+    case files(FilesPlan)
     case metrics
     case status
+    /// The proof that the host is ours.
+    case proof
+    /// Certificates for others, below this path.
+    case authority(prefix: [UInt8])
   }
 
   /// A fixed answer.
@@ -32,11 +37,23 @@ final class Route: Sendable {
     let added: [(name: [UInt8], value: TextTemplate)]
     /// Whether any are.
     let adds: Bool
+    /// What browsers are told about pages of other origins; nil: nothing.
+    let crossOrigin: CrossOriginPlan?
+    /// Whether that answers what they ask beforehand.
+    let givesPermission: Bool
 
-    init(dropped: FieldNameSet, added: [(name: [UInt8], value: TextTemplate)]) {
+    init(
+      dropped: FieldNameSet,
+      added: [(name: [UInt8], value: TextTemplate)],
+      crossOrigin: CrossOriginPlan? = nil,
+      givesPermission: Bool = false,
+      alwaysAdds: Bool = false
+    ) {
       self.dropped = dropped
       self.added = added
-      adds = !added.isEmpty
+      self.crossOrigin = crossOrigin
+      self.givesPermission = givesPermission
+      adds = !added.isEmpty || crossOrigin != nil || alwaysAdds
     }
   }
 
@@ -49,6 +66,8 @@ final class Route: Sendable {
     let read: Timeout
     let write: Timeout
     let total: Timeout
+    let tunnel: Duration
+    let ping: Duration?
   }
 
   /// What the log calls it and what it belongs to.
@@ -59,69 +78,113 @@ final class Route: Sendable {
   let handler: Handler
   /// What is proxied to, if anything.
   let upstream: UpstreamPlan?
+  /// The files that answer, if any do.
+  let files: FilesPlan?
+  /// What is kept of the upstream's answers; it is asked through this then, and ``upstream`` is nil.
+  let cache: RouteCache?
   let stripPrefix: [UInt8]
   let rewrite: TextTemplate?
   let request: FieldRules
   let response: FieldRules
+  /// What answers browsers that ask beforehand for pages of other origins; nil: what answers others.
+  let permission: Permission?
   let errorPages: [UInt16: Route.FixedAnswer]
   let timeouts: Timeouts
   /// The most bytes of a request's body.
   let bodyLimit: UInt64
   let tryCount: Int
   let isLogged: Bool
+  /// Whether its clients must have shown a certificate.
+  let needsClientCertificate: Bool
   /// What its requests have to pass, the server's limits first.
   let limits: [LimitPlan]
   /// Whether there is any.
   let hasLimits: Bool
   let priority: RoutePriority
+  /// Which answers are sent in a content coding; nil: none.
+  let compression: CompressionPlan?
+  /// Which requests are taken out of theirs; nil: none.
+  let decompression: DecompressionPlan?
 
   init(
     _ settings: RouteSettings,
     of server: ServerSettings,
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
-    limits: [LimitPlan]
+    limits: [LimitPlan],
+    caches: CachePlans,
+    files: inout [FilesPlan],
+    permitting crossOrigin: CrossOriginPlan? = nil,
+    _ layout: inout MetricLayout.Builder
   ) {
-    conditions = Conditions(settings)
+    (conditions, self.limits, hasLimits) = (Conditions(settings), limits, !limits.isEmpty)
+    (compression, decompression) = CompressionPlan.plans(settings, server, &layout)
     upstreamName = if case .proxy(let name) = settings.handler { name } else { "" }
     let group = upstreams[upstreamName]
-    handler = Handler(settings.handler, group?.plan)
-    labels = AccessLabels(
-      server: server.name,
-      route: settings.path.text,
-      upstream: upstreamName
+    let plan = settings.crossOrigin.map { CrossOriginPlan($0, settings.methods) }
+    let response = Self.rules(
+      settings.responseHeaders,
+      plan ?? crossOrigin,
+      givesPermission: crossOrigin != nil,
+      alwaysAdds: settings.cache?.showsStatus ?? false
     )
-    upstream = group?.plan
+    self.response = response
+    cache = Self.cache(settings, server, upstreams, caches, response, &files, &layout)
+    permission =
+      if let plan {
+        Permission(plan: plan) { status in
+          Route(
+            Self.permission(settings, status),
+            of: server,
+            upstreams: upstreams,
+            limits: limits,
+            caches: caches,
+            files: &files,
+            permitting: plan,
+            &layout
+          )
+        }
+      } else {
+        nil
+      }
+    if case .files(let settings) = settings.handler {
+      let plan = FilesPlan(settings, index: files.count, response: response, &layout)
+      files.append(plan)
+      self.files = plan
+      handler = .files(plan)
+    } else {
+      self.files = nil
+      handler = Handler(settings.handler, group?.plan, settings.path)
+    }
+    labels = AccessLabels(server: server.name, route: settings.path.text, upstream: upstreamName)
+    upstream = cache == nil ? group?.plan : nil
     stripPrefix = PathEscapes.normalized(Array((settings.stripPrefix ?? "").utf8))
-    rewrite = settings.rewrite.map(TextTemplate.init)
+    rewrite = settings.rewrite.map { TextTemplate($0) }
     request = Self.requestRules(settings, server)
-    response = Self.rules(settings.responseHeaders, dropping: [])
     let overrides = settings.overrides
     errorPages = Dictionary(
       (overrides.errorPages + server.errorPages).map { (UInt16($0.status), FixedAnswer($0)) },
       uniquingKeysWith: { first, _ in first }
     )
-    let times = group?.settings.timeouts ?? UpstreamTimeouts()
-    let total = overrides.totalTimeout ?? times.total
-    timeouts = Timeouts(
-      body: Timeout(overrides.bodyTimeout ?? server.timeouts.body),
-      send: Timeout(overrides.sendTimeout ?? server.timeouts.send),
-      connect: Timeout(overrides.connectTimeout ?? times.connect),
-      firstByte: Timeout(overrides.firstByteTimeout ?? times.firstByte),
-      read: Timeout(overrides.readTimeout ?? times.read),
-      write: Timeout(overrides.writeTimeout ?? times.write),
-      total: total.map { Timeout($0) } ?? .none
-    )
+    timeouts = Timeouts(overrides, server.timeouts, group?.settings.timeouts ?? UpstreamTimeouts())
     bodyLimit =
       switch overrides.bodyLimit {
       case .bytes(let count): UInt64(count)
       case .none?: .max
       case nil: server.limits.bodyBytes.map { UInt64($0) } ?? .max
       }
-    tryCount = overrides.tryCount ?? group?.settings.tryCount ?? 1
-    isLogged = overrides.isLogged
-    self.limits = limits
-    hasLimits = !limits.isEmpty
+    (tryCount, isLogged) = (overrides.tryCount ?? group?.settings.tryCount ?? 1, overrides.isLogged)
+    needsClientCertificate = overrides.clientDemand == .required
     priority = RoutePriority(overrides.priority ?? server.priority)
+  }
+
+  /// The settings of what answers browsers that ask beforehand.
+  private static func permission(_ settings: RouteSettings, _ status: Int) -> RouteSettings {
+    var answer = settings
+    answer.crossOrigin = nil
+    answer.responseHeaders = []
+    answer.overrides.clientDemand = .asServer
+    answer.handler = .respond(FixedResponse(status: status))
+    return answer
   }
 
   /// What a member is told, and what it must not be told by the client.
@@ -138,8 +201,15 @@ final class Route: Sendable {
     )
   }
 
-  private static func rules(_ rules: [HeaderRule], dropping names: [FieldName]) -> FieldRules {
+  private static func rules(
+    _ rules: [HeaderRule],
+    dropping names: [FieldName] = [],
+    _ crossOrigin: CrossOriginPlan? = nil,
+    givesPermission: Bool = false,
+    alwaysAdds: Bool = false
+  ) -> FieldRules {
     var dropped = FieldNameSet(names)
+    if crossOrigin != nil { for name in CrossOriginPlan.fields { dropped.insert(name) } }
     var added: [(name: [UInt8], value: TextTemplate)] = []
     for rule in rules {
       let name = Array(rule.name.utf8)
@@ -149,13 +219,34 @@ final class Route: Sendable {
       }
       if rule.action != .remove { added.append((name, TextTemplate(rule.value))) }
     }
-    return FieldRules(dropped: dropped, added: added)
+    return FieldRules(
+      dropped: dropped,
+      added: added,
+      crossOrigin: crossOrigin,
+      givesPermission: givesPermission,
+      alwaysAdds: alwaysAdds
+    )
+  }
+}
+
+extension Route.Timeouts {
+  /// What a route says, else its server and its upstream.
+  init(_ own: RouteOverrides, _ client: ClientTimeouts, _ upstream: UpstreamTimeouts) {
+    body = Timeout(own.bodyTimeout ?? client.body)
+    send = Timeout(own.sendTimeout ?? client.send)
+    connect = Timeout(own.connectTimeout ?? upstream.connect)
+    firstByte = Timeout(own.firstByteTimeout ?? upstream.firstByte)
+    read = Timeout(own.readTimeout ?? upstream.read)
+    write = Timeout(own.writeTimeout ?? upstream.write)
+    total = (own.totalTimeout ?? upstream.total).map { Timeout($0) } ?? .none
+    tunnel = own.tunnelTimeout ?? upstream.tunnel
+    ping = own.webSocketPing ?? upstream.webSocketPing
   }
 }
 
 extension Route.Handler {
   /// What the settings say; `upstream` is the one that they name.
-  init(_ handler: Configuration.Handler, _ upstream: UpstreamPlan?) {
+  init(_ handler: Configuration.Handler, _ upstream: UpstreamPlan?, _ path: PathPattern) {
     switch handler {
     case .proxy:
       if let upstream {
@@ -169,6 +260,14 @@ extension Route.Handler {
       self = .redirect(status: UInt16(status), target: TextTemplate(target))
     case .metrics: self = .metrics
     case .status: self = .status
+    case .proof: self = .proof
+    case .authority:
+      var prefix = Array(path.text.utf8)
+      while let last = prefix.last, last == 0x2A || last == 0x2F { prefix.removeLast() }
+      self = .authority(prefix: prefix)
+    case .files:
+      // They have a plan of their own.
+      self = .respond(Route.FixedAnswer(FixedResponse(status: 503)))
     }
   }
 }

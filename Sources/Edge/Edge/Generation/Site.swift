@@ -43,6 +43,8 @@ final class Site: Sendable {
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
     logIndex: Int?,
     limits: inout LimitPlans,
+    caches: CachePlans,
+    files: inout [FilesPlan],
     _ layout: inout MetricLayout.Builder
   ) {
     self.name = settings.name
@@ -55,7 +57,17 @@ final class Site: Sendable {
       let more = route.overrides.limits.map {
         limits.plan($0, of: "\(name) \(route.path.text)", &layout)
       }
-      routes.append(Route(route, of: settings, upstreams: upstreams, limits: own + more))
+      routes.append(
+        Route(
+          route,
+          of: settings,
+          upstreams: upstreams,
+          limits: own + more,
+          caches: caches,
+          files: &files,
+          &layout
+        )
+      )
     }
     self.routes = routes
     paths = PathTable(settings.routes.map(\.path))

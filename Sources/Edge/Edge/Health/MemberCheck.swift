@@ -110,6 +110,7 @@ public final class MemberCheck: Sendable {
     words += http.fields.flatMap { [$0.name, $0.value] }
     words += http.statuses.map { "\($0.bounds.lowerBound)-\($0.bounds.upperBound)" }
     words += settings.command + [settings.send.map { "\($0)" }.joined(separator: " ")]
+    if let service = settings.service { words.append(service) }
     // FNV-1a; between words stands what none of them holds.
     return words.joined(separator: "\0").utf8.reduce(0xCBF2_9CE4_8422_2325) {
       ($0 ^ UInt64($1)) &* 0x100_0000_01B3

@@ -57,6 +57,11 @@ final class LimitPlan: Sendable {
     )
   }
 
+  /// Whether each datagram passes it, not each flow.
+  var isOfDatagrams: Bool {
+    if case .datagrams = settings.kind { true } else { false }
+  }
+
   /// How many keys there are of which something is remembered.
   func keyCount(at now: UInt64) -> Int {
     switch state {
@@ -82,12 +87,16 @@ extension LimitPlan.State {
     let count = settings.key == nil ? 1 : settings.keyCount * 2
     switch settings.kind {
     case .requests(let number, let period, let burst),
-      .arrivals(let number, let period, let burst):
+      .arrivals(let number, let period, let burst),
+      .newFlows(let number, let period, let burst),
+      .datagrams(let number, let period, let burst):
       let rate = Rate(UInt64(number), per: period.nanoseconds, burst: UInt64(burst))
       self = .requests(RateTable(rate, keyCount: count))
-    case .connections(let limit): self = .connections(UseTable(keyCount: count), limit: limit)
+    case .connections(let limit), .flows(let limit):
+      self = .connections(UseTable(keyCount: count), limit: limit)
     case .concurrency(let limit): self = .concurrency(UseTable(keyCount: count), limit: limit)
-    case .bandwidth(let bytes, let burst, let freeBytes):
+    case .bandwidth(let bytes, let burst, let freeBytes),
+      .upload(let bytes, let burst, let freeBytes):
       let rate = ByteRate(bytesPerSecond: UInt64(bytes), burst: UInt64(burst))
       let table = settings.key == nil ? nil : ByteTable(rate, keyCount: count)
       self = .bandwidth(table, rate, freeBytes: UInt64(freeBytes))
@@ -99,17 +108,6 @@ extension LimitSettings {
   /// Whether what was counted under `self` means the same under `other`.
   fileprivate func counts(as other: LimitSettings) -> Bool {
     kind == other.kind && key == other.key && keyCount == other.keyCount
-  }
-
-  /// The word of its kind.
-  var kindName: String {
-    switch kind {
-    case .requests: "requests"
-    case .connections: "connections"
-    case .arrivals: "new_connections"
-    case .concurrency: "concurrency"
-    case .bandwidth: "bandwidth"
-    }
   }
 }
 

@@ -47,8 +47,12 @@ extension Worker: RestingKeeper {
   /// Goes on with a connection that has a request or an answer, and closes one that has waited for its
   /// client too long.
   func descriptorWoke(_ descriptor: Int32, hasInput: Bool) {
-    guard let connection = connection(of: descriptor) else {
-      if let relay = relay(of: descriptor) {
+    guard let connection = connection(of: descriptor) ?? carried(by: descriptor) else {
+      if let connection = http2Connection(of: descriptor) {
+        connection.woke(hasInput: hasInput)
+      } else if let connection = memberConnection(of: descriptor) {
+        connection.woke(hasInput: hasInput)
+      } else if let relay = relay(of: descriptor) {
         relay.woke(hasInput: hasInput)
       } else {
         flow(of: descriptor)?.woke(hasInput: hasInput)

@@ -18,6 +18,8 @@ final class HTTP1Connection {
   private(set) var peer: SocketAddress
   let worker: Worker
   let acceptor: Acceptor
+  /// The connection of HTTP/2 of which it serves a stream; nil when its client speaks HTTP/1.
+  let carrier: HTTP2Connection?
   /// What a proxy in front has said of the client.
   private(set) var preface: ConnectionPreface?
   /// Whether something goes before the first request: a PROXY header, TLS, or an answer to who speaks
@@ -53,13 +55,32 @@ final class HTTP1Connection {
   /// Whether nothing but its end is left to be done.
   private var isLingering = false
 
-  init(stream: Stream, peer: SocketAddress, worker: Worker, acceptor: Acceptor) {
+  init(
+    stream: Stream,
+    peer: SocketAddress,
+    worker: Worker,
+    acceptor: Acceptor,
+    preface: ConnectionPreface? = nil,
+    tls: TLSSession? = nil
+  ) {
     number = worker.nextConnectionNumber()
     openedAt = worker.loop.now
     self.stream = stream
     self.peer = peer
     self.worker = worker
     self.acceptor = acceptor
+    (self.preface, self.tls) = (preface, tls)
+    carrier = nil
+  }
+
+  /// Serves a stream of HTTP/2.
+  init(stream: Stream, carriedBy carrier: HTTP2Connection) {
+    number = 0
+    openedAt = carrier.loop.now
+    self.stream = stream
+    (peer, worker, acceptor) = (carrier.peer, carrier.worker, carrier.acceptor)
+    (preface, tls) = (carrier.preface, carrier.tls)
+    self.carrier = carrier
   }
 
   var loop: EventLoop { worker.loop }
@@ -200,33 +221,52 @@ final class HTTP1Connection {
     case .request: break
     }
     guard var head = exchange.hand.head.take() else { return .ended(isKept: false) }
-    let isSent = send(exchange, &head)
+    let progress = send(exchange, &head)
+    if case .ended = progress { return .ended(isKept: conclude(exchange, head) == .kept) }
     exchange.hand.head = consume head
-    return isSent ? .rests : .needsCoroutine
+    return progress
   }
 
-  /// Sends the request that begins in `head` to a member.
+  /// Sends the request that begins in `head` to a member, or a file that answers it to the client.
   ///
-  /// - Returns: Whether all of it was sent; if not, the exchange's hand tells how far it came.
-  private func send(_ exchange: Exchange, _ head: inout Lent) -> Bool {
+  /// If not all of it was sent, the exchange's hand tells how far it came.
+  private func send(_ exchange: Exchange, _ head: inout Lent) -> Progress {
     do throws(MessageError) {
       guard try acceptor.parser.parse(head.bytes, into: &exchange.request) else {
         acceptor.parser.reset()
-        return false
+        return .needsCoroutine
       }
     } catch {
       acceptor.parser.reset()
       // The coroutine finds the same, and can wait until the client knows.
-      return false
+      return .needsCoroutine
     }
     noteHead(exchange)
     do throws(ExchangeError) {
       let route = try findRoute(exchange, head.bytes)
-      guard let plan = route.upstream else { return false }
-      let proxy = try reverseProxy(exchange, route, plan, &head)
-      return try proxy.startNow(head)
+      if let plan = route.upstream {
+        let proxy = try reverseProxy(exchange, route, plan, &head)
+        let isSent = start(proxy, head)
+        // Handed on, not copied: it is one reference less to count.
+        exchange.hand.upstream = (consume proxy).upstream
+        return isSent ? .rests : .needsCoroutine
+      }
+      guard let files = route.files else { return try answerCached(exchange, route, &head) }
+      let isWhole = try answerFileNow(exchange, files, head.bytes)
+      return isWhole ? .ended(isKept: true) : .needsCoroutine
     } catch {
       exchange.hand.failure = error
+      return .needsCoroutine
+    }
+  }
+
+  /// Sends the request to a member, or notes why that has failed.
+  @inline(__always)
+  func start(_ proxy: borrowing ReverseProxy, _ head: borrowing Lent) -> Bool {
+    do throws(ExchangeError) {
+      return try proxy.startNow(head)
+    } catch {
+      proxy.exchange.hand.failure = error
       return false
     }
   }
@@ -240,7 +280,7 @@ final class HTTP1Connection {
     let progress = proxy.finishNow(head)
     guard case .ended = progress else {
       exchange.hand.head = consume head
-      exchange.hand.upstream = proxy.upstream
+      exchange.hand.upstream = (consume proxy).upstream
       return progress
     }
     return .ended(isKept: conclude(exchange, head) == .kept)
@@ -318,6 +358,12 @@ final class HTTP1Connection {
     if let plan = route.upstream {
       let proxy = try reverseProxy(exchange, route, plan, &head)
       try await proxy.run(head)
+    } else if let files = route.files, files.isChange(exchange.request, in: head.bytes) {
+      try await changeFile(exchange, files, &head)
+    } else if case .authority(let prefix) = route.handler {
+      try await answerAuthority(exchange, prefix, &head)
+    } else if let cache = route.cache {
+      try await answerCached(exchange, route, cache, &head)
     } else {
       try await respond(exchange, route, head)
       try await discardBody(exchange, &head)
@@ -367,7 +413,13 @@ final class HTTP1Connection {
       do throws(MessageError) {
         if try parser.parse(head.bytes, into: &exchange.request) { return true }
       } catch {
-        await refuse(exchange, error, head)
+        if carrier == nil, requestCount == 1, acceptor.plan.allowsHTTP2,
+          HTTP2Connection.isPreface(head.bytes)
+        {
+          becomeHTTP2(&head)
+        } else {
+          await refuse(exchange, error, head)
+        }
         return false
       }
       if head.freeCount == 0 { head = loop.enlarged(head) }
@@ -436,11 +488,17 @@ final class HTTP1Connection {
     if exchange.request.hasUnderscore { try judgeUnderscores(exchange, site, head) }
     let method = exchange.request.method
     if method == .connect || method == .trace { throw ExchangeError(.methodNotAllowed) }
-    guard let route = site.route(for: exchange, head, of: self) else {
+    guard var route = site.route(for: exchange, head, of: self) else {
       throw ExchangeError(.noRoute)
+    }
+    if method == .options, let permission = route.permission {
+      route = try permission.route(for: exchange, head) ?? route
     }
     exchange.route = route
     exchange.routedAt = loop.now
+    if site.asksClients, route.needsClientCertificate, tls?.peer == nil {
+      throw ExchangeError(.clientCertificate)
+    }
     exchange.body.allowance = route.bodyLimit
     if case .fixed(let length) = exchange.request.bodyLength, length > route.bodyLimit {
       throw ExchangeError(.bodyTooLarge)
@@ -452,13 +510,13 @@ final class HTTP1Connection {
 
   /// The way to the upstream of a route, with what `head` holds of the body taken out of it.
   @inline(__always)
-  private func reverseProxy(
+  func reverseProxy(
     _ exchange: Exchange,
     _ route: Route,
     _ plan: UpstreamPlan,
     _ head: inout Lent
   ) throws(ExchangeError) -> ReverseProxy {
-    if let upstream = exchange.hand.upstream {
+    if let upstream = exchange.hand.upstream.take() {
       return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
     }
     let start = exchange.request.byteCount
@@ -470,39 +528,12 @@ final class HTTP1Connection {
     exchange.bytesReceived &+= UInt64(part.end - start)
     let upstream = worker.upstream(of: plan)
     exchange.hand.part = part
-    exchange.hand.upstream = upstream
     if let affinity = upstream.affinity {
       upstream.update()
       affinity.recognise(exchange, head.bytes, of: self)
     }
     if let key = plan.key { exchange.hand.keyHash = hash(key, exchange, head.bytes) }
     return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
-  }
-
-  /// The hash of what a text is for an exchange; nil when it is empty.
-  @inline(never)
-  private func hash(_ key: TextTemplate, _ exchange: Exchange, _ head: Span<UInt8>) -> UInt64? {
-    var text = loop.lend(.head)
-    // A key that is too long counts as far as it fits.
-    do throws(ExchangeError) {
-      try key.write(to: &text, exchange, self, head, answer: Span())
-    } catch {}
-    return text.isEmpty ? nil : KeyHash.value(of: text.bytes)
-  }
-
-  /// Checks what the listener's widest limits have let through.
-  private func checkLimits(_ exchange: Exchange, _ site: Site) throws(ExchangeError) {
-    let limits = site.headLimits
-    let request = exchange.request
-    let longest = request.fields.lazy.map { $0.lineRange.range.count - 2 }.max() ?? 0
-    if Int(request.target.count) > limits.targetBytes {
-      throw ExchangeError(.refused, status: 414, detail: "target_too_long")
-    }
-    if request.byteCount > limits.headBytes || request.fields.count > limits.fieldCount
-      || longest > limits.lineBytes
-    {
-      throw ExchangeError(.refused, status: 431, detail: "head_too_large")
-    }
   }
 
   // MARK: The end
@@ -519,9 +550,10 @@ final class HTTP1Connection {
       isEnded && error.reason == .clientClosed ? ExchangeError(isCut ? .cut : .drained) : error
     exchange.error = error
     if exchange.responseStarted {
+      exchange.closesClient = true
+      if isCall(exchange, head.bytes), await endCall(exchange, error, head) { return }
       // The client must not take a part for the whole.
       if exchange.endsWithConnection { stream.abort() }
-      exchange.closesClient = true
       return
     }
     exchange.status = error.status
@@ -563,36 +595,5 @@ final class HTTP1Connection {
       carried = consume head
     }
     return .kept
-  }
-
-  /// Closes the connection so that the client still reads the answer.
-  ///
-  /// A socket that is closed while input is unread resets the connection, and the reset may destroy
-  /// the answer on its way (RFC 9112, section 9.6): what comes is read for a while.
-  private func linger() async {
-    stream.shutdownWrite()
-    let deadline = loop.deadline(after: Self.lingerTime)
-    var rest = Self.lingerBytes
-    do throws(StreamError) {
-      while rest > 0 {
-        let block = try await stream.read(.head, by: deadline)
-        if block.isEmpty { return }
-        rest -= block.count
-      }
-    } catch {
-      return
-    }
-  }
-
-  private static let lingerTime = Timeout(.seconds(2))
-  private static let lingerBytes = 1 << 20
-}
-
-extension EventLoop {
-  /// The bytes of `head` in a larger buffer.
-  func enlarged(_ head: borrowing Lent) -> Lent {
-    var larger = lend(.body)
-    larger.append(head.bytes)
-    return larger
   }
 }

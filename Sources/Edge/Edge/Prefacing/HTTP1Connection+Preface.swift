@@ -108,7 +108,7 @@ extension HTTP1Connection {
     guard let sending = plan.proxySending else { return nil }
     let client = ProxySendingPlan.Client(
       peer: peer,
-      descriptor: stream.descriptor,
+      descriptor: carrier?.stream.descriptor ?? stream.descriptor,
       preface: preface
     )
     return sending.header(for: client, &worker.random)

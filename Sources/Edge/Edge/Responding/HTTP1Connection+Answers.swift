@@ -34,7 +34,16 @@ extension HTTP1Connection {
         body: worker.board.status(),
         head
       )
-    case .proxy: throw ExchangeError(.internalError)
+    case .proof:
+      try await respond(
+        exchange,
+        status: 200,
+        contentType: "application/octet-stream",
+        body: try proof(exchange, head),
+        head
+      )
+    case .files(let plan): try await answerFile(exchange, plan, head)
+    case .proxy, .authority: throw ExchangeError(.internalError)
     }
   }
 
@@ -46,7 +55,7 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) {
     exchange.status = fixed.status
     let body = try bytes(of: fixed.body, exchange, head)
-    try await send(exchange, fixed.contentType, body, head) { _ throws(ExchangeError) in }
+    try await sendAnswer(exchange, fixed.contentType, body, head) { _ throws(ExchangeError) in }
   }
 
   /// Sends bytes that were made for this exchange.
@@ -58,7 +67,8 @@ extension HTTP1Connection {
     _ head: borrowing Lent
   ) async throws(ExchangeError) {
     exchange.status = status
-    try await send(exchange, Array(contentType.utf8), body, head) { _ throws(ExchangeError) in }
+    try await sendAnswer(exchange, Array(contentType.utf8), body, head) { _ throws(ExchangeError) in
+    }
   }
 
   /// Sends the client elsewhere.
@@ -71,7 +81,7 @@ extension HTTP1Connection {
     exchange.status = status
     let location = try bytes(of: target, exchange, head)
     let page = Array("<a href=\"".utf8) + escaped(location) + Array("\">Moved here</a>\n".utf8)
-    try await send(exchange, Array("text/html; charset=utf-8".utf8), page, head) {
+    try await sendAnswer(exchange, Array("text/html; charset=utf-8".utf8), page, head) {
       (out: inout Lent) throws(ExchangeError) in
       try out.put("Location: ")
       try out.put(location)
@@ -87,8 +97,12 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) {
     let status = error.status
     exchange.status = status
+    if exchange.coding != nil { endCoding(exchange) }
+    if isCall(exchange, head.bytes) { return try await refuseCall(exchange, error, head) }
     let allowed =
-      status == 405 ? exchange.site?.allowedMethods(for: exchange, head.bytes, of: self) : nil
+      status == 405
+      ? exchange.route?.files?.allowed
+        ?? exchange.site?.allowedMethods(for: exchange, head.bytes, of: self) : nil
     let addFields: (inout Lent) throws(ExchangeError) -> Void = {
       (out: inout Lent) throws(ExchangeError) in
       if error.retryAfterSeconds > 0 || status == 503 {
@@ -101,6 +115,17 @@ extension HTTP1Connection {
         try out.put(error.detail)
         try out.put("\r\n")
       }
+      if error.reason == .rangeNotSatisfiable {
+        try out.put("Content-Range: bytes */")
+        try out.put(error.detail)
+        try out.put("\r\n")
+      }
+      if status == 413, let plan = exchange.route?.files {
+        try self.putLimits(of: exchange, plan, &out)
+      }
+      if error.reason == .codingNotSupported {
+        try out.put("Accept-Encoding: zstd, br, gzip\r\n")
+      }
       if let allowed {
         try out.put("Allow: ")
         try out.put(allowed)
@@ -109,11 +134,11 @@ extension HTTP1Connection {
     }
     if let page = exchange.route?.errorPages[status] ?? exchange.site?.errorPages[status] {
       let body = try bytes(of: page.body, exchange, head)
-      try await send(exchange, page.contentType, body, head, addFields)
+      try await sendAnswer(exchange, page.contentType, body, head, addFields)
       return
     }
     let text = "\(status) \(ReasonPhrase.text(of: status))\n"
-    try await send(
+    try await sendAnswer(
       exchange,
       Array("text/plain; charset=utf-8".utf8),
       Array(text.utf8),
@@ -133,7 +158,8 @@ extension HTTP1Connection {
     return Array(copying: text.bytes)
   }
 
-  private func send(
+  /// Sends an answer that was made for this exchange, with the fields that `addFields` writes.
+  func sendAnswer(
     _ exchange: Exchange,
     _ contentType: [UInt8],
     _ body: [UInt8],
@@ -143,9 +169,7 @@ extension HTTP1Connection {
     var out = loop.lend(.head)
     let status = exchange.status
     let hasContent = status != 204 && status != 304
-    if exchange.body.expectsContinue || !willDiscard(exchange.body) {
-      exchange.closesClient = true
-    }
+    closeUnlessBodyIsShort(exchange)
     try out.put("HTTP/1.1 ")
     try out.put(decimal: UInt64(status))
     try out.put(" ")
@@ -164,15 +188,15 @@ extension HTTP1Connection {
       try out.put("\r\n")
     }
     try addFields(&out)
-    for rule in exchange.route?.response.added ?? [] {
-      try out.put(rule.name)
-      try out.put(": ")
-      try rule.value.write(to: &out, exchange, self, head.bytes, answer: Span())
-      try out.put("\r\n")
+    if let rules = exchange.route?.response, rules.adds {
+      try rules.put(exchange, self, head.bytes, answer: Span(), into: &out)
     }
     try putConnection(exchange, &out)
     try out.put("\r\n")
     exchange.headBytesSent = out.count
+    if let plan = exchange.route?.compression {
+      try beginCoding(plan, exchange, head.bytes, &out)
+    }
     let sendsBody = hasContent && exchange.request.method != .head && !body.isEmpty
     if sendsBody, body.count <= out.freeCount {
       out.append(body.span)
@@ -181,6 +205,7 @@ extension HTTP1Connection {
       try await send(out, exchange)
       if sendsBody { try await send(body, exchange) }
     }
+    if exchange.coding != nil { try await finishCoding(exchange) }
   }
 
   /// Writes what becomes of the connection.
@@ -207,6 +232,13 @@ extension HTTP1Connection {
   }
 
   // MARK: The body nobody asked for
+
+  /// Sees to it that the connection ends where the rest of the request's body would have to be read.
+  func closeUnlessBodyIsShort(_ exchange: Exchange) {
+    if exchange.body.expectsContinue || !willDiscard(exchange.body) {
+      exchange.closesClient = true
+    }
+  }
 
   /// Whether the rest of a body is short enough to be read and thrown away.
   private func willDiscard(_ body: MessageBody) -> Bool {
@@ -241,109 +273,4 @@ extension HTTP1Connection {
   }
 
   private static let discardedBytes: UInt64 = 64 << 10
-}
-
-/// Sending to the client, with failures in the exchange's terms.
-extension HTTP1Connection {
-  private var sendTimeout: Timeout { acceptor.plan.sendTimeout }
-
-  func sendDeadline(_ exchange: Exchange) -> Deadline {
-    loop.deadline(after: exchange.route?.timeouts.send ?? sendTimeout)
-  }
-
-  /// Sends all bytes of `out`.
-  func send(_ out: borrowing Lent, _ exchange: Exchange) async throws(ExchangeError) {
-    if let pace = exchange.pace {
-      return try await send(out, 0..<out.count, exchange, at: pace)
-    }
-    let sent = try sendNow(out, exchange)
-    if sent < out.count { try await sendRest(out, from: sent, exchange) }
-  }
-
-  /// Sends as much of `out` as the socket takes at once, and returns how much that was.
-  func sendNow(_ out: borrowing Lent, _ exchange: Exchange) throws(ExchangeError) -> Int {
-    exchange.responseStarted = true
-    do throws(StreamError) {
-      let sent = try stream.writeNow(out)
-      exchange.bytesSent &+= UInt64(sent)
-      return sent
-    } catch {
-      throw ExchangeError(sending: error)
-    }
-  }
-
-  /// Sends the bytes of `out` from `offset` on, when the socket takes them.
-  func sendRest(
-    _ out: borrowing Lent,
-    from offset: Int,
-    _ exchange: Exchange
-  ) async throws(ExchangeError) {
-    do throws(StreamError) {
-      try await stream.write(out, from: offset, by: sendDeadline(exchange))
-    } catch {
-      throw ExchangeError(sending: error)
-    }
-    exchange.bytesSent &+= UInt64(out.count - offset)
-  }
-
-  /// Sends a part of `block`.
-  func send(
-    _ block: borrowing Lent,
-    _ range: Range<Int>,
-    _ exchange: Exchange
-  ) async throws(ExchangeError) {
-    if let pace = exchange.pace { return try await send(block, range, exchange, at: pace) }
-    do throws(StreamError) {
-      try await stream.write(block, range, by: sendDeadline(exchange))
-    } catch {
-      throw ExchangeError(sending: error)
-    }
-    exchange.bytesSent &+= UInt64(range.count)
-  }
-
-  /// Sends `out`, a part of `block` and `tail` at once.
-  func send(
-    _ out: borrowing Lent,
-    _ block: borrowing Lent,
-    _ range: Range<Int>,
-    tail: StaticString = "",
-    _ exchange: Exchange
-  ) async throws(ExchangeError) {
-    if let pace = exchange.pace {
-      try await send(out, 0..<out.count, exchange, at: pace)
-      try await send(block, range, exchange, at: pace)
-      guard tail.utf8CodeUnitCount > 0 else { return }
-      var end = loop.lend(.head)
-      end.append(tail)
-      return try await send(end, 0..<end.count, exchange, at: pace)
-    }
-    exchange.responseStarted = true
-    do throws(StreamError) {
-      try await stream.write(out, block, range, tail: tail, by: sendDeadline(exchange))
-    } catch {
-      throw ExchangeError(sending: error)
-    }
-    exchange.bytesSent &+= UInt64(out.count + range.count + tail.utf8CodeUnitCount)
-  }
-
-  /// Sends the bytes of an array.
-  func send(_ bytes: [UInt8], _ exchange: Exchange) async throws(ExchangeError) {
-    if let pace = exchange.pace { return try await send(bytes, exchange, at: pace) }
-    do throws(StreamError) {
-      try await stream.write(bytes, by: sendDeadline(exchange))
-    } catch {
-      throw ExchangeError(sending: error)
-    }
-    exchange.bytesSent &+= UInt64(bytes.count)
-  }
-}
-
-extension ExchangeError {
-  /// The failure of a write to the client.
-  init(sending error: StreamError) {
-    switch error {
-    case .timedOut: self.init(.clientTooSlow)
-    case .cancelled, .failed: self.init(.clientClosed)
-    }
-  }
 }

@@ -113,7 +113,7 @@ final class Hedge {
       isReused = true
       connection = idle
     } else {
-      counters.add(to: pool.metrics.opened)
+      if pool.sharing == nil { counters.add(to: pool.metrics.opened) }
       connection = try await pool.open(
         by: loop.deadline(after: route.timeouts.connect).earlier(total)
       )

@@ -19,7 +19,7 @@ extension ReverseProxy {
     try putHost(bytes, into: &out)
     try out.put("\r\n")
     try putFields(exchange.request.fields, bytes, without: route.request, into: &out)
-    if exchange.request.bodyLength == .chunked { try out.put("Transfer-Encoding: chunked\r\n") }
+    if exchange.sendsChunks { try out.put("Transfer-Encoding: chunked\r\n") }
     if exchange.request.wantsUpgrade, let line = exchange.request.first(.upgrade) {
       try out.put("Connection: Upgrade\r\nUpgrade: ")
       try out.put(bytes.extracting(line.valueRange.range))
@@ -43,12 +43,7 @@ extension ReverseProxy {
     answer: Span<UInt8>,
     into out: inout Lent
   ) throws(ExchangeError) {
-    for rule in rules.added {
-      try out.put(rule.name)
-      try out.put(": ")
-      try rule.value.write(to: &out, exchange, client, head, answer: answer)
-      try out.put("\r\n")
-    }
+    try rules.put(exchange, client, head, answer: answer, into: &out)
   }
 
   private func putTarget(_ bytes: Span<UInt8>, into out: inout Lent) throws(ExchangeError) {
@@ -101,10 +96,10 @@ extension ReverseProxy {
     let line = exchange.response.startLine.range
     try out.put(bytes.extracting(line.lowerBound + 8..<line.upperBound))
     // A phrase may be missing, the space before it may not. RFC 9112, section 4.
-    if line.count == 12 { try out.put(" ") }
+    if line.count <= 13 { try putReason(behind: line.count, into: &out) }
     try out.put("\r\n")
     try putFields(exchange.response.fields, bytes, without: route.response, into: &out)
-    if let affinity = upstream.affinity, !exchange.response.isInformational {
+    if let affinity = upstream.affinity, !exchange.response.isInformational, !client.isFilling {
       try affinity.tell(exchange, bytes, client, into: &out)
     }
     if exchange.response.status == 101, let line = exchange.response.first(.upgrade) {
@@ -117,6 +112,13 @@ extension ReverseProxy {
       try out.put(via)
       try out.put("\r\n")
     }
+  }
+
+  /// Writes the phrase that is missing, as it does where a member speaks HTTP/2: readers of HTTP/1.1 are known
+  /// that want one.
+  private func putReason(behind count: Int, into out: inout Lent) throws(ExchangeError) {
+    if count == 12 { try out.put(" ") }
+    if client.carrier == nil { try out.put(ReasonPhrase.text(of: exchange.response.status)) }
   }
 
   /// Copies the lines that stay, in as few blocks as possible.

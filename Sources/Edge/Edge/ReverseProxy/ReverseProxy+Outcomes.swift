@@ -24,7 +24,7 @@ extension ReverseProxy {
     case .answered:
       noteAnswer(from: pool)
       if let tally = pool.tally, let outliers = pool.upstream.health.outliers {
-        let failed = outliers.isFailure(exchange.status)
+        let failed = outliers.isFailure(judgedStatus)
         client.worker.noteOutcome(of: pool, tally, failed: failed)
       }
     case .failed(let error):
@@ -80,7 +80,7 @@ extension ReverseProxy {
     upstream.failures.noteAnswer(nanoseconds: wait)
     let isFailed =
       upstream.failures.plan.breaker?.statuses
-      .contains(exchange.response.status) ?? false
+      .contains(judgedStatus) ?? false
     tellBreaker(isFailed ? .failed : .answered(nanoseconds: wait), of: pool)
   }
 

@@ -1,3 +1,4 @@
+import Compression
 import HTTP1
 import HTTPMessage
 import MartletLoop
@@ -25,6 +26,7 @@ extension ReverseProxy {
     try composeResponseHead(answer, into: &out)
     if route.response.adds {
       try putAdded(by: route.response, head.bytes, answer: answer.bytes, into: &out)
+      if let cache = route.cache { try client.putCacheStatus(exchange, cache, into: &out) }
     }
     if exchange.response.first(.date) == nil {
       try out.put("Date: ")
@@ -44,6 +46,7 @@ extension ReverseProxy {
     try client.putConnection(exchange, &out)
     try out.put("\r\n")
     exchange.headBytesSent = out.count
+    if let plan = route.compression { try client.beginCoding(plan, exchange, head.bytes, &out) }
   }
 
   /// Appends the body to the head where all of it is there and fits.
@@ -67,7 +70,73 @@ extension ReverseProxy {
       out.append(answer.bytes.extracting(start..<end))
       settle(source, isClean: answer.count == end)
       return true
-    case .chunked, .untilClose: return false
+    case .chunked:
+      guard exchange.pace == nil, exchange.request.version == .http11 else { return false }
+      let isFramed = exchange.coding == nil
+      guard
+        let end = Self.appendChunks(of: answer.bytes, from: start, isFramed: isFramed, to: &out)
+      else { return false }
+      settle(source, isClean: answer.count == end)
+      return true
+    case .untilClose: return false
+    }
+  }
+
+  /// Appends a chunked body, as one chunk, that is there as a whole and fits; without `isFramed` its content
+  /// alone, unless there are trailers.
+  ///
+  /// - Returns: Where it ends; nil when it is not there as a whole, or does not fit, or is not sound: then
+  ///   nothing was appended.
+  private static func appendChunks(
+    of bytes: Span<UInt8>,
+    from start: Int,
+    isFramed: Bool,
+    to out: inout Lent
+  ) -> Int? {
+    // Most bodies whose end is not here are longer than this.
+    guard bytes.count - start < BufferSize.head.bytes else { return nil }
+    var decoder = ChunkedDecoder(limits: responseLimits)
+    var offset = start
+    var (count, trailerCount) = (0, 0)
+    do throws(MessageError) {
+      measuring: while true {
+        switch try decoder.next(in: bytes, at: &offset) {
+        case .needBytes: return nil
+        case .data(let range): count += range.count
+        case .trailer(let name, let value): trailerCount += name.count + value.count + 4
+        case .end: break measuring
+        }
+      }
+      guard count + trailerCount + 32 <= out.freeCount else { return nil }
+      let end = offset
+      guard isFramed || trailerCount == 0 else { return nil }
+      if isFramed, count > 0 {
+        out.append(hex: UInt64(count), digits: max(1, (64 - count.leadingZeroBitCount + 3) / 4))
+        out.append("\r\n")
+      }
+      decoder = ChunkedDecoder(limits: responseLimits)
+      offset = start
+      var hasTrailers = false
+      while true {
+        switch try decoder.next(in: bytes, at: &offset) {
+        case .needBytes: return nil
+        case .data(let range): out.append(bytes.extracting(range))
+        case .trailer(let name, let value):
+          if !hasTrailers { out.append(count > 0 ? "\r\n0\r\n" : "0\r\n") }
+          hasTrailers = true
+          out.append(bytes.extracting(name))
+          out.append(": ")
+          out.append(bytes.extracting(value))
+          out.append("\r\n")
+        case .end:
+          guard isFramed else { return end }
+          if !hasTrailers { out.append(count > 0 ? "\r\n0\r\n" : "0\r\n") }
+          out.append("\r\n")
+          return end
+        }
+      }
+    } catch {
+      return nil
     }
   }
 
@@ -83,9 +152,10 @@ extension ReverseProxy {
     if case .fixed(let length) = exchange.response.bodyLength {
       try await relayFixed(length, source, &answer, &out, by: total)
     } else {
-      let isChunked = exchange.request.version == .http11
+      let isChunked = exchange.request.version == .http11 && exchange.coding == nil
       try await relayOpen(source, &answer, &out, isChunked: isChunked, by: total)
     }
+    if exchange.coding != nil { try await client.finishCoding(exchange) }
   }
 
   /// Gives the connection back to its pool if it can carry another exchange.
@@ -128,7 +198,10 @@ extension ReverseProxy {
     answer = loop.lend(.head)
     var bulk = Bulk(remaining: remaining)
     while remaining > 0 {
-      if bulk.isOn, exchange.pace == nil {
+      // What becomes frames of HTTP/2 has to be seen.
+      if bulk.isOn, exchange.pace == nil, exchange.coding == nil, !client.isInner,
+        source.connection.carrier == nil
+      {
         bulk.took(try await splice(&remaining, source, by: total))
         continue
       }
@@ -176,11 +249,18 @@ extension ReverseProxy {
       } catch {
         throw ExchangeError(.upstreamMalformed, detail: error.detail)
       }
-      if body.hasEnded { settle(source, isClean: answer.count == part.end) }
+      if body.hasEnded {
+        settle(source, isClean: answer.count == part.end)
+        exchange.coding?.isEnding = true
+      }
       try await pass(part, answer, &out, isChunked: isChunked, isLast: body.hasEnded, body.trailers)
-      if body.hasEnded { return }
+      if body.hasEnded {
+        exchange.coding?.trailers = CodedHead.trailers(body.trailers)
+        return
+      }
       answer.removeFirst(part.end)
       start = 0
+      if exchange.coding != nil { try await client.sendCodedHead(exchange) }
       let isOver: Bool
       if answer.isEmpty {
         answer = try await read(source.connection, by: total)

@@ -16,6 +16,8 @@ struct Tries {
   var retryCount = 0
   /// Whether all of the request's body lies in the buffer of its head.
   var isRepeatable = true
+  /// How often the request was begun anew because the member had not looked at it.
+  var refusalCount = 0
   /// Whether a further try was allowed, and paid for, while the answer was still in hand.
   var isPermitted = false
 }
@@ -58,7 +60,8 @@ extension ReverseProxy {
     _ pool: MemberPool,
     _ head: borrowing Lent
   ) async throws(ExchangeError) -> Bool {
-    guard exchange.isReused, error.reason == .upstreamReset, let failure = error.tryFailure,
+    guard error.reason == .upstreamReset, exchange.isReused || wasRefused(error),
+      let failure = error.tryFailure,
       isRepeatable, !exchange.responseStarted, !loop.hasPassed(exchange.hand.total),
       !client.stream.isClosed
     else { return false }
@@ -73,6 +76,18 @@ extension ReverseProxy {
     try await beginAgain(pool, excluding: exchange.hand.tries.tried, head)
     return true
   }
+
+  /// Whether the member has said that it has not looked at the request, on a connection that is shared:
+  /// it takes no further ones there, and is asked again, though not for ever.
+  private func wasRefused(_ error: ExchangeError) -> Bool {
+    guard upstream.plan.http2 != nil, error.retry == .always,
+      exchange.hand.tries.refusalCount < Self.refusalLimit
+    else { return false }
+    exchange.hand.tries.refusalCount += 1
+    return true
+  }
+
+  private static let refusalLimit = 50
 
   /// Whether the request may be sent once more, which is paid for then.
   func mayTryAgain(after failure: TryFailure) -> Bool {
@@ -133,7 +148,7 @@ extension ReverseProxy {
     _ answer: borrowing Lent,
     from source: borrowing AnswerSource
   ) throws(ExchangeError) {
-    let status = exchange.status
+    let status = judgedStatus
     guard upstream.failures.plan.retry.rules.lists(status: status) else { return }
     // The member that has answered is not another one.
     exchange.hand.tries.tried.insert(source.pool.index)

@@ -15,8 +15,8 @@ extension ReverseProxy {
   /// - Throws: ``ExchangeError`` when the try has failed.
   @inline(__always)
   func startNow(_ head: borrowing Lent) throws(ExchangeError) -> Bool {
-    guard exchange.body.hasEnded else { return false }
-    exchange.hand.total = loop.deadline(after: route.timeouts.total)
+    guard exchange.body.hasEnded, route.decompression == nil else { return false }
+    setTotal(head)
     // Who has to wait for a place needs a coroutine.
     let begun = try upstream.hasQueue ? beginNow() : begin(excluding: MemberSet())
     guard let pool = begun else { return false }
@@ -64,8 +64,9 @@ extension ReverseProxy {
       exchange.hand.answer = consume answer
       return .needsCoroutine
     }
+    noteJudgement(answer)
     if upstream.watchesTries {
-      if upstream.failures.plan.retry.rules.lists(status: exchange.response.status) {
+      if upstream.failures.plan.retry.rules.lists(status: judgedStatus) {
         exchange.hand.answer = consume answer
         return .needsCoroutine
       }
@@ -79,7 +80,12 @@ extension ReverseProxy {
       exchange.hand.out = consume out
       return .needsCoroutine
     }
-    let sent = try client.sendNow(out, exchange)
+    if exchange.coding != nil, try !client.codeWhole(&out, exchange) {
+      exchange.hand.sent = 0
+      exchange.hand.out = consume out
+      return .needsCoroutine
+    }
+    let sent = try client.sendNow(out, exchange, endsNext: exchange.closesClient)
     guard sent == out.count else {
       exchange.hand.sent = sent
       exchange.hand.out = consume out

@@ -29,19 +29,23 @@ struct ReverseProxy: ~Copyable {
   func run(_ head: borrowing Lent) async throws(ExchangeError) {
     exchange.hand.tries = Tries(isRepeatable: exchange.body.hasEnded)
     if !exchange.hand.isTrying {
-      exchange.hand.total = loop.deadline(after: route.timeouts.total)
+      if let plan = route.decompression { try client.beginDecoding(plan, exchange, head) }
+      setTotal(head)
       try await beginOrWait(excluding: MemberSet(), head)
       upstream.requestCount &+= 1
     }
-    let replayLimit = upstream.failures.plan.retry.replayByteCount
-    if replayLimit > 0, !exchange.body.hasEnded {
+    var replayLimit = upstream.failures.plan.retry.replayByteCount
+    // What a member has not looked at is to be sent again, whoever sends its body in parts.
+    if upstream.plan.http2 != nil { replayLimit = max(replayLimit, Self.keptByteCount) }
+    if replayLimit > 0, !exchange.body.hasEnded, exchange.decoding == nil {
       exchange.hand.replay = Replay(limit: replayLimit)
     }
     while let pool = exchange.hand.pool {
       do throws(ExchangeError) {
         try await attempt(pool, head)
         if let last = exchange.hand.pool { leave(last) }
-        if exchange.error != nil { exchange.error = nil }
+        // A tunnel says itself how it has ended.
+        if exchange.error != nil, exchange.status != 101 { exchange.error = nil }
         return
       } catch {
         // Another one than before, if a hedge has won.
@@ -66,12 +70,15 @@ struct ReverseProxy: ~Copyable {
       if exchange.hand.tries.takesIdle, let idle = takeIdle(of: pool) {
         connection = idle
       } else {
-        client.worker.counters.add(to: pool.metrics.opened)
+        // Connections that are shared are counted when they are opened.
+        if pool.sharing == nil { client.worker.counters.add(to: pool.metrics.opened) }
         connection = try await pool.open(
           by: loop.deadline(after: route.timeouts.connect).earlier(headLimit)
         )
         exchange.connectedAt = loop.now
-        connection.preface = client.proxyHeader(for: upstream.plan)
+        if connection.carrier == nil {
+          connection.preface = client.proxyHeader(for: upstream.plan)
+        }
       }
       try send(head, over: connection)
     }
@@ -118,6 +125,11 @@ struct ReverseProxy: ~Copyable {
     if client.stream.isClosed { throw ExchangeError(.clientClosed) }
     exchange.hand.connection = connection
     loop.linkClose(of: client.stream.descriptor, to: connection.stream.descriptor)
+    if let carrier = connection.carrier {
+      carrier.callEnd = exchange.hand.callEnd
+      carrier.browser = exchange.hand.browser
+      carrier.call = exchange.hand.isCall ? exchange : nil
+    }
     let out = try compose(head, behind: connection.preface.take())
     let sent: Int
     do throws(StreamError) {
@@ -152,7 +164,7 @@ struct ReverseProxy: ~Copyable {
       if let preface { try out.put(preface) }
       try composeRequest(head, into: &out)
     }
-    let isChunked = exchange.request.bodyLength == .chunked
+    let isChunked = exchange.sendsChunks
     if isChunked, !part.data.isEmpty { try out.putChunkSize(part.data.count) }
     // What the first buffer holds of a body is at most as long as that buffer.
     let end = isChunked ? exchange.body.trailers.count + 16 : 0
@@ -181,6 +193,9 @@ struct ReverseProxy: ~Copyable {
       throw ExchangeError(sendingToMember: error, retry: .ifIdempotent)
     }
   }
+
+  /// How much of a body is kept for members of HTTP/2, which may refuse a request that is under way.
+  static let keptByteCount = 64 << 10
 
   /// By how much a head grows on its way: Via, X-Forwarded-*, rules of the usual size.
   static let headGrowth = 2048
@@ -229,6 +244,8 @@ struct ReverseProxy: ~Copyable {
       }
       guard count > 0 else { throw ExchangeError(.upstreamReset, detail: "within the head") }
     }
+    noteJudgement(answer)
+    if let cache = route.cache { client.invalidate(exchange, cache, answer.bytes, head.bytes) }
     note(.answered, of: source.pool)
     if upstream.watchesTries {
       watchAnswer(from: source.pool)
@@ -242,6 +259,7 @@ struct ReverseProxy: ~Copyable {
     try composeAnswer(answer, head, upload: source.upload, into: &out)
     if completes(&out, with: answer, from: source) {
       try await client.send(out, exchange)
+      if exchange.coding != nil { try await client.finishCoding(exchange) }
     } else {
       try await relayBody(answer, out, from: source, by: total)
     }
@@ -275,6 +293,9 @@ struct ReverseProxy: ~Copyable {
   ) async throws(ExchangeError) {
     if let answer = exchange.hand.answer.take() {
       try await relayBody(answer, out, from: source, by: total)
+    } else if exchange.coding != nil {
+      try await client.send(out, exchange)
+      try await client.finishCoding(exchange)
     } else {
       try await client.sendRest(out, from: exchange.hand.sent, exchange)
     }
@@ -295,7 +316,7 @@ struct ReverseProxy: ~Copyable {
     } catch {
       throw ExchangeError(reading: error, hasBegun: false)
     }
-    throw ExchangeError(.upstreamReset, retry: .ifIdempotent, detail: "before its answer")
+    throw ExchangeError(endBeforeAnswerOf: connection)
   }
 
   /// Waits for the first bytes of an answer.
@@ -314,7 +335,7 @@ struct ReverseProxy: ~Copyable {
         if error == .timedOut, let upload, !upload.isDone, !loop.hasPassed(headLimit) { continue }
         throw ExchangeError(reading: error, hasBegun: false, isLate: loop.hasPassed(total))
       }
-      throw ExchangeError(.upstreamReset, retry: .ifIdempotent, detail: "before its answer")
+      throw ExchangeError(endBeforeAnswerOf: connection)
     }
   }
 
@@ -343,9 +364,17 @@ struct ReverseProxy: ~Copyable {
     loop.linkClose(of: client.stream.descriptor, to: nil)
     try await client.send(out, exchange)
     exchange.closesClient = true
-    guard let tunnel = Tunnel(client: client, upstream: connection, exchange: exchange) else {
-      return
-    }
+    exchange.error = nil
+    let ping = exchange.wantsWebSocket(head.bytes) ? route.timeouts.ping : nil
+    guard
+      let tunnel = Tunnel(
+        client: client,
+        upstream: connection,
+        exchange: exchange,
+        idle: route.timeouts.tunnel,
+        pingsAfter: ping
+      )
+    else { return }
     var early = loop.lend(.body)
     early.append(head.bytes.extracting(exchange.requestEnd...))
     var late = loop.lend(.body)
@@ -372,6 +401,15 @@ extension ExchangeError {
     case .cancelled: self.init(.clientClosed)
     case .failed(let error): self.init(.upstreamReset, retry: retry, detail: "\(error)")
     }
+  }
+
+  /// The failure of a member that has ended the connection, or the stream, before its answer.
+  init(endBeforeAnswerOf connection: UpstreamConnection) {
+    self.init(
+      .upstreamReset,
+      retry: connection.wasRefused ? .always : .ifIdempotent,
+      detail: connection.wasRefused ? "refused" : "before its answer"
+    )
   }
 
   /// The failure of a read from a member, before or after its answer had begun.

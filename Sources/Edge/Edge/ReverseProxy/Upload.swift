@@ -58,7 +58,7 @@ final class Upload {
   }
 
   private func pass() async throws(ExchangeError) {
-    let isChunked = exchange.request.bodyLength == .chunked
+    let isChunked = exchange.sendsChunks
     let replay = exchange.hand.replay
     if let replay, !replay.bytes.isEmpty {
       guard await passAgain(replay.bytes, isChunked: isChunked) else { return }
@@ -67,7 +67,9 @@ final class Upload {
     }
     var bulk = Bulk(remaining: exchange.body.fixedRemaining)
     while !exchange.body.hasEnded {
-      if bulk.isOn, !(replay?.isComplete ?? false) {
+      if bulk.isOn, client.carrier == nil, connection.carrier == nil, exchange.decoding == nil,
+        !(replay?.isComplete ?? false)
+      {
         guard let count = try await splice(exchange.body.fixedRemaining) else { return }
         bulk.took(count)
         continue
@@ -75,6 +77,8 @@ final class Upload {
       var block = try await next(replay)
       bulk.took(block, remaining: exchange.body.fixedRemaining)
       let passed = await pass(&block, keptBy: replay, isChunked: isChunked)
+      // All of it may be there, and yet not be what its coding says.
+      if case .failed(let error) = passed, exchange.decoding != nil { throw error }
       if exchange.body.hasEnded {
         if !block.isEmpty { client.carried = consume block }
         return
@@ -111,9 +115,14 @@ final class Upload {
       do throws(ExchangeError) {
         let part = try exchange.body.take(from: &block, at: 0)
         exchange.bytesReceived &+= UInt64(part.end)
-        replay?.keep(block.bytes.extracting(part.data))
         let isLast = exchange.body.hasEnded
-        let isSent = await write(block, part, isChunked: isChunked, isLast: isLast)
+        let isSent: Bool
+        if let decoding = exchange.decoding {
+          isSent = try await writeDecoded(block, part, by: decoding, keptBy: replay, isLast: isLast)
+        } else {
+          replay?.keep(block.bytes.extracting(part.data))
+          isSent = await write(block, part, isChunked: isChunked, isLast: isLast)
+        }
         block.removeFirst(part.end)
         if isLast { return .all }
         guard isSent else { return .refused }
@@ -160,8 +169,7 @@ final class Upload {
   /// Reads more of a line that is not complete.
   private func more(_ block: inout Lent) async throws(ExchangeError) {
     do throws(StreamError) {
-      let deadline = client.loop.deadline(after: route.timeouts.body)
-      guard try await client.stream.more(&block, by: deadline) > 0 else {
+      guard try await client.stream.more(&block, by: readLimit) > 0 else {
         throw StreamError.cancelled
       }
     } catch {
@@ -169,10 +177,15 @@ final class Upload {
     }
   }
 
+  /// Until when more is to come: a call of gRPC may be silent for as long as it lasts.
+  private var readLimit: Deadline {
+    connection.carrier != nil && exchange.hand.isCall
+      ? exchange.hand.total : client.loop.deadline(after: route.timeouts.body)
+  }
+
   private func read() async throws(ExchangeError) -> Lent {
     do throws(StreamError) {
-      let deadline = client.loop.deadline(after: route.timeouts.body)
-      let block = try await client.stream.read(.body, by: deadline)
+      let block = try await client.stream.read(.body, by: readLimit)
       guard block.isEmpty else { return block }
     } catch {
       throw ExchangeError(receiving: error)

@@ -91,6 +91,8 @@ final class Board: Sendable {
     text.append(EdgeMetrics.uptime, [MetricSample([], Double(uptime) / 1e9)])
     let now = UInt64(SystemClock.monotonicNanoseconds())
     Self.append(generation, overload, at: now, to: &text)
+    Self.appendCaches(generation, to: &text)
+    Self.appendUploads(generation, to: &text)
     Self.appendAffinity(generation, at: now, to: &text)
     return text.finished()
   }
@@ -122,9 +124,13 @@ final class Board: Sendable {
           }
         }
       }
+      Self.writeCertificates(generation, &json)
       json.array("upstreams") { json in
         for upstream in generation.upstreams { Self.write(upstream, tables, at: now, &json) }
       }
+      Self.writeCaches(generation, tables, &json)
+      Self.writeFiles(generation, tables, &json)
+      Self.writeCompression(generation, tables, &json)
       Self.write(generation, tables, overload, at: now, &json)
     }
     json.newline()
@@ -141,6 +147,13 @@ final class Board: Sendable {
       json.member("name", upstream.name)
       if let affinity = upstream.affinity {
         writeAffinity(affinity, tables, at: now, &json)
+      }
+      let calls = upstream.calls?.counts(tables) ?? []
+      if !calls.isEmpty {
+        json.key("grpc_calls")
+        json.object { json in
+          for (status, count) in calls { json.member(status, count) }
+        }
       }
       if upstream.queue != nil { json.member("waiting", upstream.state.queue.count) }
       if let budget = upstream.failures.budget {
@@ -168,6 +181,10 @@ final class Board: Sendable {
             write(health: member, of: upstream, &json)
             json.member("active", member.activeCount)
             json.member("idle", Int(tables.value(of: metrics.idle)))
+            if let http2 = metrics.http2 {
+              json.member("http2_connections", Int(tables.value(of: http2.connections)))
+              json.member("http2_streams", Int(tables.value(of: http2.streams)))
+            }
             json.member("responses", metrics.responses.sum(in: tables))
             json.member("failures", tables.value(of: metrics.failures))
             json.array("resolved") { json in

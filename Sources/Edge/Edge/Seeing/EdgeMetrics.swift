@@ -270,6 +270,255 @@ enum EdgeMetrics {
     "When a certificate ends to be good, in seconds since 1970.",
     labels: ["listener", "certificate"]
   )
+  static let http2Connections = MetricFamily(
+    .counter,
+    "martlet_http2_connections_total",
+    "Client connections that turned out to speak HTTP/2."
+  )
+  static let http2Streams = MetricFamily(
+    .counter,
+    "martlet_http2_streams_total",
+    "Requests that came as streams of HTTP/2."
+  )
+  static let http2Resets = MetricFamily(
+    .counter,
+    "martlet_http2_resets_total",
+    "Streams of HTTP/2 that the client has reset."
+  )
+  static let http2Refused = MetricFamily(
+    .counter,
+    "martlet_http2_refused_total",
+    "Requests, streams and connections of HTTP/2 that were refused for what the client did.",
+    labels: ["reason"]
+  )
+  static let memberHTTP2Connections = MetricFamily(
+    .gauge,
+    "martlet_upstream_http2_connections",
+    "Connections of HTTP/2 to a member that are open.",
+    labels: ["upstream", "member"]
+  )
+  static let memberHTTP2Streams = MetricFamily(
+    .gauge,
+    "martlet_upstream_http2_streams",
+    "Requests that are under way on connections of HTTP/2 to a member.",
+    labels: ["upstream", "member"]
+  )
+  static let memberHTTP2Refused = MetricFamily(
+    .counter,
+    "martlet_upstream_http2_refused_total",
+    "Requests that a member has not looked at, as it said: they were sent again where that was possible.",
+    labels: ["upstream", "member"]
+  )
+  static let upstreamCalls = MetricFamily(
+    .counter,
+    "martlet_upstream_grpc_calls_total",
+    "Calls of gRPC by what members have said of them.",
+    labels: ["upstream", "status"]
+  )
+  static let certificateOrders = MetricFamily(
+    .counter,
+    "martlet_certificate_orders_total",
+    "Tries to obtain a certificate, by what came of them.",
+    labels: ["certificate", "outcome"]
+  )
+  static let certificateFailing = MetricFamily(
+    .gauge,
+    "martlet_certificate_failing",
+    "Whether the last try to obtain a certificate has failed.",
+    labels: ["certificate"]
+  )
+  static let stapleFetches = MetricFamily(
+    .counter,
+    "martlet_ocsp_fetches_total",
+    "Questions about a certificate to its authority, by what came of them.",
+    labels: ["certificate", "outcome"]
+  )
+  static let stapleExpiry = MetricFamily(
+    .gauge,
+    "martlet_ocsp_expiry_seconds",
+    "Until when the response counts that is shown with a certificate, in seconds since 1970; 0: none is.",
+    labels: ["certificate"]
+  )
+  static let stapleRevoked = MetricFamily(
+    .gauge,
+    "martlet_ocsp_revoked",
+    "Whether its authority says that a certificate was revoked.",
+    labels: ["certificate"]
+  )
+  static let fileLookups = MetricFamily(
+    .counter,
+    "martlet_file_lookups_total",
+    "Paths that were looked up below the roots of files, by what came of that.",
+    labels: ["outcome"]
+  )
+  static let filesKept = MetricFamily(
+    .gauge,
+    "martlet_files_kept",
+    "Files that are kept open or in memory."
+  )
+  static let fileBytesKept = MetricFamily(
+    .gauge,
+    "martlet_file_bytes_kept",
+    "Bytes of files that are kept in memory."
+  )
+  static let uploads = MetricFamily(
+    .counter,
+    "martlet_uploads_total",
+    "Uploads that go on after an interruption, by what has come of them.",
+    labels: ["outcome"]
+  )
+  static let uploadsOpen = MetricFamily(
+    .gauge,
+    "martlet_uploads_open",
+    "Such uploads that are not complete."
+  )
+  static let uploadBytesOpen = MetricFamily(
+    .gauge,
+    "martlet_upload_bytes_open",
+    "Bytes that have come of such uploads."
+  )
+  static let diskUsable = MetricFamily(
+    .gauge,
+    "martlet_cache_disk_usable",
+    "Whether the disk of a cache can be used.",
+    labels: ["cache"]
+  )
+  static let diskObjects = MetricFamily(
+    .gauge,
+    "martlet_cache_disk_objects",
+    "Answers on the disk of a cache.",
+    labels: ["cache"]
+  )
+  static let diskBytes = MetricFamily(
+    .gauge,
+    "martlet_cache_disk_bytes",
+    "Bytes of the files on the disk of a cache.",
+    labels: ["cache"]
+  )
+  static let diskHits = MetricFamily(
+    .counter,
+    "martlet_cache_disk_hits_total",
+    "Answers that were read from the disk of a cache.",
+    labels: ["cache"]
+  )
+  static let diskWrites = MetricFamily(
+    .counter,
+    "martlet_cache_disk_writes_total",
+    "Answers for the disk of a cache, by what became of them.",
+    labels: ["cache", "outcome"]
+  )
+  static let diskEvictions = MetricFamily(
+    .counter,
+    "martlet_cache_disk_evictions_total",
+    "Answers that had to make room on the disk of a cache.",
+    labels: ["cache"]
+  )
+  static let diskFaults = MetricFamily(
+    .counter,
+    "martlet_cache_disk_faults_total",
+    "What on the disk of a cache was not what was written, and calls to it that have failed.",
+    labels: ["cache", "kind"]
+  )
+  static let cacheRequests = MetricFamily(
+    .counter,
+    "martlet_cache_requests_total",
+    "Requests of routes that keep answers, by what the cache did.",
+    labels: ["cache", "outcome"]
+  )
+  static let cacheSentBytes = MetricFamily(
+    .counter,
+    "martlet_cache_sent_bytes_total",
+    "Bytes of bodies that were sent out of a cache.",
+    labels: ["cache"]
+  )
+  static let cacheObjects = MetricFamily(
+    .gauge,
+    "martlet_cache_objects",
+    "Answers that are kept.",
+    labels: ["cache"]
+  )
+  static let cacheBytes = MetricFamily(
+    .gauge,
+    "martlet_cache_bytes",
+    "Bytes of the answers that are kept, with what is needed to find them.",
+    labels: ["cache"]
+  )
+  static let cacheFillingBytes = MetricFamily(
+    .gauge,
+    "martlet_cache_filling_bytes",
+    "Bytes of answers that are being received and are to be kept.",
+    labels: ["cache"]
+  )
+  static let cacheLimit = MetricFamily(
+    .gauge,
+    "martlet_cache_limit_bytes",
+    "How many bytes a cache may hold.",
+    labels: ["cache"]
+  )
+  static let cacheEvictions = MetricFamily(
+    .counter,
+    "martlet_cache_evictions_total",
+    "Answers that had to make room.",
+    labels: ["cache"]
+  )
+  static let cacheRefusals = MetricFamily(
+    .counter,
+    "martlet_cache_refusals_total",
+    "Answers that were not kept because what would have had to go is asked for more often.",
+    labels: ["cache"]
+  )
+  static let compressionTaken = MetricFamily(
+    .counter,
+    "martlet_compression_taken_bytes_total",
+    "Bytes of bodies that were sent in a coding, before they were put into it.",
+    labels: ["coding"]
+  )
+  static let compressionMade = MetricFamily(
+    .counter,
+    "martlet_compression_made_bytes_total",
+    "Bytes of bodies that were sent in a coding, in that coding.",
+    labels: ["coding"]
+  )
+  static let compressionTime = MetricFamily(
+    .histogram,
+    "martlet_compression_seconds",
+    "How long it took to put a body into a coding, all of its parts together.",
+    labels: ["coding"]
+  )
+  static let compressionReused = MetricFamily(
+    .counter,
+    "martlet_compression_reused_total",
+    "Bodies of files and of kept answers that were sent as they were coded before.",
+    labels: ["coding"]
+  )
+  static let compressionRefused = MetricFamily(
+    .counter,
+    "martlet_compression_refused_total",
+    "Answers that were sent as they are though the client would have taken a coding.",
+    labels: ["reason"]
+  )
+  static let decompressionTaken = MetricFamily(
+    .counter,
+    "martlet_decompression_taken_bytes_total",
+    "Bytes of bodies that were taken out of a coding, in that coding.",
+    labels: ["coding"]
+  )
+  static let decompressionMade = MetricFamily(
+    .counter,
+    "martlet_decompression_made_bytes_total",
+    "Bytes of bodies that were taken out of a coding, without it.",
+    labels: ["coding"]
+  )
+  static let compressionCoders = MetricFamily(
+    .gauge,
+    "martlet_compression_coders",
+    "Bodies that are on their way through a coder."
+  )
+  static let compressionMemory = MetricFamily(
+    .gauge,
+    "martlet_compression_memory_bytes",
+    "Bytes of memory that coders hold."
+  )
   static let generation = MetricFamily(
     .gauge,
     "martlet_generation",
@@ -325,66 +574,5 @@ struct StreamMetrics: Sendable {
   /// The place of a reason; what is not foreseen counts as a defect.
   func place(of reason: EndReason) -> Int {
     reason == .complete ? 0 : Self.reasons.firstIndex(of: reason) ?? Self.reasons.count - 1
-  }
-}
-
-/// Answers, counted by the class of their status.
-struct StatusCounters: Sendable {
-  // In place: an array would be one more reference to count for each request.
-  let all: InlineArray<5, Counter>
-
-  init(_ family: MetricFamily, _ labels: [String], _ layout: inout MetricLayout.Builder) {
-    let counters = layout.counters(family, labels, each: EdgeMetrics.classes)
-    all = InlineArray { counters[$0] }
-  }
-
-  /// The counter for a status; nil for what is none.
-  subscript(status: UInt16) -> Counter? {
-    let place = Int(status) / 100 - 1
-    return all.indices.contains(place) ? all[place] : nil
-  }
-
-  /// How many answers there were, whatever their status.
-  func sum(in tables: [CounterTable]) -> UInt64 {
-    all.indices.reduce(0) { $0 &+ tables.value(of: all[$1]) }
-  }
-}
-
-/// The figures of one member of an upstream.
-struct MemberMetrics: Sendable {
-  let responses: StatusCounters
-  let failures: Counter
-  let opened: Counter
-  let reused: Counter
-  let idle: Gauge
-  /// Connections of layer 4.
-  let streams: Gauge
-
-  init(_ upstream: String, _ member: String, _ layout: inout MetricLayout.Builder) {
-    let labels = [upstream, member]
-    responses = StatusCounters(EdgeMetrics.upstreamRequests, labels, &layout)
-    failures = layout.counter(EdgeMetrics.upstreamFailures, labels)
-    opened = layout.counter(EdgeMetrics.upstreamConnections, labels)
-    reused = layout.counter(EdgeMetrics.upstreamReused, labels)
-    idle = layout.gauge(EdgeMetrics.upstreamIdle, labels)
-    streams = layout.gauge(EdgeMetrics.upstreamStreams, labels)
-  }
-}
-
-/// The figures that belong to nothing in the configuration.
-struct ProcessMetrics: Sendable {
-  /// By the order of ``EndReason/allCases``.
-  let ended: [Counter]
-  /// That of them whose requests ended as they should.
-  let completed: Counter
-  let droppedLines: Counter
-  /// By priority.
-  let shed: [Counter]
-
-  init(_ layout: inout MetricLayout.Builder) {
-    ended = layout.counters(EdgeMetrics.ended, each: EndReason.allCases.map(\.rawValue))
-    completed = ended[Worker.place(of: .complete)]
-    droppedLines = layout.counter(EdgeMetrics.droppedLines)
-    shed = layout.counters(EdgeMetrics.overloadShed, each: (0...9).map { "\($0)" })
   }
 }

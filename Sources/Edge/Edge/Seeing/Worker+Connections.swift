@@ -32,9 +32,10 @@ extension Worker {
     after number: UInt64,
     limit: Int
   ) -> [ConnectionView] {
-    let streams = relays.lazy.compactMap { $0 as? StreamConnection }
+    let streams = allRelays.compactMap { $0 as? StreamConnection }
     let all: [any ClientConnection] =
-      connections.compactMap(\.self) + Array(streams) + flows.compactMap(\.self)
+      connections.compactMap(\.self) + streams + flows.compactMap(\.self)
+      + http2.compactMap(\.self)
     return all.filter { $0.number > number && meets($0, filter) }
       .sorted { $0.number < $1.number }.prefix(limit).map(view)
   }
@@ -97,12 +98,16 @@ extension Worker {
       for connection in pending { connection.cut() }
       loop.spawn { await worker.cutAgain(pending) }
     }
-    guard !softly else { return met.count }
-    let streams = relays.compactMap { $0 as? StreamConnection }.filter { meets($0, filter) }
+    let multiplexed = http2.compactMap(\.self).filter { meets($0, filter) }
+    for connection in multiplexed {
+      if softly { connection.shutDown() } else { connection.close() }
+    }
+    guard !softly else { return met.count + multiplexed.count }
+    let streams = allRelays.compactMap { $0 as? StreamConnection }.filter { meets($0, filter) }
     for stream in streams { stream.end(.cut) }
     let cut = flows.compactMap(\.self).filter { meets($0, filter) }
     for flow in cut { flow.listener.end(flow, .cut) }
-    return met.count + streams.count + cut.count
+    return met.count + multiplexed.count + streams.count + cut.count
   }
 
   /// An exchange may go on to its next wait when one was ended: it is told again until it is over.
@@ -125,7 +130,9 @@ extension Worker {
 extension HTTP1Connection: ClientConnection {
   var listenerKey: String { acceptor.plan.key }
   var transport: String { tls == nil ? "http/1.1" : "http/1.1 over tls" }
-  var upstreamName: String? { current?.route?.upstream?.name }
+  var upstreamName: String? {
+    current.flatMap { $0.route?.upstream ?? $0.route?.cache?.upstream }?.name
+  }
 
   var memberName: String? { current?.member?.name }
 
@@ -133,7 +140,7 @@ extension HTTP1Connection: ClientConnection {
   fileprivate func cut() {
     isCut = true
     endsSoon = true
-    for case let relay? in worker.relays where relay.client === stream { return relay.end(.cut) }
+    for relay in worker.allRelays where relay.client === stream { return relay.end(.cut) }
     stream.shutdownRead()
     stream.cancel()
     loop.cancelLinked(to: stream.descriptor)

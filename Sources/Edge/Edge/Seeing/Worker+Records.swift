@@ -10,6 +10,8 @@ import TLS
 extension Worker {
   /// Counts an exchange that is over, and logs it where its site wants that.
   func record(_ exchange: Exchange, _ head: borrowing Lent, of connection: HTTP1Connection) {
+    if exchange.coding != nil { connection.endCoding(exchange) }
+    if exchange.decoding != nil { connection.endDecoding(exchange) }
     let reason = exchange.error?.reason ?? .complete
     let total = UInt64(max(0, loop.now - exchange.startedAt))
     let listener = connection.acceptor.plan.metrics
@@ -22,10 +24,10 @@ extension Worker {
     counters.add(exchange.bytesReceived, to: listener.received)
     counters.add(exchange.bytesSent, to: listener.sent)
     counters.record(nanoseconds: total, in: listener.duration)
-    guard let site = exchange.site else { return }
-    if let requests = site.requests[exchange.status] { counters.add(to: requests) }
-    guard let settings = site.log, exchange.route?.isLogged ?? true else { return }
-    guard let log = accessLog(settings, at: site.logIndex ?? 0) else { return }
+    // The site is looked into twice instead of held: that would be a reference to count.
+    if let requests = exchange.site?.requests[exchange.status] { counters.add(to: requests) }
+    guard let settings = exchange.site?.log, exchange.route?.isLogged ?? true else { return }
+    guard let log = accessLog(settings, at: exchange.site?.logIndex ?? 0) else { return }
     self.log(exchange, reason, total, head, of: connection, to: log)
   }
 
@@ -57,7 +59,9 @@ extension Worker {
     let client = connection.clientAddress(of: exchange, bytes)
     if let words = client.hostWords { record.clientWords = (words.0, words.1) }
     if exchange.request.version == .http10 { record.version = "HTTP/1.0" }
+    if connection.carrier != nil { record.version = "HTTP/2.0" }
     record.status = exchange.status
+    record.callStatus = exchange.callStatus
     record.bytesReceived = exchange.bytesReceived &- UInt64(exchange.request.byteCount)
     record.bytesSent = exchange.bytesSent - min(exchange.bytesSent, UInt64(exchange.headBytesSent))
     record.tryCount = exchange.tryCount
@@ -83,6 +87,11 @@ extension Worker {
     let hedge = exchange.trail.isEmpty ? "" : exchange.trail.hedge.word
     text.failedTries = failedTries.utf8.span
     text.hedge = hedge.utf8.span
+    let cache = exchange.route?.cache == nil ? "" : exchange.cacheOutcome.word
+    text.cache = cache.utf8.span
+    let coding = exchange.coded == .identity ? "" : exchange.coded.name.description
+    text.coding = coding.utf8.span
+    record.plainBytes = exchange.plainBytes
     let version = connection.tls?.version ?? ""
     let cipher = connection.tls?.cipher ?? ""
     let serverName = connection.tls?.serverName ?? ""

@@ -52,6 +52,9 @@ class Relay {
   /// Called once when the member has said something, where ``awaitsWord`` asks for that.
   func memberSpoke() {}
 
+  /// Why the relay ends on which nobody has said anything for as long as may be; nil: it goes on for as long again.
+  func silent() -> EndReason? { .idleTimeout }
+
   /// Called once, when the relay is over.
   func ended(_ reason: EndReason, _ detail: String) {}
 
@@ -97,7 +100,10 @@ class Relay {
   private func reasonToEnd() -> EndReason? {
     if worker.isOver { return .drained }
     if loop.hasPassed(total) { return .totalTimeout }
-    if loop.hasPassed(idleUntil) { return .idleTimeout }
+    if loop.hasPassed(idleUntil) {
+      if let reason = silent() { return reason }
+      idleUntil = loop.deadline(after: idleTime)
+    }
     if client.isBroken { return .clientReset }
     if member?.isBroken ?? true { return .upstreamReset }
     return nil
@@ -138,7 +144,7 @@ class Relay {
   /// Whether a direction has nothing to do before it is woken.
   @inline(__always)
   private func rests(_ way: borrowing Way, _ source: Stream, _ target: Stream) -> Bool {
-    if way.isOver { return true }
+    if way.isOver || way.isPaused { return true }
     return way.isHolding
       ? loop.isRestingForWriting(target.descriptor) : loop.isResting(source.descriptor)
   }
@@ -160,6 +166,10 @@ class Relay {
         worker.readRelays.append(self)
         loop.tellsKeeper = true
       case .needsTurn: loop.restBriefly(source.descriptor, for: key)
+      case .needsTime(let moment):
+        way.isPaused = true
+        goOn(at: moment, upwards: source === client)
+        return watch(source, beside: target)
       case .needsRoom:
         target.restForWriting(for: key, until: idleUntil.earlier(total))
         return watch(source, beside: target)
@@ -173,6 +183,31 @@ class Relay {
       return fail(&way, error, source, target)
     }
   }
+
+  /// Lets a direction go on at a moment, if there is anything left to go on.
+  private func goOn(at moment: UInt64, upwards: Bool) {
+    let relay = self
+    loop.spawn { await relay.pause(until: moment, upwards: upwards) }
+  }
+
+  private func pause(until moment: UInt64, upwards: Bool) async {
+    while !isOver, moment > UInt64(loop.now) {
+      if worker.isOver { return end(.drained) }
+      // Now and then it is seen whether the relay is over, which would be held for as long.
+      let rest = min(Int64(moment) - loop.now, Self.lookNanoseconds)
+      do throws(WaitError) {
+        try await loop.sleep(for: .nanoseconds(rest))
+      } catch {
+        return end(.overloaded, "no timer is left")
+      }
+    }
+    guard !isOver else { return }
+    if upwards { up.isPaused = false } else { down.isPaused = false }
+    idleUntil = loop.deadline(after: idleTime)
+    go()
+  }
+
+  private static let lookNanoseconds: Int64 = 1_000_000_000
 
   /// Lets a reset of a side that is not read now wake the relay.
   private func watch(_ source: Stream, beside target: Stream) -> Ending? {

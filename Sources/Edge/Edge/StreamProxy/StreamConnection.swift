@@ -301,7 +301,7 @@ final class StreamConnection: Relay {
 
   override func ended(_ reason: EndReason, _ detail: String) {
     let counters = worker.counters
-    if !places.isEmpty { leaveLimits() }
+    places.leave()
     if let pool {
       pool.end()
       if awaitsWord, reason == .upstreamReset {

@@ -31,6 +31,8 @@ final class UDPFlow {
   /// Whether a datagram has come since the table looked last.
   var isRecent = true
   private(set) var isOver = false
+  /// What it has taken of limits until its end.
+  var places: [HeldPlace] = []
   /// The member that has the flow, or had it last.
   private var lastMember = ""
   private var received = Traffic()
@@ -227,6 +229,7 @@ final class UDPFlow {
     guard !isOver else { return }
     isOver = true
     leave()
+    places.leave()
     let counters = worker.counters
     let total = UInt64(max(0, loop.now - startedAt))
     counters.add(to: plan.ended.ended[plan.ended.place(of: reason)])

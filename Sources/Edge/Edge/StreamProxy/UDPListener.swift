@@ -73,27 +73,49 @@ final class UDPListener {
 
   private func take(_ count: Int, from datagrams: UDPTables) {
     var bytes = 0
+    let isLimited = !plan.datagramLimits.isEmpty
     for slot in 0..<count {
       let arrival = plan.isWildcard ? datagrams.inbound.arrival(of: slot) : .none
       let key = UDPFlow.Key(client: datagrams.inbound.sender(of: slot), arrival: arrival)
       guard key.client.isKnown else { continue }
       let length = datagrams.inbound.length(of: slot)
       bytes &+= length
+      if isLimited, !mayPass(key.client) { continue }
       if let flow = flows[key] ?? begin(key) { flow.pass(slot, count: length) }
     }
     worker.counters.add(UInt64(count), to: plan.metrics.received)
     worker.counters.add(UInt64(bytes), to: plan.listener.received)
   }
 
+  /// Whether a client may send another datagram.
+  private func mayPass(_ client: DatagramEnd) -> Bool {
+    var places: [HeldPlace] = []
+    if plan.datagramLimits.pass(client.address, "datagrams", worker, holding: &places) == nil {
+      return true
+    }
+    noteDropped(.limited)
+    return false
+  }
+
   // MARK: Flows
 
   private func begin(_ key: UDPFlow.Key) -> UDPFlow? {
+    var places: [HeldPlace] = []
+    if !plan.flowLimits.isEmpty,
+      plan.flowLimits.pass(key.client.address, "flows", worker, holding: &places) != nil
+    {
+      places.leave()
+      noteDropped(.limited)
+      return nil
+    }
     while flows.count >= max(1, plan.flowLimit / worker.loopCount), endOldest() {}
     let flow = UDPFlow(key, listener: self)
+    flow.places = places
     var cause = flow.connect()
     // The process has no descriptor left: an old flow's will do.
     if cause == .noSocket, endOldest() { cause = flow.connect() }
     if let cause {
+      places.leave()
       noteDropped(cause)
       return nil
     }

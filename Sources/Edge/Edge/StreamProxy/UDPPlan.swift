@@ -17,6 +17,10 @@ final class UDPPlan: Sendable {
   let replyCount: Int?
   /// How many flows there may be, all loops together.
   let flowLimit: Int
+  /// What flows have to pass.
+  let flowLimits: [LimitPlan]
+  /// What each datagram of a client has to pass.
+  let datagramLimits: [LimitPlan]
   /// Where flows are recorded.
   let log: AccessLogSettings?
   let labels: StreamLabels
@@ -28,6 +32,7 @@ final class UDPPlan: Sendable {
     _ settings: UDPSettings,
     at address: Address,
     upstream: UpstreamPlan,
+    limits: [LimitPlan],
     _ layout: inout MetricLayout.Builder
   ) {
     key = UDPSettings.key(of: address)
@@ -43,27 +48,13 @@ final class UDPPlan: Sendable {
     flowNanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
     replyCount = settings.replyCount
     flowLimit = settings.maxFlowCount
+    flowLimits = limits.filter { !$0.isOfDatagrams }
+    datagramLimits = limits.filter(\.isOfDatagrams)
     log = settings.accessLog
     labels = StreamLabels(listener: key, upstream: upstream.name)
     listener = ListenerMetrics(key, isStream: true, &layout)
     ended = StreamMetrics(key, &layout)
     metrics = UDPMetrics(key, &layout)
-  }
-
-  /// The addresses of all blocks.
-  static func all(
-    of configuration: EdgeConfiguration,
-    _ upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
-    _ layout: inout MetricLayout.Builder
-  ) -> [UDPPlan] {
-    var plans: [UDPPlan] = []
-    for udp in configuration.udp {
-      guard let group = upstreams[udp.upstream] else { continue }
-      for address in udp.listeners {
-        plans.append(UDPPlan(udp, at: address, upstream: group.plan, &layout))
-      }
-    }
-    return plans
   }
 }
 
@@ -84,6 +75,8 @@ struct UDPMetrics: Sendable {
     case notSent = "not_sent"
     /// The member said that nobody is there.
     case refused
+    /// A limit did not let it pass.
+    case limited
   }
 
   init(_ key: String, _ layout: inout MetricLayout.Builder) {

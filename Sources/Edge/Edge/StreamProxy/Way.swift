@@ -1,3 +1,5 @@
+import HTTP1
+import Limiting
 import MartletLoop
 import MartletNet
 
@@ -16,7 +18,16 @@ struct Way: ~Copyable {
   private var sent = 0
   private var pipe: LentPipe?
   private var bulk = Bulk(remaining: 0)
-  private var splices = true
+  /// Whether a pipe of the kernel may be used.
+  var splices = true
+  /// How fast bytes may pass; nil: as they come.
+  private var pace: Pace?
+  /// The bytes of ``held`` that are booked with the pace, and when they may be sent.
+  private var booked = (end: 0, moment: UInt64(0))
+  /// Whether the direction waits for the moment at which more may be sent.
+  var isPaused = false
+  /// Where frames end in what was read; nil: nobody wants to know.
+  var frames: WebSocketFrames?
 
   /// Where a direction has come to.
   enum State {
@@ -28,6 +39,8 @@ struct Way: ~Copyable {
     case waits
     /// Much has passed at once, and there may be more: others have their turn.
     case needsTurn
+    /// More may be sent at this moment of the loop's clock.
+    case needsTime(UInt64)
     /// The source has ended, and its target has taken everything.
     case over
   }
@@ -50,6 +63,7 @@ struct Way: ~Copyable {
     if bytes.isEmpty {
       hasEnded = true
     } else {
+      noteFrames(bytes)
       held = consume bytes
       isHolding = true
     }
@@ -92,6 +106,7 @@ struct Way: ~Copyable {
     to target: Stream,
     on loop: EventLoop
   ) throws(Failure) -> State {
+    if let pace { return try pass(from: source, to: target, at: pace, now: UInt64(loop.now)) }
     if isHolding, try !flush(into: target) { return .needsRoom }
     if hasEnded { return end() }
     for _ in 0..<Self.pieceCount {
@@ -101,6 +116,7 @@ struct Way: ~Copyable {
       }
       guard let block = try read(source) else { return .needsInput }
       guard !block.isEmpty else { return end() }
+      if frames != nil { noteFrames(block) }
       bulk.took(block)
       // Where the end is known to have come, whatever came before it is there: this was all of it.
       let isLast = block.freeCount > 0 && source.isEnding
@@ -124,6 +140,9 @@ struct Way: ~Copyable {
     return .needsTurn
   }
 
+  @inline(never)
+  private mutating func noteFrames(_ block: borrowing Lent) { frames?.pass(block.bytes) }
+
   @inline(__always)
   private func read(_ source: Stream) throws(Failure) -> Lent? {
     do throws(StreamError) { return try source.readNow(.head) } catch { throw .source(error) }
@@ -137,6 +156,68 @@ struct Way: ~Copyable {
   ) throws(Failure) -> Int {
     do throws(StreamError) {
       return try target.writeNow(block, endsNext: endsNext)
+    } catch {
+      throw .target(error)
+    }
+  }
+
+  // MARK: At a pace
+
+  /// Slows the direction; further limits slow it further.
+  mutating func addLimit(_ table: ByteTable?, _ rate: ByteRate, key: UInt64, freeBytes: UInt64) {
+    let pace = pace ?? Pace()
+    pace.add(table, rate, key: key, freeBytes: freeBytes)
+    self.pace = pace
+  }
+
+  /// Passes on what is there in pieces, each at the moment at which it may be sent.
+  @inline(never)
+  private mutating func pass(
+    from source: Stream,
+    to target: Stream,
+    at pace: Pace,
+    now: UInt64
+  ) throws(Failure) -> State {
+    isHolding = false
+    for _ in 0..<Self.pieceCount {
+      var block: Lent
+      if let rest = held.take() {
+        block = rest
+      } else {
+        if hasEnded { return end() }
+        guard let bytes = try read(source) else { return .needsInput }
+        guard !bytes.isEmpty else { return end() }
+        block = bytes
+        (sent, booked) = (0, (0, 0))
+      }
+      if sent >= booked.end {
+        let end = min(sent + pace.pieceBytes, block.count)
+        booked = (end, pace.book(end - sent, at: now))
+      }
+      guard booked.moment <= now else {
+        held = consume block
+        return .needsTime(booked.moment)
+      }
+      let taken = try write(block, sent..<booked.end, to: target)
+      count &+= UInt64(taken)
+      sent += taken
+      let isFull = sent < booked.end
+      if sent < block.count { held = consume block }
+      if isFull {
+        isHolding = true
+        return .needsRoom
+      }
+    }
+    return .needsTurn
+  }
+
+  private func write(
+    _ block: borrowing Lent,
+    _ range: Range<Int>,
+    to target: Stream
+  ) throws(Failure) -> Int {
+    do throws(StreamError) {
+      return try target.writeNow(block.bytes.extracting(range))
     } catch {
       throw .target(error)
     }

@@ -26,6 +26,8 @@ final class MemberPool {
   /// Where outcomes are counted; nil where they eject nobody.
   let tally: OutlierTally?
   let loop: EventLoop
+  /// The connections that carry many exchanges at once; nil where HTTP/2 is not spoken.
+  private(set) var sharing: SharedConnections?
   private var idle: [UpstreamConnection] = []
   private var addresses: [SocketAddress] = []
   let metrics: MemberMetrics
@@ -38,7 +40,7 @@ final class MemberPool {
   /// What continues the last session with the member.
   var ticket: TLSTicket?
 
-  init(_ plan: MemberPlan, of upstream: UpstreamPlan, loop: EventLoop) {
+  init(_ plan: MemberPlan, of upstream: UpstreamPlan, _ worker: Worker) {
     member = plan.member
     index = plan.member.number
     self.upstream = upstream
@@ -49,19 +51,25 @@ final class MemberPool {
     metrics = plan.metrics
     breaker = upstream.failures.breaker(of: plan.member)
     tally = upstream.health.outliers?.tally(of: plan.member.number)
-    self.loop = loop
+    loop = worker.loop
+    sharing = upstream.http2.map { SharedConnections($0, worker) }
   }
 
   /// Takes over the idle connections of a pool that is given up.
   func adopt(from other: MemberPool) {
     // What was agreed on by other settings does not hold any more.
     if other.upstream.tls?.settings != upstream.tls?.settings { return }
+    guard (other.sharing == nil) == (sharing == nil) else { return }
+    if let plan = upstream.http2, let shared = other.sharing {
+      shared.use(plan)
+      sharing = shared
+    }
     ticket = other.ticket
     swap(&idle, &other.idle)
   }
 
   /// How many connections are idle.
-  var idleCount: Int { idle.count }
+  var idleCount: Int { idle.count + (sharing?.idleCount ?? 0) }
 
   /// Whether the member may be full.
   var hasLimit: Bool { connectionLimit > 0 }
@@ -73,6 +81,7 @@ final class MemberPool {
     addresses = member.addresses
     // A connection to an address that the name no longer has is not used again.
     idle.removeAll { !addresses.contains($0.peer) }
+    sharing?.retire { !addresses.contains($0) }
   }
 
   /// Notes that an exchange with the member begins, unless as many are under way as may be.
@@ -125,6 +134,7 @@ final class MemberPool {
   /// that may not be sent twice.
   func takeIdle(certain: Bool) -> UpstreamConnection? {
     if hasName { refreshAddresses() }
+    if let sharing, let socket = sharing.take(certain: certain) { return socket }
     while let connection = idle.popLast() {
       if isGood(connection, certain: certain) { return connection }
     }
@@ -168,10 +178,18 @@ final class MemberPool {
     return addresses[nextAddress]
   }
 
-  /// Opens a connection; a member with several addresses gets them in turn.
+  /// Opens a connection, or waits for one that is shared.
   ///
   /// - Throws: ``ExchangeError``, which may always be retried: nothing was sent.
   func open(by deadline: Deadline) async throws(ExchangeError) -> UpstreamConnection {
+    if let sharing { return try await sharing.open(for: self, by: deadline) }
+    return try await connect(by: deadline)
+  }
+
+  /// Opens a connection; a member with several addresses gets them in turn.
+  ///
+  /// - Throws: ``ExchangeError``, which may always be retried: nothing was sent.
+  func connect(by deadline: Deadline) async throws(ExchangeError) -> UpstreamConnection {
     guard let address = takeAddress() else {
       throw ExchangeError(
         .upstreamConnectFailed,
@@ -203,6 +221,7 @@ final class MemberPool {
 
   /// Takes back a connection that can carry another request.
   func giveBack(_ connection: UpstreamConnection) {
+    if let carrier = connection.carrier { return carrier.connection.giveBack(connection) }
     if let tls = connection.tls { keepTicket(of: tls, from: connection) }
     guard
       idle.count < upstream.pooling.idleCount,
@@ -214,7 +233,8 @@ final class MemberPool {
   }
 
   /// Closes connections that were idle too long, are too old, or were closed by the member.
-  func sweep() {
+  func sweep(_ counters: CounterTable) {
+    sharing?.sweep(metrics, counters)
     idle.removeAll { connection in
       connection.stream.hasUnexpectedEvent() || loop.hasPassed(connection.idleUntil)
         || loop.hasPassed(connection.oldest)
@@ -222,5 +242,8 @@ final class MemberPool {
   }
 
   /// Closes all idle connections.
-  func closeIdle() { idle.removeAll() }
+  func closeIdle() {
+    idle.removeAll()
+    sharing?.retire()
+  }
 }

@@ -25,6 +25,7 @@ final class Upstream {
   private var standings: [Standing] = []
   private let changes: UpstreamVersion
   private let loop: EventLoop
+  private unowned let worker: Worker
   private let start: Int
   private var membership: Membership
   /// The version that everything below was worked out from; 0 before the first time.
@@ -53,6 +54,7 @@ final class Upstream {
     changes = plan.state.version
     affinity = plan.affinity.map { Affinity($0) }
     loop = worker.loop
+    self.worker = worker
     start = worker.index
     membership = plan.membership
     turn = previous?.turn ?? 0
@@ -246,11 +248,11 @@ final class Upstream {
         if there.upstream === self.plan {
           pool = there
         } else {
-          pool = MemberPool(plan, of: self.plan, loop: loop)
+          pool = MemberPool(plan, of: self.plan, worker)
           pool.adopt(from: there)
         }
       } else {
-        pool = MemberPool(plan, of: self.plan, loop: loop)
+        pool = MemberPool(plan, of: self.plan, worker)
       }
       numbered[number] = pool
       return pool
@@ -265,7 +267,7 @@ final class Upstream {
     // slowly have more of their weight by now.
     if changes.peeked != version || isStarting { refresh() }
     for pool in pools {
-      pool.sweep()
+      pool.sweep(counters)
       counters.set(pool.metrics.idle, to: Int64(pool.idleCount))
     }
   }

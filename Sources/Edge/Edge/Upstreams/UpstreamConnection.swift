@@ -17,12 +17,17 @@ final class UpstreamConnection {
   var tls: TLSSession?
   /// The PROXY header that goes before the first request, until it was sent.
   var preface: [UInt8]?
+  /// What it is of a connection of HTTP/2 that others share; nil: it is a connection of its own.
+  var carrier: MemberStream?
 
   init(stream: Stream, peer: SocketAddress, oldest: Deadline) {
     self.stream = stream
     self.peer = peer
     self.oldest = oldest
   }
+
+  /// Whether the member has seen nothing of the request that was sent last, as it has said.
+  var wasRefused: Bool { carrier?.wasRefused ?? false }
 }
 
 /// A connection to a member that serves one client alone, because it began with that client's PROXY

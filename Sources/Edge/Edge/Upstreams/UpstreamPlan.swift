@@ -18,6 +18,8 @@ public final class UpstreamPlan: Sendable {
   private let current: Mutex<Membership>
   let wait: Histogram
   let retries: Counter
+  /// What came of calls of gRPC; nil where HTTP/2 is not spoken.
+  let calls: CallMetrics?
   /// How a member is chosen.
   let algorithm: Balancer.Algorithm
   /// What requests are spread by, if they are.
@@ -33,6 +35,8 @@ public final class UpstreamPlan: Sendable {
   let host: UpstreamHost
   /// How TLS is spoken with members; nil: it is not.
   let tls: MemberTLSPlan?
+  /// How HTTP/2 is spoken with members; nil: it is not.
+  let http2: HTTP2MemberPlan?
   /// The PROXY header that each connection begins with; nil: none, and connections are shared.
   let proxySending: ProxySendingPlan?
   let resolveInterval: Duration
@@ -65,13 +69,19 @@ public final class UpstreamPlan: Sendable {
     name = settings.name
     self.index = index
     self.tls = tls
+    http2 = settings.http2.map { HTTP2MemberPlan($0, of: settings) }
     let state = previous?.state ?? UpstreamState()
     self.state = state
     let written = state.changes.applied(to: settings.members)
     let members = state.members(written, stateDirectory: stateDirectory)
     var plans: [MemberPlan] = []
     for (member, written) in zip(members, written) {
-      let metrics = MemberMetrics(settings.name, member.name, &layout)
+      let metrics = MemberMetrics(
+        settings.name,
+        member.name,
+        hasHTTP2: settings.http2 != nil,
+        &layout
+      )
       plans.append(MemberPlan(member: member, settings: written, metrics: metrics))
     }
     algorithm = Balancer.Algorithm(settings.balance)
@@ -83,6 +93,7 @@ public final class UpstreamPlan: Sendable {
     current = Mutex(Membership(plans, algorithm))
     wait = layout.histogram(EdgeMetrics.upstreamWait, [settings.name])
     retries = layout.counter(EdgeMetrics.retries, [settings.name])
+    calls = settings.http2 == nil ? nil : CallMetrics(settings.name, &layout)
     pooling = Pooling(
       idleCount: settings.pool.idleCount,
       idleTime: Timeout(settings.pool.idleTime),

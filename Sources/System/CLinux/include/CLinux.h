@@ -170,7 +170,42 @@ static inline int64_t martlet_file_kind(const char *path) {
   return status.st_mode & S_IFMT;
 }
 static const int64_t martlet_kind_socket = S_IFSOCK;
+// What is known of an open file, or of one below a folder.
+typedef struct {
+  uint64_t device, number;
+  int64_t size, modified_ns, changed_ns;
+  uint32_t mode, user, links;
+} martlet_file_facts;
+int64_t martlet_facts_of_file(int fd, martlet_file_facts *to);
+// With `follows` a symbolic link is what it points to.
+int64_t martlet_facts_at(int folder, const char *path, int follows, martlet_file_facts *to);
+static const uint32_t martlet_kind_regular = S_IFREG;
+static const uint32_t martlet_kind_link = S_IFLNK;
+
+// Opens a path below `folder` by the rules of openat2(2).
+static const uint64_t martlet_resolve_no_magic_links = 2;
+static const uint64_t martlet_resolve_no_links = 4;
+static const uint64_t martlet_resolve_beneath = 8;
+int64_t martlet_open_at(int folder, const char *path, int flags, unsigned mode, uint64_t resolve);
+int64_t martlet_open_folder(const char *path);
+static inline int64_t martlet_unlink_at(int folder, const char *name) {
+  MARTLET_RESULT(unlinkat(folder, name, 0));
+}
+static inline int64_t martlet_rename_at(int folder, const char *from, int target, const char *to) {
+  MARTLET_RESULT(renameat(folder, from, target, to));
+}
+// Gives a file of a folder a second name; -EEXIST when there is one of that name.
+static inline int64_t martlet_link_at(int folder, const char *from, int target, const char *to) {
+  MARTLET_RESULT(linkat(folder, from, target, to, 0));
+}
+static inline int64_t martlet_mkdir_at(int folder, const char *name, unsigned mode) {
+  MARTLET_RESULT(mkdirat(folder, name, mode));
+}
+static inline int64_t martlet_set_mode(int fd, unsigned mode) { MARTLET_RESULT(fchmod(fd, mode)); }
+
 static inline int64_t martlet_unlink(const char *path) { MARTLET_RESULT(unlink(path)); }
+// Removes a directory that is empty: -ENOTEMPTY otherwise.
+static inline int64_t martlet_remove_directory(const char *path) { MARTLET_RESULT(rmdir(path)); }
 static inline int64_t martlet_chmod(const char *path, unsigned mode) { MARTLET_RESULT(chmod(path, mode)); }
 static inline int64_t martlet_chown(const char *path, unsigned user, unsigned group) {
   MARTLET_RESULT(chown(path, user, group));
@@ -185,6 +220,7 @@ static inline int64_t martlet_sync(int fd) { MARTLET_RESULT(fsync(fd)); }
 
 // Takes the lock of a file unless another process has it: -EWOULDBLOCK.
 static inline int64_t martlet_lock(int fd) { MARTLET_RESULT(flock(fd, LOCK_EX | LOCK_NB)); }
+static inline int64_t martlet_unlock(int fd) { MARTLET_RESULT(flock(fd, LOCK_UN)); }
 static inline int64_t martlet_truncate(int fd) { MARTLET_RESULT(ftruncate(fd, 0)); }
 // A file without a name; it stays open when the process executes another program.
 static inline int64_t martlet_memory_file(const char *name) {
@@ -223,6 +259,12 @@ static const uint32_t martlet_kind_mask = S_IFMT;
 static const uint32_t martlet_kind_directory = S_IFDIR;
 // The names in a directory, one call each; NULL at the end.
 static inline void *martlet_open_directory(const char *path) { return opendir(path); }
+// Reads the directory that is open as `fd`, which it closes.
+static inline void *martlet_read_directory(int fd) {
+  void *directory = fdopendir(fd);
+  if (!directory) close(fd);
+  return directory;
+}
 static inline const char *martlet_next_name(void *directory) {
   struct dirent *entry = readdir((DIR *)directory);
   return entry ? entry->d_name : NULL;

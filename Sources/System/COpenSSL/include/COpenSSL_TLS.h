@@ -78,6 +78,115 @@ martlet_authorities *martlet_authorities_read(const uint8_t *pem, size_t count);
 int martlet_authorities_revoke(martlet_authorities *authorities, const uint8_t *pem, size_t count);
 void martlet_authorities_free(martlet_authorities *authorities);
 
+/// The first certificate, which stays the owner's.
+struct x509_st *martlet_certificates_first(const martlet_certificates *certificates);
+/// One of them, which stays the owner's; NULL behind the last.
+struct x509_st *martlet_certificates_at(const martlet_certificates *certificates, int index);
+
+// Issuing
+
+/// A new key on the curve P-256.
+martlet_key *martlet_key_new(void);
+/// The key in PEM form: its length, or −1.
+int64_t martlet_key_pem(martlet_key *key, uint8_t *out, size_t count);
+/// The point of a key on P-256, as two numbers of 32 bytes.
+int martlet_key_point(martlet_key *key, uint8_t *x, uint8_t *y);
+/// Signs with a key on P-256 and SHA-256: 64 bytes.
+int martlet_key_sign(martlet_key *key, const uint8_t *bytes, size_t count, uint8_t *out);
+/// SHA-256: 32 bytes.
+int martlet_digest(const uint8_t *bytes, size_t count, uint8_t *out);
+/// HMAC with SHA-256: 32 bytes.
+int martlet_authenticate(
+    const uint8_t *key, size_t key_count, const uint8_t *bytes, size_t count, uint8_t *out);
+
+/// A request for a certificate in DER form; `names` has one in each line: its length, or −1.
+int64_t martlet_request(martlet_key *key, const char *names, uint8_t *out, size_t count);
+
+enum { martlet_plan_authority = 1, martlet_plan_server = 2, martlet_plan_proof = 3 };
+/// What a certificate is to say.
+typedef struct {
+  int kind;
+  const char *organization, *common_name;
+  /// One in each line; NULL for an authority.
+  const char *names;
+  int64_t from, until;
+  /// Of an authority: for which names it is good, as `x509v3_config(5)` writes it; NULL: for all.
+  const char *constraints;
+  /// Of a proof: 32 bytes.
+  const uint8_t *digest;
+} martlet_certificate_plan;
+/// Makes a certificate in PEM form for `key`, which vouches for itself without an issuer: its length,
+/// or −1.
+int64_t martlet_certificate_issue(
+    const martlet_certificate_plan *plan, martlet_key *key,
+    const martlet_certificates *issuer, martlet_key *issuer_key, uint8_t *out, size_t count);
+
+/// The key of the authority and the number of the first certificate, as bytes of DER.
+int martlet_certificates_renewal_id(
+    const martlet_certificates *certificates, uint8_t *authority, size_t *authority_count,
+    uint8_t *serial, size_t *serial_count);
+
+// Signatures and requests of others
+
+/// Whether the key with a point on P-256, two numbers of 32 bytes, has signed with SHA-256: 64 bytes.
+int martlet_verify_point(
+    const uint8_t *x, const uint8_t *y, const uint8_t *bytes, size_t count,
+    const uint8_t *signature);
+/// Whether the RSA key with a modulus and an exponent has signed with SHA-256.
+int martlet_verify_modulus(
+    const uint8_t *n, size_t n_count, const uint8_t *e, size_t e_count, const uint8_t *bytes,
+    size_t count, const uint8_t *signature, size_t signature_count);
+/// The key of a request for a certificate in DER form; NULL when it is broken, not signed by its key, or that
+/// is weak.
+martlet_key *martlet_request_key(const uint8_t *der, size_t count);
+/// The names that it asks for, the common name last; 0 when it asks for something else besides.
+int martlet_request_names(
+    const uint8_t *der, size_t count, martlet_name_visitor visit, void *context);
+
+// Stapling
+
+/// The URL at which a responder tells whether the first certificate was revoked: its length; 0: it names
+/// none, −1: one that does not fit.
+int martlet_certificates_responder(
+    const martlet_certificates *certificates, char *out, size_t count);
+/// Whether the first certificate tells clients to insist on a stapled response. RFC 7633.
+int martlet_certificates_must_staple(const martlet_certificates *certificates);
+/// A question about the first certificate in DER form: its length, or −1 when the certificate of who has
+/// signed it is not among them.
+int64_t martlet_staple_request(
+    const martlet_certificates *certificates, uint8_t *out, size_t count);
+
+enum { martlet_staple_good = 0, martlet_staple_revoked = 1, martlet_staple_unknown = 2 };
+/// What a response says of a certificate: from when on, until when, in seconds since 1970; without an end
+/// `until` is 0.
+typedef struct {
+  int verdict;
+  int64_t from, until;
+} martlet_staple_status;
+/// What came of reading a response.
+enum {
+  martlet_staple_read = 1,
+  martlet_staple_malformed = 2,
+  martlet_staple_refused = 3,
+  martlet_staple_unsigned = 4,
+  martlet_staple_other = 5,
+  martlet_staple_no_issuer = 6
+};
+/// Reads a response about the first certificate and sees who has signed it.
+int martlet_staple_check(
+    const martlet_certificates *certificates, const uint8_t *der, size_t count,
+    martlet_staple_status *status);
+/// Whether bytes are a response, about whatever.
+int martlet_staple_is_response(const uint8_t *der, size_t count);
+/// Gives the first certificate a place for a response; before anybody else uses it.
+int martlet_staple_prepare(martlet_certificates *certificates);
+/// Has clients shown a response until a moment, in seconds since 1970; with `count` 0 none. From any
+/// thread.
+int martlet_staple_put(
+    const martlet_certificates *certificates, const uint8_t *der, size_t count, int64_t until);
+/// Called by OpenSSL when a client asks for a response.
+int martlet_staple_give(martlet_tls *tls, void *argument);
+
 // Tickets
 
 /// Keys of session tickets, derived from a secret for each span of `1 << shift` seconds.
@@ -135,6 +244,8 @@ void martlet_session_free(martlet_session *session);
 int martlet_tls_carry(martlet_tls *tls, const uint8_t *bytes, size_t count);
 /// In the visitor of a hello: the host that the client asks for; its length, 0: none, −1: broken.
 int64_t martlet_tls_hello_name(martlet_tls *tls, const uint8_t **name);
+/// In the visitor of a hello: whether the client asks for the proof of a name, and nothing else.
+int martlet_tls_hello_asks_proof(martlet_tls *tls);
 /// In the visitor of a hello: goes on with another context.
 int martlet_tls_switch(martlet_tls *tls, martlet_tls_context *context);
 
@@ -150,9 +261,13 @@ int martlet_tls_socket_error(martlet_tls *tls);
 /// The first bytes that came, at most 8; returns how many there are.
 size_t martlet_tls_first_bytes(martlet_tls *tls, uint8_t *out);
 
+/// Counts the messages of handshakes, so that a flood of them ends; given to contexts of servers.
+void martlet_tls_note(const martlet_tls *tls, int where, int value);
+
 /// Bytes, 0 at the end, or a negated error number: EAGAIN, EPROTO, or that of the socket.
 int64_t martlet_tls_receive(martlet_tls *tls, void *bytes, size_t count);
-int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count);
+/// With `ends_next` the session is closed at once behind them, and the end may go in the same packet.
+int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count, int ends_next);
 /// Whether there is something to receive: bytes, the end, or a failure. What the other side says to the
 /// session alone is taken in on the way.
 int martlet_tls_has_input(martlet_tls *tls);
@@ -168,5 +283,9 @@ const char *martlet_tls_server_name(martlet_tls *tls);
 /// The protocol that was agreed on; its length.
 size_t martlet_tls_protocol(martlet_tls *tls, const uint8_t **name);
 int martlet_tls_is_resumed(martlet_tls *tls);
+/// Whether the other side has shown a certificate for this name or address alone that has the proof of 32 bytes.
+/// RFC 8737.
+int martlet_tls_shows_proof(
+    martlet_tls *tls, const char *name, int is_address, const uint8_t *digest);
 /// The certificate of the other side, if it has shown one that is good; NULL: none.
 martlet_certificates *martlet_tls_peer(martlet_tls *tls);

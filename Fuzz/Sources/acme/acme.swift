@@ -1,0 +1,99 @@
+import ACME
+import Invariants
+import JSON
+
+/// What an answer is read as.
+private enum Reading: Hashable {
+  case incomplete
+  case refused(ACMEFailure.Cause)
+  case answer(ACMEAnswer)
+}
+
+private func read(_ bytes: [UInt8], _ method: ACMERequest.Method, cuts: [Int]) -> Reading {
+  var reader = ACMEAnswerReader(method, now: 1_700_000_000)
+  var start = 0
+  do throws(ACMEFailure) {
+    for end in cuts + [bytes.count] {
+      let part = Array(bytes[start..<end])
+      start = end
+      if let answer = try reader.receive(part.span) { return .answer(answer) }
+    }
+    return .answer(try reader.end())
+  } catch {
+    return error.cause == .unreachable ? .incomplete : .refused(error.cause)
+  }
+}
+
+private let key = ACMEKey(
+  x: Array(repeating: 1, count: 32),
+  y: Array(repeating: 2, count: 32),
+  sign: { _ in Array(repeating: 3, count: 64) },
+  digest: { _ in Array(repeating: 4, count: 32) },
+  authenticate: { _, _ in Array(repeating: 5, count: 32) }
+)
+
+/// Has a whole conversation with an authority that answers with these bodies, one after the other and then
+/// from the first again: it ends, whatever they say.
+private func converse(_ bodies: [[UInt8]]) {
+  let demand = ACMEDemand(
+    directory: "https://acme.example/dir",
+    names: ["shop.example"],
+    request: [1, 2, 3],
+    proofs: [.http, .tls, .dns]
+  )
+  var conversation = ACMEConversation(demand, key: key)
+  var waited = 0
+  for step in 0... {
+    require(step < 2000, "a conversation ends")
+    switch conversation.step {
+    case .send(let request):
+      require(request.url.hasPrefix("https://"), "nothing is asked without TLS")
+      let status = [200, 201, 200, 400, 200, 403][step % 6]
+      conversation.receive(
+        ACMEAnswer(
+          status: status,
+          nonce: "nonce\(step)",
+          location: "https://acme.example/\(step)",
+          retryAfter: step,
+          body: bodies[step % bodies.count]
+        )
+      )
+    case .prove: conversation.proofsStand()
+    case .wait(let seconds):
+      waited += seconds
+      require(waited <= ACMELimits.patienceSeconds + 60, "all waits together are bounded")
+      conversation.hasWaited()
+    case .done, .failed: return
+    }
+  }
+}
+
+/// Called by libFuzzer with each input.
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzACME(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+  let bytes = unsafe input(start, count)
+  for method in [ACMERequest.Method.get, .head, .post] {
+    let whole = read(bytes, method, cuts: [])
+    for cuts in cuts(of: bytes) {
+      require(read(bytes, method, cuts: cuts) == whole, "every split gives the same")
+    }
+    guard case .answer(let answer) = whole else { continue }
+    require(answer.body.count <= ACMELimits.answerBytes, "a body has a bound")
+    require(100...599 ~= answer.status, "a status is one of five classes")
+    if let seconds = answer.retryAfter {
+      require(ACMELimits.restSeconds.contains(seconds), "a rest has bounds")
+    }
+    if let information = RenewalInformation(answer) {
+      require(information.window.contains(information.moment(77)), "a moment is in its window")
+    }
+    if let offer = ACMEDirectory(answer.object) {
+      require(offer.newOrder.hasPrefix("https://"), "a directory names places over TLS")
+    }
+  }
+  // Bodies of a conversation stand behind each other, with an empty byte between them.
+  let bodies = bytes.split(separator: 0, omittingEmptySubsequences: false).prefix(16).map(
+    Array.init
+  )
+  converse(bodies)
+  return 0
+}

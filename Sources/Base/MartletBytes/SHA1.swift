@@ -1,0 +1,62 @@
+/// The digest that the handshake of WebSocket is made of; it proves nothing against an attacker.
+///
+/// - Source: RFC 3174.
+public enum SHA1 {
+  /// The twenty bytes of the digest.
+  ///
+  /// - Complexity: O(*n*) in the bytes.
+  public static func digest(of message: [UInt8]) -> [UInt8] {
+    var state: (UInt32, UInt32, UInt32, UInt32, UInt32) = (
+      0x6745_2301, 0xEFCD_AB89, 0x98BA_DCFE, 0x1032_5476, 0xC3D2_E1F0
+    )
+    var bytes = message
+    bytes.append(0x80)
+    while bytes.count % 64 != 56 { bytes.append(0) }
+    let bitCount = UInt64(message.count) * 8
+    for shift in stride(from: 56, through: 0, by: -8) {
+      bytes.append(UInt8(truncatingIfNeeded: bitCount >> UInt64(shift)))
+    }
+    var words = [UInt32](repeating: 0, count: 80)
+    for block in stride(from: 0, to: bytes.count, by: 64) {
+      for index in 0..<16 {
+        let at = block + index * 4
+        words[index] =
+          UInt32(bytes[at]) << 24 | UInt32(bytes[at + 1]) << 16 | UInt32(bytes[at + 2]) << 8
+          | UInt32(bytes[at + 3])
+      }
+      for index in 16..<80 {
+        words[index] = rotated(
+          words[index - 3] ^ words[index - 8] ^ words[index - 14] ^ words[index - 16],
+          by: 1
+        )
+      }
+      mix(words, into: &state)
+    }
+    return [state.0, state.1, state.2, state.3, state.4].flatMap { word in
+      (0..<4).map { UInt8(truncatingIfNeeded: word >> UInt32(24 - $0 * 8)) }
+    }
+  }
+
+  private static func mix(
+    _ words: [UInt32],
+    into state: inout (UInt32, UInt32, UInt32, UInt32, UInt32)
+  ) {
+    var (a, b, c, d, e) = state
+    for index in 0..<80 {
+      let (chosen, constant): (UInt32, UInt32) =
+        switch index {
+        case 0..<20: (b & c | ~b & d, 0x5A82_7999)
+        case 20..<40: (b ^ c ^ d, 0x6ED9_EBA1)
+        case 40..<60: (b & c | b & d | c & d, 0x8F1B_BCDC)
+        default: (b ^ c ^ d, 0xCA62_C1D6)
+        }
+      let next = rotated(a, by: 5) &+ chosen &+ e &+ constant &+ words[index]
+      (e, d, c, b, a) = (d, c, rotated(b, by: 30), a, next)
+    }
+    state = (state.0 &+ a, state.1 &+ b, state.2 &+ c, state.3 &+ d, state.4 &+ e)
+  }
+
+  private static func rotated(_ word: UInt32, by count: UInt32) -> UInt32 {
+    word << count | word >> (32 - count)
+  }
+}

@@ -1,0 +1,160 @@
+import Configuration
+import MartletSystem
+public import TLS
+
+/// The authority of this machine: it vouches for names that no other one can, to those who trust it.
+///
+/// Its certificate says for which names it is good, so that whoever gets hold of its key cannot pretend to
+/// be somebody else on the net: those below `localhost`, `local`, `internal`, `test` and `home.arpa`,
+/// private addresses, and the names without a dot that were known when it was made. For another one of
+/// these it is made anew, and has to be trusted anew.
+public struct LocalAuthority: Sendable {
+  /// Its certificate.
+  public let certificates: TLSCertificates
+  /// The names without a dot that it is good for.
+  let permitted: Set<String>
+  private let pem: [UInt8]
+  private let key: TLSKey
+
+  /// How long it is good: ten years.
+  private static let lifeSeconds: Int64 = 3653 * 86_400
+  /// How long before its end it is made anew: a year, of which nothing that it signs has the end.
+  private static let restSeconds: Int64 = 365 * 86_400
+  /// How long a certificate is good that it signs: ninety days.
+  private static let leafSeconds: Int64 = 90 * 86_400
+  /// Another machine's clock may be behind.
+  private static let earlySeconds: Int64 = 3600
+
+  /// What became of an authority when it was looked for.
+  enum Origin: Hashable, Sendable {
+    /// It was there.
+    case kept
+    /// There was none.
+    case made
+    /// The one that was there is not good for a name, or not for long.
+    case replaced
+  }
+
+  /// Finds the authority of a storage that is good for these names, and makes it if there is none.
+  static func found(
+    in storage: CertificateStorage,
+    for names: [String],
+    machine: String,
+    now: Int64
+  ) throws(CertificateFault) -> (authority: LocalAuthority, origin: Origin) {
+    try storage.alone { () throws(CertificateFault) in
+      let known = try read(storage)
+      let permitted = known.map(\.permitted) ?? []
+      let wanted = labels(of: names)
+      if let known, Set(wanted).isSubset(of: permitted),
+        known.authority.certificates.validity.upperBound > now + restSeconds
+      {
+        return (known.authority, .kept)
+      }
+      let labels = permitted + wanted.filter { !permitted.contains($0) }
+      if let known {
+        // Whoever still has something that it has signed can look it up.
+        let mark = known.authority.certificates.fingerprint.prefix(16)
+        try storage.write(known.authority.pem, to: "local/root-\(mark).pem")
+      }
+      let made = try make(labels, machine: machine, now: now)
+      try storage.write(made.keyPEM, to: "local/root.key")
+      try storage.write(made.authority.pem, to: "local/root.pem")
+      try storage.write(Array(labels.map { "\($0)\n" }.joined().utf8), to: "local/names")
+      return (made.authority, known == nil ? .made : .replaced)
+    }
+  }
+
+  /// The names without a dot, which have no place below another one.
+  private static func labels(of names: [String]) -> [String] {
+    let plain = names.map { $0.hasPrefix("*.") ? String($0.dropFirst(2)) : $0 }
+    return Set(plain.filter { !$0.contains(".") && !$0.contains(":") })
+      .subtracting(CertificateNeed.localSuffixes).sorted()
+  }
+
+  private static func read(
+    _ storage: CertificateStorage
+  ) throws(CertificateFault) -> (authority: LocalAuthority, permitted: [String])? {
+    guard let pem = try storage.read("local/root.pem"),
+      let keyPEM = try storage.read("local/root.key")
+    else { return nil }
+    let names = try storage.read("local/names") ?? []
+    let permitted = String(decoding: names, as: UTF8.self).split(separator: "\n").map(String.init)
+    do throws(TLSError) {
+      _ = try TLSIdentity(certificates: pem, key: keyPEM)
+      let authority = LocalAuthority(
+        certificates: try TLSCertificates(pem: pem),
+        permitted: Set(permitted),
+        pem: pem,
+        key: try TLSKey(pem: keyPEM)
+      )
+      return (authority, permitted)
+    } catch {
+      throw CertificateFault(
+        "\(storage.path)/local: \(error); remove root.pem and root.key, and a new authority is made"
+      )
+    }
+  }
+
+  private static func make(
+    _ labels: [String],
+    machine: String,
+    now: Int64
+  ) throws(CertificateFault) -> (authority: LocalAuthority, keyPEM: [UInt8]) {
+    let networks = CertificateNeed.localNetworks.map { network, mask in
+      "\(network.prefix { $0 != "/" })/\(mask)"
+    }
+    let plan = CertificatePlan(
+      .authority(permitted: CertificateNeed.localSuffixes + labels + networks),
+      organization: "Martlet",
+      commonName: "Martlet local authority\(machine.isEmpty ? "" : " of \(machine)")",
+      validity: now - earlySeconds...now + lifeSeconds
+    )
+    do throws(TLSError) {
+      let key = try TLSKey()
+      let pem = try plan.issued(for: key)
+      let authority = LocalAuthority(
+        certificates: try TLSCertificates(pem: pem),
+        permitted: Set(labels),
+        pem: pem,
+        key: key
+      )
+      return (authority, try key.pem())
+    } catch {
+      throw CertificateFault("no authority can be made: \(error)")
+    }
+  }
+
+  /// A certificate for these names with the key of somebody else, and its own certificate behind it.
+  ///
+  /// - Throws: ``TLS/TLSError``.
+  public func issue(
+    for names: [String],
+    to owner: TLSKey,
+    now: Int64
+  ) throws(TLSError) -> [UInt8] {
+    let plan = CertificatePlan(
+      .server,
+      organization: "Martlet local authority",
+      names: names,
+      validity: now - Self.earlySeconds...now + Self.leafSeconds
+    )
+    return try plan.issued(for: owner, by: certificates, key) + pem
+  }
+
+  /// A certificate for these names with a new key.
+  ///
+  /// - Throws: ``TLS/TLSError``.
+  public func issue(for names: [String], now: Int64) throws(TLSError) -> TLSIdentity {
+    let plan = CertificatePlan(
+      .server,
+      organization: "Martlet local authority",
+      names: names,
+      validity: now - Self.earlySeconds...now + Self.leafSeconds
+    )
+    let key = try TLSKey()
+    let own = try plan.issued(for: key, by: certificates, self.key)
+    // Those who trust the authority have its certificate.
+    return try TLSIdentity(certificates: own, key: key.pem())
+  }
+}

@@ -1,0 +1,157 @@
+public import HTTPCaching
+import MartletBytes
+
+/// The head of an answer as clients get it: ready to be sent up to what differs from one to the other.
+public struct AnswerHead: Sendable {
+  /// Status line, fields, `Content-Length` where the length is known, and the empty line.
+  public let bytes: [UInt8]
+  /// The status.
+  public let status: UInt16
+  /// The fields without `Content-Length`.
+  public let fields: Range<Int>
+  /// How long the body is; nil while that is not known.
+  public let length: Int?
+  /// The value of ETag; empty without one.
+  public let tag: Range<Int>
+  /// The value of Last-Modified; empty without one.
+  public let lastModified: Range<Int>
+
+  /// Creates a head: `statusLine` is the first line without its end, `lines` are the fields without
+  /// `Content-Length`, each with its end, in which `tag` and `lastModified` are.
+  public init(
+    status: UInt16,
+    statusLine: [UInt8],
+    lines: [UInt8],
+    length: Int?,
+    tag: Range<Int>,
+    lastModified: Range<Int>
+  ) {
+    self.status = status
+    self.length = length
+    let start = statusLine.count + 2
+    var bytes = statusLine
+    bytes.reserveCapacity(start + lines.count + 40)
+    bytes += [0x0D, 0x0A]
+    bytes += lines
+    fields = start..<bytes.count
+    if let length, status != 204 {
+      bytes += Array("Content-Length: \(length)\r\n".utf8)
+    }
+    bytes += [0x0D, 0x0A]
+    self.bytes = bytes
+    self.tag = tag.isEmpty ? 0..<0 : tag.lowerBound + start..<tag.upperBound + start
+    self.lastModified =
+      lastModified.isEmpty
+      ? 0..<0 : lastModified.lowerBound + start..<lastModified.upperBound + start
+  }
+
+  /// The same head with a length.
+  public func with(length: Int) -> AnswerHead {
+    let start = fields.lowerBound
+    return AnswerHead(
+      status: status,
+      statusLine: Array(bytes[..<(start - 2)]),
+      lines: Array(bytes[fields]),
+      length: length,
+      tag: tag.isEmpty ? 0..<0 : tag.lowerBound - start..<tag.upperBound - start,
+      lastModified: lastModified.isEmpty
+        ? 0..<0 : lastModified.lowerBound - start..<lastModified.upperBound - start
+    )
+  }
+}
+
+/// The bytes of a body in pieces, which nobody changes.
+public struct CachedBody: Sendable {
+  /// How long each piece is but the last one.
+  public static let pieceBytes = 64 << 10
+
+  /// The pieces.
+  public let pieces: [[UInt8]]
+  /// How many bytes there are.
+  public let count: Int
+
+  /// Creates a body of pieces, of which all but the last one are ``pieceBytes`` long.
+  public init(pieces: [[UInt8]], count: Int) {
+    self.pieces = pieces
+    self.count = count
+  }
+
+  /// Creates a body of these bytes.
+  public init(_ bytes: [UInt8]) {
+    count = bytes.count
+    pieces =
+      bytes.isEmpty
+      ? []
+      : stride(from: 0, to: bytes.count, by: Self.pieceBytes).map { start in
+        Array(bytes[start..<min(start + Self.pieceBytes, bytes.count)])
+      }
+  }
+
+  /// The piece that holds the byte at `offset`, and where in it that is.
+  public func piece(at offset: Int) -> (bytes: [UInt8], start: Int) {
+    (pieces[offset / Self.pieceBytes], offset % Self.pieceBytes)
+  }
+}
+
+/// An answer that is kept: immutable, shared by all loops.
+public final class CachedAnswer: Sendable {
+  /// What decides whether it may be sent.
+  public let terms: StoredTerms
+  /// Its head.
+  public let head: AnswerHead
+  /// Its body.
+  public let body: CachedBody
+  /// Which fields of a request it depends on; nil: none.
+  public let vary: VaryRule?
+  /// What those were for it.
+  public let variant: [UInt8]
+  /// What its tags are known by.
+  public let tags: [UInt64]
+  /// How many bytes it takes, with what is needed to find it.
+  public let byteCount: Int
+  private let keyCount: Int
+
+  // What an entry of the store and its lists take, and the objects themselves: rather more than less.
+  private static let overhead = 512
+  private static let pieceOverhead = 40
+
+  /// Creates an answer that is found by a key of `keyCount` bytes.
+  public init(
+    terms: StoredTerms,
+    head: AnswerHead,
+    body: CachedBody,
+    vary: VaryRule? = nil,
+    variant: [UInt8] = [],
+    tags: [UInt64] = [],
+    keyCount: Int
+  ) {
+    self.terms = terms
+    self.head = head
+    self.body = body
+    self.vary = vary
+    self.variant = variant
+    self.tags = tags
+    self.keyCount = keyCount
+    byteCount =
+      head.bytes.count + body.count + variant.count + tags.count * 8 + keyCount
+      + Self.overhead + body.pieces.count * Self.pieceOverhead
+  }
+
+  /// The same answer under other terms, perhaps with another head.
+  public func with(terms: StoredTerms, head: AnswerHead? = nil) -> CachedAnswer {
+    CachedAnswer(
+      terms: terms,
+      head: head ?? self.head,
+      body: body,
+      vary: vary,
+      variant: variant,
+      tags: tags,
+      keyCount: keyCount
+    )
+  }
+
+  /// Whether the two are for the same requests.
+  func isSameVariant(as other: CachedAnswer) -> Bool {
+    vary == other.vary && variant == other.variant
+  }
+}

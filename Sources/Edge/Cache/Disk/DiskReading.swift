@@ -1,0 +1,184 @@
+import HTTPCaching
+import KeyedTables
+import MartletBytes
+public import MartletLoop
+import MartletSystem
+import Synchronization
+
+/// What the words of keys are made with, for one folder.
+struct DiskSecret: Sendable {
+  private let low: UInt64
+  private let high: UInt64
+  private static let magic: UInt64 = 0x3130_544B_5345_4344
+
+  init() {
+    var random = SystemRandomNumberGenerator()
+    low = random.next()
+    high = random.next()
+  }
+
+  init?(_ bytes: [UInt8]) {
+    guard bytes.count == 32, bytes.word(at: 0) == Self.magic, let low = bytes.word(at: 8),
+      let high = bytes.word(at: 16),
+      bytes.word(at: 24) == XXH64.sum(of: bytes.span.extracting(0..<24))
+    else { return nil }
+    self.low = low
+    self.high = high
+  }
+
+  var encoded: [UInt8] {
+    var bytes: [UInt8] = []
+    for word in [Self.magic, low, high] { bytes.append(word: word) }
+    bytes.append(word: XXH64.sum(of: bytes.span))
+    return bytes
+  }
+
+  var hash: KeyHash { KeyHash(low: low, high: high) }
+}
+
+extension DiskState {
+  /// Puts what was found in force, and what has come meanwhile.
+  mutating func begin(_ found: DiskRecovery, _ secret: DiskSecret, _ lock: OpenFile) {
+    phase = .open
+    self.lock = lock
+    hash = secret.hash
+    index = found.index
+    purges = found.purges
+    base = found.lastNumber
+    forgottenNumber = 0
+    counts.damaged += UInt64(found.damagedCount)
+    let changes = early
+    early = []
+    forgetsAll = false
+    for change in changes {
+      switch change {
+      case .forget(let key): _ = forget(key.span)
+      case .purge(let purge): self.purge(purge)
+      }
+    }
+  }
+}
+
+/// Reading.
+extension DiskStore {
+  private enum Reading: Sendable {
+    case answer(CachedAnswer)
+    /// It is for another key.
+    case other
+    /// It was purged.
+    case gone
+    /// It is not what was written.
+    case damaged
+    case failed(SystemError)
+  }
+
+  /// How long a disk may take.
+  private static let timeLimit = Timeout(.seconds(5))
+
+  /// The answer at a place, if that is for this key and was not purged: all of it, and every byte as it was
+  /// written.
+  public func load(_ place: DiskPlace, key: [UInt8], on loop: EventLoop) async -> CachedAnswer? {
+    let store = self
+    do throws(BlockingPool.Refusal) {
+      return try await threads.run(on: loop, by: loop.deadline(after: Self.timeLimit)) {
+        store.load(place, key: key)
+      }
+    } catch {
+      return nil
+    }
+  }
+
+  /// The same for a thread that may wait for the disk.
+  public func load(_ place: DiskPlace, key: [UInt8]) -> CachedAnswer? {
+    switch read(place, key) {
+    case .answer(let answer):
+      state.withLock { $0.counts.hits += 1 }
+      return answer
+    case .other: return nil
+    case .gone: state.withLock { $0.index.remove(place) }
+    case .damaged:
+      state.withLock { state in
+        state.index.remove(place)
+        state.counts.damaged += 1
+        state.tell(.damaged("\(DiskNames.content(place.segment)) at \(place.offset)"))
+      }
+    case .failed(let error):
+      state.withLock { state in
+        state.index.remove(place)
+        state.counts.failures += 1
+        state.tell(.failed("\(error)"))
+      }
+    }
+    return nil
+  }
+
+  private func read(_ place: DiskPlace, _ key: [UInt8]) -> Reading {
+    do throws(SystemError) {
+      let file = place.file
+      let start = Int(clamping: place.offset)
+      let first = try file.descriptor.read(
+        upTo: min(place.length, StoredRecord.blockBytes),
+        at: start
+      )
+      guard let count = StoredRecord.headCount(first.span), count <= place.length else {
+        return .damaged
+      }
+      let head =
+        count <= first.count
+        ? Array(first[..<count]) : try file.descriptor.read(upTo: count, at: start)
+      guard let record = StoredRecord(encoded: head, at: place.seal),
+        UInt64(place.length - count) == record.contentCount
+      else { return .damaged }
+      guard record.key == key else { return .other }
+      let verdict = state.withLock {
+        let url = key.span.extracting(CacheKey.url(in: key))
+        return $0.purges.judge(url, record.tags, since: record.number)
+      }
+      var terms = record.terms
+      switch verdict {
+      case .kept: break
+      case .gone: return .gone
+      case .stale(let moment): terms = terms.expired(at: moment)
+      }
+      var pieces: [[UInt8]] = []
+      pieces.reserveCapacity(record.blocks.count)
+      var offset = count
+      for sum in record.blocks {
+        let size = min(place.length - offset, StoredRecord.blockBytes)
+        let piece =
+          offset + size <= first.count
+          ? Array(first[offset..<offset + size])
+          : try file.descriptor.read(upTo: size, at: start + offset)
+        guard piece.count == size, StoredRecord.sum(of: piece.span) == sum else { return .damaged }
+        pieces.append(piece)
+        offset += size
+      }
+      let body = CachedBody(pieces: pieces, count: Int(record.contentCount))
+      return .answer(CachedAnswer(record, terms, body))
+    } catch {
+      return .failed(error)
+    }
+  }
+}
+
+extension CachedAnswer {
+  /// What was read from a disk.
+  convenience init(_ record: StoredRecord, _ terms: StoredTerms, _ body: CachedBody) {
+    self.init(
+      terms: terms,
+      head: AnswerHead(
+        status: terms.status,
+        statusLine: record.statusLine,
+        lines: record.lines,
+        length: body.count,
+        tag: record.tag,
+        lastModified: record.lastModified
+      ),
+      body: body,
+      vary: record.vary,
+      variant: record.variant,
+      tags: record.tags,
+      keyCount: record.key.count
+    )
+  }
+}

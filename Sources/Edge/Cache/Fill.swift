@@ -1,0 +1,298 @@
+public import HTTPCaching
+import MartletBytes
+public import MartletLoop
+import Synchronization
+
+/// Who is to be woken when more has come of an answer.
+public struct FillWaiter: Sendable {
+  let loop: EventLoop
+  let token: WakeToken
+
+  /// Creates the waiter of a signal of `loop`.
+  public init(_ signal: Signal, on loop: EventLoop) {
+    self.loop = loop
+    token = signal.token
+  }
+
+  func wake() { loop.wake(token) }
+}
+
+/// An answer that is being received: one writes, any number read what has come so far, on any loop.
+///
+/// As long as everything is kept nobody waits for a reader. Once it slides, what every reader has had is
+/// dropped, and the writer waits for the slowest of them, so that only a window is in memory.
+public final class Fill: Sendable {
+  /// How it ended.
+  public enum Ending: Sendable {
+    /// All of it has come.
+    case complete
+    /// This one is to be sent in its place: the one that was kept is good, or has to do.
+    case replaced(CachedAnswer, isStale: Bool)
+    /// This one was read from the disk.
+    case restored(CachedAnswer)
+    /// It failed, or was cut off.
+    case failed(any Error)
+  }
+
+  /// What a reader sees at a moment.
+  public struct Glimpse: Sendable {
+    /// The head, once it is there.
+    public var head: AnswerHead?
+    /// What decides whether the answer may be sent to others; nil: it is for who has asked alone.
+    public var terms: StoredTerms?
+    /// Which fields of a request it depends on, and what they are for this one.
+    public var vary: VaryRule?
+    /// See ``vary``.
+    public var variant: [UInt8] = []
+    /// A piece with the next bytes, which begin at ``start``; empty: there are none yet.
+    public var piece: [UInt8] = []
+    /// See ``piece``.
+    public var start = 0
+    /// How many bytes have come.
+    public var count = 0
+    /// How it ended, if it did.
+    public var ending: Ending?
+    /// Whether it is for who leads it alone.
+    public var isDeclined = false
+  }
+
+  fileprivate struct State {
+    var head: AnswerHead?
+    var terms: StoredTerms?
+    var vary: VaryRule?
+    var variant: [UInt8] = []
+    var pieces: [[UInt8]] = []
+    /// How many bytes were dropped in front of the first piece.
+    var dropped = 0
+    var count = 0
+    var ending: Ending?
+    var isDeclined = false
+    var slides = false
+    var waiters: [FillWaiter] = []
+    /// Where each reader is.
+    var readers: [Int: Int] = [:]
+    var lastReader = 0
+    var writer: FillWaiter?
+  }
+
+  /// The word and the key that it is found by.
+  public let word: UInt64
+  /// See ``word``.
+  public let key: [UInt8]
+  private let state = Mutex(State())
+  /// The bytes that a budget has given it.
+  private let budgeted = Atomic<Int>(0)
+
+  /// How many bytes are in memory at most once it slides.
+  public static let window = 256 << 10
+
+  /// What a request was, for answers that depend on these fields.
+  public struct Asked: Sendable {
+    let vary: VaryRule
+    let variant: [UInt8]
+  }
+
+  /// What is known of the request that leads; nil: no answer was known that depends on anything.
+  let asked: Asked?
+  /// The last purge before it began.
+  let purgeNumber: UInt64
+
+  init(key: [UInt8], word: UInt64, asked: Asked?, purgeNumber: UInt64) {
+    self.purgeNumber = purgeNumber
+    self.key = key
+    self.word = word
+    self.asked = asked
+  }
+
+  // MARK: Writing
+
+  /// Shows the head to the readers; without `terms` all but the leader go their own way.
+  public func begin(
+    _ head: AnswerHead,
+    terms: StoredTerms?,
+    vary: VaryRule? = nil,
+    variant: [UInt8] = []
+  ) {
+    change { state in
+      state.head = head
+      state.terms = terms
+      state.vary = vary
+      state.variant = variant
+      state.isDeclined = terms == nil
+      if terms == nil { state.slides = true }
+    }
+  }
+
+  /// Drops from now on what all readers have had, and lets the writer wait for them.
+  public func slide() { change { $0.slides = true } }
+
+  /// Appends what has come.
+  ///
+  /// - Returns: How many bytes were taken: fewer only where it slides, and `writer` is woken then when there
+  ///   is room; nil: nobody wants any.
+  public func append(_ bytes: Span<UInt8>, writer: FillWaiter?) -> Int? {
+    var taken: Int? = bytes.count
+    change { state in
+      var limit = bytes.count
+      if state.slides {
+        guard !state.readers.isEmpty else {
+          taken = nil
+          return
+        }
+        limit = min(limit, max(0, Self.window - (state.count - state.dropped)))
+        if limit < bytes.count { state.writer = writer }
+      }
+      state.append(bytes.extracting(first: limit))
+      taken = limit
+    }
+    return taken
+  }
+
+  /// Ends it; what was said first counts.
+  public func end(_ ending: Ending) {
+    change { if $0.ending == nil { $0.ending = ending } }
+  }
+
+  /// All that has come, as a body.
+  ///
+  /// The last piece is stripped of the room that it does not need.
+  public func body() -> CachedBody {
+    var (pieces, count) = state.withLock { ($0.pieces, $0.count) }
+    if let last = pieces.popLast() {
+      pieces.append(last.capacity > last.count + last.count / 8 + 64 ? exact(last) : last)
+    }
+    return CachedBody(pieces: pieces, count: count)
+  }
+
+  private func exact(_ bytes: [UInt8]) -> [UInt8] {
+    var copy: [UInt8] = []
+    copy.reserveCapacity(bytes.count)
+    copy.append(copying: bytes.span)
+    return copy
+  }
+
+  // MARK: The budget
+
+  /// The bytes that a budget has given it.
+  var budgetedByteCount: Int { budgeted.load(ordering: .relaxed) }
+
+  func addBudgeted(_ count: Int) { budgeted.add(count, ordering: .relaxed) }
+
+  func takeBudgeted() -> Int { budgeted.exchange(0, ordering: .relaxed) }
+
+  // MARK: Reading
+
+  /// Begins to read; what is returned names the reader.
+  public func attach() -> Int {
+    state.withLock { state in
+      state.lastReader += 1
+      state.readers[state.lastReader] = 0
+      return state.lastReader
+    }
+  }
+
+  /// Ends to read.
+  public func detach(_ reader: Int) {
+    let writer = state.withLock { state -> FillWaiter? in
+      state.readers[reader] = nil
+      guard state.slides, state.drop() || state.readers.isEmpty else { return nil }
+      return state.writer.take()
+    }
+    writer?.wake()
+  }
+
+  /// What there is behind the first `offset` bytes, which the reader has had.
+  ///
+  /// - Returns: nil when there is nothing new for who has had `offset` bytes, and the head if `hasHead`:
+  ///   `waiter` is woken when there is.
+  public func look(
+    _ reader: Int,
+    from offset: Int,
+    hasHead: Bool,
+    waiter: FillWaiter
+  ) -> Glimpse? {
+    var glimpse: Glimpse?
+    var writer: FillWaiter?
+    state.withLock { state in
+      state.readers[reader] = offset
+      if state.slides, state.drop() {
+        writer = state.writer
+        state.writer = nil
+      }
+      let isNew =
+        state.count > offset || state.ending != nil || !hasHead && state.head != nil
+      guard isNew else {
+        state.waiters.append(waiter)
+        return
+      }
+      glimpse = state.glimpse(from: offset)
+    }
+    writer?.wake()
+    return glimpse
+  }
+
+  /// Whether more than `offset` bytes have come, or the end.
+  public func hasMore(behind offset: Int) -> Bool {
+    state.withLock { $0.count > offset || $0.ending != nil }
+  }
+
+  /// The head and what belongs to it, if it is there.
+  public var beginning: Glimpse { state.withLock { $0.glimpse(from: .max) } }
+
+  private func change(_ change: (inout State) -> Void) {
+    let waiters = state.withLock { state in
+      change(&state)
+      defer { state.waiters = [] }
+      return state.waiters
+    }
+    for waiter in waiters { waiter.wake() }
+  }
+}
+
+extension Fill.State {
+  mutating func append(_ bytes: Span<UInt8>) {
+    var offset = 0
+    while offset < bytes.count {
+      let room = pieces.last.map { CachedBody.pieceBytes - $0.count } ?? 0
+      if room == 0 {
+        var piece: [UInt8] = []
+        let rest = (head?.length).map { max($0 - count, 0) } ?? CachedBody.pieceBytes
+        piece.reserveCapacity(min(rest, CachedBody.pieceBytes))
+        pieces.append(piece)
+        continue
+      }
+      let part = min(room, bytes.count - offset)
+      pieces[pieces.count - 1].append(copying: bytes.extracting(offset..<offset + part))
+      offset += part
+      count += part
+    }
+  }
+
+  /// Drops what all readers have had.
+  ///
+  /// - Returns: Whether there is room for a writer.
+  @discardableResult mutating func drop() -> Bool {
+    guard slides else { return false }
+    let least = readers.values.min() ?? count
+    while let first = pieces.first, dropped + first.count <= least,
+      pieces.count > 1 || first.count == CachedBody.pieceBytes
+    {
+      dropped += first.count
+      pieces.removeFirst()
+    }
+    return count - dropped < Fill.window
+  }
+
+  func glimpse(from offset: Int) -> Fill.Glimpse {
+    var glimpse = Fill.Glimpse(head: head, terms: terms, vary: vary, variant: variant)
+    glimpse.count = count
+    glimpse.ending = ending
+    glimpse.isDeclined = isDeclined
+    if offset < count {
+      let place = offset - dropped
+      glimpse.piece = pieces[place / CachedBody.pieceBytes]
+      glimpse.start = place % CachedBody.pieceBytes
+    }
+    return glimpse
+  }
+}

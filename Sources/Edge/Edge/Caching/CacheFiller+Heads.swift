@@ -1,0 +1,208 @@
+import Cache
+import HTTP1
+import HTTPCaching
+import HTTPMessage
+import MartletBytes
+import MartletTelemetry
+
+/// What the head of an answer decides: whether it is kept, and what its readers see.
+extension CacheFiller {
+  /// Takes the head of an answer.
+  ///
+  /// - Returns: What follows it; nil: nothing of it is wanted.
+  func begin(_ bytes: Span<UInt8>) -> StreamFraming.Body? {
+    var parser = ReverseProxy.parser
+    do throws(MessageError) {
+      guard try parser.parse(bytes, answering: .get, into: &response) else {
+        fail(ExchangeError(.upstreamMalformed))
+        return nil
+      }
+    } catch {
+      fail(ExchangeError(.upstreamMalformed, detail: error.reason.rawValue))
+      return nil
+    }
+    if response.status < 200 { return .nothingYet }
+    if let validating {
+      if response.status == 304, validating.terms.hasValidator {
+        return refresh(validating, bytes)
+      }
+      let failure = OriginFailure.status(response.status)
+      if validating.terms.mayCover(failure, for: request, at: now) {
+        end(with: validating, isStale: true)
+        return nil
+      }
+    }
+    decide(bytes)
+    switch response.bodyLength {
+    case .none: return .empty
+    case .fixed(let length): return .fixed(length)
+    case .chunked: return .chunks
+    case .untilClose: return .open
+    }
+  }
+
+  /// Decides whether the answer is kept.
+  private func decide(_ bytes: Span<UInt8>) {
+    let store = cache.plan.store
+    let storing = cache.policy.storing(
+      response,
+      in: bytes,
+      for: request,
+      requestTime: askedAt,
+      responseTime: now
+    )
+    switch storing {
+    case .refuse(let refusal):
+      keepNothing(isLasting: refusal.isLasting)
+      beginAlone(answerHead(bytes) { !$0.isHopByHop })
+    case .store(let found):
+      terms = found
+      if let length = response.knownLength, !store.grow(fill, by: length) {
+        keepNothing(isLasting: length > store.limits.objectBytes)
+        return beginAlone(answerHead(bytes) { !$0.isHopByHop })
+      }
+      if case .names(let rule) = VaryRule.read(response, in: bytes, by: cache.policy) {
+        vary = rule
+        let asked = requestBytes
+        rule.appendKey(of: exchange.request, in: asked.span, to: &variant)
+      }
+      store.note(vary, of: fill)
+      tags = tags(of: bytes)
+      let kept = StoredFields(of: response, in: bytes, by: cache.policy)
+      let head = answerHead(bytes) { kept.keeps($0, in: bytes) }
+      fill.begin(head, terms: found, vary: vary, variant: variant)
+    }
+  }
+
+  /// What the tags of the answer are known by: words of `Surrogate-Key`, elements of `Cache-Tag`.
+  private func tags(of bytes: Span<UInt8>) -> [UInt64] {
+    var words: [UInt64] = []
+    for (name, separator) in [(Self.surrogateKey, UInt8(0x20)), (Self.cacheTag, UInt8(0x2C))] {
+      for line in response.fields
+      where line.name == .other
+        && equalIgnoringCase(bytes.extracting(line.nameRange.range), name.span)
+      {
+        let value = line.valueRange.range
+        var start = value.lowerBound
+        while start < value.upperBound, words.count < Self.tagLimit {
+          var end = start
+          while end < value.upperBound, bytes[end] != separator { end += 1 }
+          let tag = HTTPGrammar.trimmed(start..<end, in: bytes)
+          if !tag.isEmpty { words.append(cache.plan.store.tagWord(of: bytes.extracting(tag))) }
+          start = end + 1
+        }
+      }
+    }
+    return words
+  }
+
+  private static let surrogateKey = Array("surrogate-key".utf8)
+  private static let cacheTag = Array("cache-tag".utf8)
+  private static let tagLimit = 256
+
+  /// The head as clients get it, with the lines that `keeps` takes.
+  private func answerHead(
+    _ bytes: Span<UInt8>,
+    _ keeps: (FieldLine) -> Bool
+  ) -> AnswerHead {
+    AnswerHead(
+      response,
+      in: bytes,
+      length: response.knownLength,
+      keeps: { $0.name != .contentLength && !cache.dropped.contains($0, in: bytes) && keeps($0) }
+    )
+  }
+
+  /// Takes a 304 as the word that what is kept still holds.
+  private func refresh(_ stored: CachedAnswer, _ bytes: Span<UInt8>) -> StreamFraming.Body? {
+    let own = stored.head.bytes
+    let outcome = Validation.outcome(
+      tag: own.span.extracting(stored.head.tag),
+      lastModified: stored.terms.lastModified,
+      by: response,
+      in: bytes,
+      now: now.date
+    )
+    guard outcome == .holds, let renewed = renewed(stored, bytes) else {
+      // It is about something else: who waits asks for it whole.
+      let key = fill.key
+      fail(Superseded())
+      cache.plan.store.invalidate(key.span)
+      return nil
+    }
+    cache.plan.store.replace(stored, with: renewed, of: fill)
+    end(with: renewed, isStale: false)
+    return .empty
+  }
+
+  /// What is kept with what a 304 has said of it; nil: it may not be kept any more.
+  private func renewed(_ stored: CachedAnswer, _ bytes: Span<UInt8>) -> CachedAnswer? {
+    var old = ResponseHead()
+    var merged = ResponseHead()
+    var parser = ReverseProxy.parser
+    let storedBytes = stored.head.bytes
+    do throws(MessageError) {
+      guard try parser.parse(storedBytes.span, answering: .get, into: &old) else { return nil }
+      var text = Array(storedBytes[..<stored.head.fields.lowerBound])
+      text += HeadUpdate.merged(
+        old.fields,
+        in: storedBytes.span,
+        with: response,
+        in: bytes,
+        by: cache.policy
+      )
+      text += [0x0D, 0x0A]
+      guard try parser.parse(text.span, answering: .get, into: &merged) else { return nil }
+      let storing = cache.policy.refreshing(
+        merged,
+        in: text.span,
+        with: response,
+        in: bytes,
+        for: request,
+        requestTime: askedAt,
+        responseTime: now
+      )
+      guard case .store(let terms) = storing else { return nil }
+      let head = AnswerHead(
+        merged,
+        in: text.span,
+        length: stored.body.count,
+        keeps: { line in
+          line.name != .contentLength && !cache.dropped.contains(line, in: text.span)
+        }
+      )
+      return stored.with(terms: terms, head: head)
+    } catch {
+      return nil
+    }
+  }
+}
+
+extension AnswerHead {
+  /// The head of a response with the lines that `keeps` takes, among which is no Content-Length.
+  init(
+    _ response: ResponseHead,
+    in bytes: Span<UInt8>,
+    length: Int?,
+    keeps: (FieldLine) -> Bool
+  ) {
+    var lines: [UInt8] = []
+    var tag = 0..<0
+    var lastModified = 0..<0
+    for line in response.fields where keeps(line) {
+      let start = lines.count + line.valueRange.lowerBound - line.nameRange.lowerBound
+      let value = start..<start + Int(line.valueRange.count)
+      if line.name == .eTag, tag.isEmpty { tag = value }
+      if line.name == .lastModified, lastModified.isEmpty { lastModified = value }
+      lines.append(copying: bytes.extracting(line.lineRange.range))
+    }
+    self.init(
+      status: response.status,
+      statusLine: Array(copying: bytes.extracting(response.startLine.range)),
+      lines: lines,
+      length: length,
+      tag: tag,
+      lastModified: lastModified
+    )
+  }
+}

@@ -1,0 +1,353 @@
+import Cache
+import HTTP1
+import HTTPCaching
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+import MartletNet
+import MartletTelemetry
+
+/// Answers from the cache, as far as nothing has to be waited for.
+///
+/// The usual hit needs no coroutine: head and body leave with one call. What has to wait goes on in a coroutine
+/// from where it stands; what is not there is begun anew in one.
+extension HTTP1Connection {
+  /// Answers a request of a route that keeps answers, or hands it to a member that need not be waited for.
+  func answerCached(
+    _ exchange: Exchange,
+    _ route: Route,
+    _ head: inout Lent
+  ) throws(ExchangeError) -> Progress {
+    guard let cache = route.cache else { return .needsCoroutine }
+    exchange.cacheOutcome = .bypass
+    let request = CacheRequest(exchange.request, in: head.bytes, by: cache.policy)
+    guard exchange.pace == nil, exchange.body.hasEnded,
+      case .lookUp = request.way(by: cache.policy)
+    else { return .needsCoroutine }
+    switch try findCached(exchange, cache, request, head.bytes, isCounted: true) {
+    case .nothing: return .needsCoroutine
+    case .pass:
+      note(.pass, CacheStatus(.miss), exchange, cache)
+      let proxy = try reverseProxy(exchange, route, cache.upstream, &head)
+      let isSent = start(proxy, head)
+      exchange.hand.upstream = (consume proxy).upstream
+      return isSent ? .rests : .needsCoroutine
+    case .answer(let answer, let reuse):
+      let isFresh = reuse == .fresh
+      switch reuse {
+      case .fresh, .stale: break
+      case .staleWhileRevalidating: validateBehind(answer, exchange, cache, request, head.bytes)
+      case .validate, .fetch, .timeout: return .needsCoroutine
+      }
+      guard try composeStored(answer, isFresh ? .hit : .stale, exchange, cache, request, head.bytes)
+      else { return .needsCoroutine }
+      if exchange.coding != nil { return .needsCoroutine }
+      return try sendStoredNow(exchange) == .all ? .ended(isKept: true) : .needsCoroutine
+    }
+  }
+
+  // MARK: Finding
+
+  /// What there is for a request.
+  enum CachedFinding {
+    case answer(CachedAnswer, Reuse)
+    /// Requests like this do not wait for each other.
+    case pass
+    case nothing
+  }
+
+  /// The time of day.
+  var moment: Moment { worker.moment }
+
+  /// Looks for what is kept for a request; one that cannot have anything kept passes.
+  func findCached(
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: Span<UInt8>,
+    isCounted: Bool
+  ) throws(ExchangeError) -> CachedFinding {
+    guard let key = cacheKey(exchange, cache, head) else { return .pass }
+    let store = cache.plan.store
+    let now = moment
+    let found = store.find(
+      key.bytes,
+      store.word(of: key.bytes),
+      at: now,
+      isCounted: isCounted,
+      matching: { isFor($0, exchange, head) }
+    )
+    switch found {
+    case .answer(let answer):
+      return .answer(answer, answer.terms.reuse(for: request, at: now))
+    case .pass: return .pass
+    case .otherVariants, .nothing: return .nothing
+    }
+  }
+
+  /// What answers to a request are kept under: where it comes to, and its URL.
+  ///
+  /// - Returns: nil when that is too long.
+  func cacheKey(_ exchange: Exchange, _ cache: RouteCache, _ head: Span<UInt8>) -> Lent? {
+    var key = loop.lend(.head)
+    let request = exchange.request
+    do throws(ExchangeError) {
+      try key.put(cache.space)
+      try key.put(scheme)
+      try key.put("://")
+      try key.put(lowercasing: head.extracting(request.authority.range))
+      if request.path.isEmpty { try key.put("/") }
+      try key.put(head.extracting(request.path.range))
+      if let rule = cache.keyRule {
+        try key.put(keyText(rule, request, head))
+      } else if request.hasQuery {
+        try key.put("?")
+        try key.put(head.extracting(request.query.range))
+      }
+    } catch {
+      return nil
+    }
+    guard key.count <= cache.plan.store.limits.keyBytes + cache.space.count else { return nil }
+    return consume key
+  }
+
+  /// What stands in a key behind the path, by a rule of the route.
+  func keyText(_ rule: KeyRule, _ request: RequestHead, _ head: Span<UInt8>) -> [UInt8] {
+    worker.variant.removeAll(keepingCapacity: true)
+    if request.hasQuery {
+      rule.appendQuery(head.extracting(request.query.range), to: &worker.variant)
+    }
+    rule.appendFields(of: request, in: head, to: &worker.variant)
+    return worker.variant
+  }
+
+  /// Whether an answer is for requests like this.
+  func isFor(_ answer: CachedAnswer, _ exchange: Exchange, _ head: Span<UInt8>) -> Bool {
+    guard let vary = answer.vary else { return true }
+    return variant(of: vary, exchange, head) == answer.variant
+  }
+
+  /// What a request is for answers that depend on some of its fields.
+  func variant(of vary: VaryRule, _ exchange: Exchange, _ head: Span<UInt8>) -> [UInt8] {
+    worker.variant.removeAll(keepingCapacity: true)
+    vary.appendKey(of: exchange.request, in: head, to: &worker.variant)
+    return worker.variant
+  }
+
+  /// Notes what became of a request.
+  func note(
+    _ outcome: CacheOutcome,
+    _ status: CacheStatus?,
+    _ exchange: Exchange,
+    _ cache: RouteCache
+  ) {
+    exchange.cacheOutcome = outcome
+    exchange.cacheStatus = status
+    worker.counters.add(to: cache.plan.metrics[outcome])
+  }
+
+  /// Asks the upstream whether an answer still holds that was sent already, unless somebody does.
+  private func validateBehind(
+    _ answer: CachedAnswer,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: Span<UInt8>
+  ) {
+    guard let key = cacheKey(exchange, cache, head) else { return }
+    let started = beginFill(key.bytes, exchange, cache, request, head)
+    guard case .lead(let fill) = started else { return }
+    startFill(fill, exchange, cache, head, validating: answer)
+  }
+
+  /// Begins to receive an answer for a request, unless somebody does, or it is there by now.
+  func beginFill(
+    _ key: Span<UInt8>,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: Span<UInt8>
+  ) -> CacheStart {
+    let store = cache.plan.store
+    let now = moment
+    return store.begin(
+      key,
+      store.word(of: key),
+      at: now,
+      known: { variant(of: $0, exchange, head) },
+      joins: { fill in
+        fill.vary.map { variant(of: $0, exchange, head) == fill.variant } ?? true
+      },
+      matching: { answer in
+        isFor(answer, exchange, head)
+          && answer.terms.reuse(for: request, at: now) == .fresh
+      }
+    )
+  }
+
+  // MARK: Sending what is kept
+
+  /// Puts an answer that is kept in hand, or the part of it that the request wants.
+  ///
+  /// - Returns: False when the upstream is to judge a condition of the request.
+  func composeStored(
+    _ answer: CachedAnswer,
+    _ outcome: CacheOutcome,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: Span<UInt8>,
+    status: CacheStatus? = nil
+  ) throws(ExchangeError) -> Bool {
+    let now = moment
+    var form = StoredAnswer.whole
+    if request.isConditional {
+      let own = answer.head.bytes
+      form = StoredAnswer(
+        to: exchange.request,
+        in: head,
+        from: answer.terms,
+        tag: own.span.extracting(answer.head.tag),
+        length: Int64(answer.body.count),
+        now: now
+      )
+      if form == .askOrigin { return false }
+    }
+    let left = answer.terms.timeToLive(at: now)
+    note(outcome, status ?? CacheStatus(hitWithTimeToLive: left), exchange, cache)
+    var range = 0..<answer.body.count
+    switch form {
+    case .unsatisfiable:
+      throw ExchangeError(.rangeNotSatisfiable, detail: "\(answer.body.count)")
+    case .part(let part): range = Int(part.lowerBound)..<Int(part.upperBound)
+    case .notModified: range = 0..<0
+    // Several parts are sent as the whole, as RFC 9110, section 14.2, allows.
+    case .parts, .whole: break
+    case .askOrigin: return false
+    }
+    if exchange.request.method == .head { range = 0..<0 }
+    // Where bytes are copied anyway, as many as possible go with the head.
+    var copies = tls != nil || carrier != nil
+    var out = loop.lend(answer.head.bytes.count + 2048 > BufferSize.head.bytes ? .body : .head)
+    if copies, range.count > out.freeCount - answer.head.bytes.count - 1024 {
+      out = loop.lend(.body)
+    }
+    try putStoredHead(answer.head, form, answer.terms, at: now, exchange, cache, head, &out)
+    if let plan = exchange.route?.compression {
+      try beginCoding(plan, exchange, head, isPublic: true, of: answer, &out)
+      if exchange.coding != nil { copies = true }
+    }
+    if exchange.hand.stored != nil {
+      exchange.hand.sent = 0
+      exchange.hand.out = consume out
+      return true
+    }
+    worker.counters.add(UInt64(range.count), to: cache.plan.metrics.sent)
+    var part = StoredPart(body: answer.body, range)
+    if copies {
+      while part.count > 0, out.freeCount > 0 {
+        let (bytes, place) = part.next
+        let count = min(place.count, out.freeCount)
+        out.append(bytes.span.extracting(place.lowerBound..<place.lowerBound + count))
+        part.take(count)
+      }
+    }
+    exchange.hand.stored = part.count > 0 ? part : nil
+    if exchange.coding != nil, part.count == 0 { _ = try codeWhole(&out, exchange) }
+    exchange.hand.sent = 0
+    exchange.hand.out = consume out
+    return true
+  }
+
+  /// Writes the head of an answer that is kept, or that is being received.
+  func putStoredHead(
+    _ stored: AnswerHead,
+    _ form: StoredAnswer,
+    _ terms: StoredTerms?,
+    at now: Moment,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ head: Span<UInt8>,
+    _ out: inout Lent
+  ) throws(ExchangeError) {
+    let bytes = stored.bytes.span
+    exchange.status = stored.status
+    switch form {
+    case .notModified:
+      exchange.status = 304
+      try out.put("HTTP/1.1 304 Not Modified\r\n")
+      try putFields(of: stored, &out) { StoredAnswer.isSentWith304($0) }
+    case .part(let range):
+      exchange.status = 206
+      try out.put("HTTP/1.1 206 Partial Content\r\n")
+      try out.put(bytes.extracting(stored.fields))
+      try out.put("Content-Range: bytes ")
+      try out.put(decimal: UInt64(range.lowerBound))
+      try out.put("-")
+      try out.put(decimal: UInt64(range.upperBound - 1))
+      try out.put("/")
+      try out.put(decimal: UInt64(stored.length ?? 0))
+      try out.put("\r\nContent-Length: ")
+      try out.put(decimal: UInt64(range.count))
+      try out.put("\r\n")
+    default: try out.put(bytes.extracting(0..<bytes.count - 2))
+    }
+    if let terms {
+      try out.put("Age: ")
+      try out.put(decimal: UInt64(max(0, terms.age(at: now))))
+      try out.put("\r\n")
+    }
+    try putCacheStatus(exchange, cache, into: &out)
+    if let rules = exchange.route?.response, rules.adds {
+      try rules.put(exchange, self, head, answer: Span(), into: &out)
+    }
+    if form == .whole, stored.length == nil, stored.status != 204, stored.status != 304 {
+      if exchange.request.version == .http11 {
+        try out.put("Transfer-Encoding: chunked\r\n")
+      } else {
+        exchange.endsWithConnection = true
+        exchange.closesClient = true
+      }
+    }
+    try putConnection(exchange, &out)
+    try out.put("\r\n")
+    exchange.headBytesSent = out.count
+  }
+
+  /// Writes those lines of a head that `keeps` takes.
+  private func putFields(
+    of stored: AnswerHead,
+    _ out: inout Lent,
+    _ keeps: (FieldName) -> Bool
+  ) throws(ExchangeError) {
+    var response = ResponseHead()
+    var parser = ReverseProxy.parser
+    let bytes = stored.bytes.span
+    do throws(MessageError) {
+      _ = try parser.parse(bytes, answering: .get, into: &response)
+    } catch {
+      throw ExchangeError(.internalError)
+    }
+    for line in response.fields where keeps(line.name) {
+      try out.put(bytes.extracting(line.lineRange.range))
+    }
+  }
+
+  /// Writes what the cache did.
+  func putCacheStatus(
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    into out: inout Lent
+  ) throws(ExchangeError) {
+    guard cache.showsStatus, let status = exchange.cacheStatus else { return }
+    if status.isHit, status.detail == nil, let left = status.timeToLive, left >= 0 {
+      try out.put("Cache-Status: martlet; hit; ttl=")
+      try out.put(decimal: UInt64(left))
+      try out.put("\r\n")
+      return
+    }
+    try out.put("Cache-Status: ")
+    try out.put(status.text(name: "martlet").bytes)
+    try out.put("\r\n")
+  }
+}

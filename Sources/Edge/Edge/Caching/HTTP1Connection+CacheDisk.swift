@@ -1,0 +1,97 @@
+import Cache
+import HTTPCaching
+import MartletLoop
+import MartletTelemetry
+
+/// Answers that are on a disk and not in memory.
+///
+/// Who leads a fill looks there before the upstream is asked: those who wait for it are sent what is found, so
+/// that it is read once, and it is in memory afterwards if it deserves that.
+extension HTTP1Connection {
+  /// What is done by the one who leads a fill.
+  enum DiskOutcome {
+    /// This is sent; the fill is over, or goes on behind that.
+    case send(CachedAnswer, CacheOutcome, CacheStatus)
+    /// The upstream is asked, perhaps about this.
+    case ask(CacheStatus, validating: CachedAnswer?)
+  }
+
+  /// How many answers are read at most until one is for the request.
+  private static let readsOfDisk = 3
+
+  /// Whether there may be something on the disk.
+  func mayBeOnDisk(_ exchange: Exchange, _ cache: RouteCache, _ head: Span<UInt8>) -> Bool {
+    guard let disk = cache.plan.store.disk, let key = cacheKey(exchange, cache, head) else {
+      return false
+    }
+    return !disk.places(of: key.bytes).isEmpty
+  }
+
+  /// Looks on the disk for what a fill is to receive, of which there is nothing in memory.
+  func lookOnDisk(
+    _ fill: Fill,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: borrowing Lent
+  ) async throws(ExchangeError) -> DiskOutcome {
+    let store = cache.plan.store
+    let found = await readFromDisk(fill, exchange, cache, head)
+    if let answer = found {
+      let now = moment
+      var status = CacheStatus(hitWithTimeToLive: answer.terms.timeToLive(at: now))
+      status.detail = "disk"
+      let reuse = answer.terms.reuse(for: request, at: now)
+      switch reuse {
+      case .fresh, .stale:
+        store.restore(answer, of: fill)
+        return .send(answer, reuse == .fresh ? .hit : .stale, status)
+      case .staleWhileRevalidating:
+        store.shrink(fill)
+        startFill(fill, exchange, cache, head.bytes, validating: answer)
+        return .send(answer, .stale, status)
+      case .validate(let reason):
+        store.shrink(fill)
+        return .ask(CacheStatus(reason), validating: answer)
+      case .fetch(let reason):
+        store.shrink(fill)
+        return .ask(CacheStatus(reason), validating: nil)
+      case .timeout: store.shrink(fill)
+      }
+    }
+    if request.directives.isOnlyIfCached {
+      let failure = ExchangeError(.notKept)
+      store.abandon(fill)
+      fill.end(.failed(failure))
+      throw failure
+    }
+    return .ask(CacheStatus(.uriMiss), validating: nil)
+  }
+
+  /// The answer on the disk that is for a request, with its bytes lent to the fill.
+  private func readFromDisk(
+    _ fill: Fill,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ head: borrowing Lent
+  ) async -> CachedAnswer? {
+    let store = cache.plan.store
+    guard let disk = store.disk else { return nil }
+    let key = fill.key
+    var places = disk.places(of: key.span)
+    for _ in 0..<Self.readsOfDisk {
+      guard let place = places.first else { return nil }
+      places.removeFirst()
+      guard store.grow(fill, by: place.length) else { continue }
+      let answer = await disk.load(place, key: key, on: loop)
+      if let answer, isFor(answer, exchange, head.bytes) { return answer }
+      store.shrink(fill)
+      if let answer, let vary = answer.vary {
+        // What one answer depends on, the others most often do too.
+        let wanted = disk.variantWord(vary, variant(of: vary, exchange, head.bytes))
+        places = places.filter { $0.variant == wanted }
+      }
+    }
+    return nil
+  }
+}

@@ -1,0 +1,364 @@
+import Cache
+import HTTPCaching
+import HTTPMessage
+import MartletLoop
+import MartletNet
+import MartletTelemetry
+
+/// Answers that are not there yet: they are asked for, or another request has done that already, and sent as
+/// they come.
+extension HTTP1Connection {
+  /// What became of a try to answer.
+  private enum CacheTry {
+    case answered
+    /// What was read is for other requests, or broke off before it began.
+    case again(ExchangeError?)
+    /// The request has to go to a member by itself.
+    case alone
+  }
+
+  // A request that has waited so often in vain goes by itself.
+  private static let triesOfCache = 3
+
+  /// Answers a request of a route that keeps answers, or goes on with one.
+  func answerCached(
+    _ exchange: Exchange,
+    _ route: Route,
+    _ cache: RouteCache,
+    _ head: inout Lent
+  ) async throws(ExchangeError) {
+    if exchange.hand.isTrying || exchange.hand.upstream != nil {
+      return try await passOn(exchange, route, cache, &head)
+    }
+    if exchange.hand.out != nil || exchange.hand.stored != nil {
+      return try await sendStored(exchange)
+    }
+    let request = CacheRequest(exchange.request, in: head.bytes, by: cache.policy)
+    switch request.way(by: cache.policy) {
+    case .pass(let reason):
+      note(.bypass, CacheStatus(reason), exchange, cache)
+      return try await passOn(exchange, route, cache, &head)
+    case .lookUp: break
+    }
+    guard exchange.body.hasEnded else {
+      note(.bypass, CacheStatus(.bypass), exchange, cache)
+      return try await passOn(exchange, route, cache, &head)
+    }
+    for count in 1...Self.triesOfCache {
+      switch try await tryCache(exchange, cache, request, head) {
+      case .answered: return
+      case .alone: return try await passOn(exchange, route, cache, &head)
+      case .again(let failure):
+        // The lead was passed on once: who led has failed, and so has this one.
+        if let failure, count > 1 { throw failure }
+      }
+    }
+    note(.pass, CacheStatus(.miss), exchange, cache)
+    try await passOn(exchange, route, cache, &head)
+  }
+
+  /// Hands the request to a member.
+  private func passOn(
+    _ exchange: Exchange,
+    _ route: Route,
+    _ cache: RouteCache,
+    _ head: inout Lent
+  ) async throws(ExchangeError) {
+    let proxy = try reverseProxy(exchange, route, cache.upstream, &head)
+    try await proxy.run(head)
+  }
+
+  private func tryCache(
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: borrowing Lent
+  ) async throws(ExchangeError) -> CacheTry {
+    var reason = CacheStatus.Forward.uriMiss
+    var validating: CachedAnswer?
+    switch try findCached(exchange, cache, request, head.bytes, isCounted: false) {
+    case .pass:
+      note(.pass, CacheStatus(.miss), exchange, cache)
+      return .alone
+    case .nothing:
+      if request.directives.isOnlyIfCached, !mayBeOnDisk(exchange, cache, head.bytes) {
+        throw ExchangeError(.notKept)
+      }
+    case .answer(let answer, let reuse):
+      switch reuse {
+      case .timeout: throw ExchangeError(.notKept)
+      // What cannot be validated may still cover a failure.
+      case .validate(let why), .fetch(let why): (reason, validating) = (why, answer)
+      case .fresh, .stale, .staleWhileRevalidating:
+        let outcome: CacheOutcome = reuse == .fresh ? .hit : .stale
+        return try await sendFound(answer, outcome, nil, exchange, cache, request, head)
+      }
+    }
+    return try await fill(exchange, cache, request, head, (reason, validating))
+  }
+
+  /// Reads what comes for a request, from who asks already or by asking.
+  private func fill(
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: borrowing Lent,
+    _ cause: (reason: CacheStatus.Forward, validating: CachedAnswer?)
+  ) async throws(ExchangeError) -> CacheTry {
+    guard let key = cacheKey(exchange, cache, head.bytes) else { return .alone }
+    let start = beginFill(key.bytes, exchange, cache, request, head.bytes)
+    var status = CacheStatus(cause.reason)
+    switch start {
+    case .pass:
+      note(.pass, CacheStatus(.miss), exchange, cache)
+      return .alone
+    case .answer(let answer):
+      return try await sendFound(answer, .hit, nil, exchange, cache, request, head)
+    case .join(let fill):
+      status.isCollapsed = true
+      return try await follow(fill, nil, exchange, cache, request, head, status)
+    case .lead(let fill):
+      var validating = cause.validating
+      if cache.plan.store.disk != nil, cause.reason == .uriMiss {
+        switch try await lookOnDisk(fill, exchange, cache, request, head) {
+        case .send(let answer, let outcome, let status):
+          return try await sendFound(answer, outcome, status, exchange, cache, request, head)
+        case .ask(let why, let kept): (status, validating) = (why, kept)
+        }
+      }
+      let filler = startFill(fill, exchange, cache, head.bytes, validating: validating)
+      return try await follow(fill, filler, exchange, cache, request, head, status)
+    }
+  }
+
+  private func sendFound(
+    _ answer: CachedAnswer,
+    _ outcome: CacheOutcome,
+    _ status: CacheStatus?,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: borrowing Lent
+  ) async throws(ExchangeError) -> CacheTry {
+    guard
+      try composeStored(answer, outcome, exchange, cache, request, head.bytes, status: status)
+    else {
+      note(.bypass, CacheStatus(.bypass), exchange, cache)
+      return .alone
+    }
+    try await sendStored(exchange)
+    return .answered
+  }
+
+  // MARK: Following
+
+  /// Reads what a fill receives, and sends it as it comes.
+  private func follow(
+    _ fill: Fill,
+    _ filler: CacheFiller?,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ request: CacheRequest,
+    _ head: borrowing Lent,
+    _ status: CacheStatus
+  ) async throws(ExchangeError) -> CacheTry {
+    guard let signal = Signal(on: loop) else { throw ExchangeError(.overloaded) }
+    let reader = FillReader(fill, signal, loop)
+    defer {
+      reader.end()
+      filler?.readerLeft()
+    }
+    let first = try await next(reader, exchange)
+    if let filler { filler.tell(exchange) }
+    var status = status
+    switch first.ending {
+    case .replaced(let answer, let isStale)?:
+      guard isFor(answer, exchange, head.bytes) else { return .again(nil) }
+      status.forwardStatus = isStale ? nil : 304
+      status.timeToLive = answer.terms.timeToLive(at: moment)
+      let outcome: CacheOutcome =
+        isStale ? .stale : filler == nil ? .collapsed : .validated
+      return try await sendFound(answer, outcome, status, exchange, cache, request, head)
+    case .restored(let answer)?:
+      guard isFor(answer, exchange, head.bytes),
+        answer.terms.reuse(for: request, at: moment) == .fresh
+      else { return .again(nil) }
+      status = CacheStatus(hitWithTimeToLive: answer.terms.timeToLive(at: moment))
+      status.detail = "disk"
+      return try await sendFound(answer, .hit, status, exchange, cache, request, head)
+    case .failed(let error)? where first.head == nil:
+      if error is CacheFiller.Superseded { return .again(nil) }
+      let failure = error as? ExchangeError ?? ExchangeError(.internalError)
+      if filler == nil { return .again(failure) }
+      note(.miss, status, exchange, cache)
+      throw failure
+    default: break
+    }
+    guard let stored = first.head else { return .again(ExchangeError(.internalError)) }
+    if filler == nil {
+      guard !first.isDeclined else {
+        note(.pass, CacheStatus(.miss), exchange, cache)
+        return .alone
+      }
+      if let vary = first.vary, variant(of: vary, exchange, head.bytes) != first.variant {
+        return .again(nil)
+      }
+    } else if first.isDeclined, request.isConditional {
+      // Its conditions and parts are the upstream's to judge.
+      note(.pass, CacheStatus(.miss), exchange, cache)
+      return .alone
+    }
+    status.isStored = first.terms != nil
+    status.timeToLive = first.terms.map { $0.timeToLive(at: moment) }
+    return try await relay(
+      first,
+      stored,
+      reader,
+      exchange,
+      cache,
+      head,
+      (filler == nil ? .collapsed : .miss, status)
+    )
+  }
+
+  /// What comes next of a fill.
+  private func next(
+    _ reader: FillReader,
+    _ exchange: Exchange
+  ) async throws(ExchangeError) -> Fill.Glimpse {
+    loop.linkClose(of: stream.descriptor, to: reader.signal)
+    defer { loop.linkClose(of: stream.descriptor, to: nil) }
+    while true {
+      if stream.isClosed { throw ExchangeError(.clientClosed) }
+      if let glimpse = reader.look() { return glimpse }
+      do throws(WaitError) {
+        try await reader.signal.wait()
+      } catch {
+        throw ExchangeError(.clientClosed)
+      }
+    }
+  }
+
+  /// Sends an answer as it comes.
+  private func relay(
+    _ first: Fill.Glimpse,
+    _ stored: AnswerHead,
+    _ reader: FillReader,
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ head: borrowing Lent,
+    _ noted: (outcome: CacheOutcome, status: CacheStatus)
+  ) async throws(ExchangeError) -> CacheTry {
+    var form = StoredAnswer.whole
+    if let terms = first.terms {
+      form = StoredAnswer(
+        to: exchange.request,
+        in: head.bytes,
+        from: terms,
+        tag: stored.bytes.span.extracting(stored.tag),
+        length: stored.length.map { Int64($0) },
+        now: moment
+      )
+    }
+    note(noted.outcome, noted.status, exchange, cache)
+    var range = 0..<(stored.length ?? .max)
+    switch form {
+    case .askOrigin:
+      note(.bypass, CacheStatus(.bypass), exchange, cache)
+      return .alone
+    case .unsatisfiable:
+      throw ExchangeError(.rangeNotSatisfiable, detail: "\(stored.length ?? 0)")
+    case .part(let part): range = Int(part.lowerBound)..<Int(part.upperBound)
+    case .notModified: range = 0..<0
+    case .whole, .parts: break
+    }
+    if exchange.request.method == .head || stored.status == 204 { range = 0..<0 }
+    var out = loop.lend(stored.bytes.count + 2048 > BufferSize.head.bytes ? .body : .head)
+    let terms = first.terms.flatMap { $0.initialAge >= 1000 ? $0 : nil }
+    try putStoredHead(stored, form, terms, at: moment, exchange, cache, head.bytes, &out)
+    if let plan = exchange.route?.compression {
+      try beginCoding(plan, exchange, head.bytes, isPublic: first.terms != nil, &out)
+    }
+    let isChunked =
+      form == .whole && stored.length == nil && exchange.request.version == .http11
+      && !range.isEmpty && exchange.coding == nil
+    try await relay(range, reader, &out, exchange, isChunked: isChunked)
+    if exchange.coding != nil { try await finishCoding(exchange) }
+    worker.counters.add(UInt64(reader.offset - range.lowerBound), to: cache.plan.metrics.sent)
+    return .answered
+  }
+
+  /// Sends the bytes of a range behind what is in the buffer.
+  private func relay(
+    _ range: Range<Int>,
+    _ reader: FillReader,
+    _ out: inout Lent,
+    _ exchange: Exchange,
+    isChunked: Bool
+  ) async throws(ExchangeError) {
+    reader.offset = range.lowerBound
+    while reader.offset < range.upperBound {
+      if !out.isEmpty, !reader.hasMore {
+        // The client need not wait for the head until the body comes.
+        try await send(out, exchange)
+        out.truncate(to: 0)
+      }
+      if exchange.coding != nil, !reader.hasMore { try await sendCodedHead(exchange) }
+      let glimpse = try await next(reader, exchange)
+      guard reader.offset < glimpse.count else {
+        switch glimpse.ending {
+        case .complete?: break
+        case .failed(let error)?: throw error as? ExchangeError ?? ExchangeError(.upstreamCut)
+        case .replaced?, .restored?, nil: throw ExchangeError(.upstreamCut)
+        }
+        break
+      }
+      let end = min(
+        glimpse.piece.count,
+        glimpse.start + min(range.upperBound - reader.offset, glimpse.count - reader.offset)
+      )
+      let place = glimpse.start..<end
+      if isChunked {
+        if reader.offset > range.lowerBound { try out.put("\r\n") }
+        try out.putChunkSize(place.count)
+      }
+      try await send(out, glimpse.piece, place, exchange)
+      out.truncate(to: 0)
+      reader.offset += place.count
+    }
+    if isChunked {
+      try out.put(reader.offset > range.lowerBound ? "\r\n0\r\n\r\n" : "0\r\n\r\n")
+    }
+    if !out.isEmpty { try await send(out, exchange) }
+  }
+}
+
+/// One who reads what a fill receives.
+final class FillReader {
+  let signal: Signal
+  /// How many bytes were taken.
+  var offset = 0
+  private let fill: Fill
+  private let number: Int
+  private let waiter: FillWaiter
+  private var hasHead = false
+
+  init(_ fill: Fill, _ signal: Signal, _ loop: EventLoop) {
+    self.fill = fill
+    self.signal = signal
+    number = fill.attach()
+    waiter = FillWaiter(signal, on: loop)
+  }
+
+  /// What there is that is new; nil: nothing, and the signal tells when there is.
+  func look() -> Fill.Glimpse? {
+    let glimpse = fill.look(number, from: offset, hasHead: hasHead, waiter: waiter)
+    if glimpse?.head != nil { hasHead = true }
+    return glimpse
+  }
+
+  /// Whether there are bytes that were not taken, or the end.
+  var hasMore: Bool { fill.hasMore(behind: offset) }
+
+  func end() { fill.detach(number) }
+}

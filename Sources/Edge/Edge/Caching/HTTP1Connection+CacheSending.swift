@@ -1,0 +1,121 @@
+import Cache
+import MartletBytes
+import MartletLoop
+import MartletNet
+
+/// What is still to be sent of an answer that is kept, behind what lies in the buffer.
+struct StoredPart {
+  private let body: CachedBody
+  private var offset: Int
+  private let end: Int
+
+  init(body: CachedBody, _ range: Range<Int>) {
+    self.body = body
+    offset = range.lowerBound
+    end = range.upperBound
+  }
+
+  /// How many bytes are left.
+  var count: Int { end - offset }
+
+  /// The piece with the next bytes, and where they are in it.
+  var next: (bytes: [UInt8], place: Range<Int>) {
+    let (bytes, start) = body.piece(at: offset)
+    return (bytes, start..<min(bytes.count, start + count))
+  }
+
+  /// Notes that so many bytes were sent or copied.
+  mutating func take(_ count: Int) { offset += count }
+}
+
+/// Sending what is in hand of an answer that is kept: pieces go to the socket from where they are.
+extension HTTP1Connection {
+  /// As much as is sent to one client before others have their turn.
+  private static let storedBytesAtOnce = 2 << 20
+
+  /// Sends what is in hand, as far as nothing has to be waited for.
+  func sendStoredNow(_ exchange: Exchange) throws(ExchangeError) -> FileProgress {
+    exchange.responseStarted = true
+    var left = Self.storedBytesAtOnce
+    while left > 0 {
+      let part = exchange.hand.stored
+      if let out = exchange.hand.out.take() {
+        let before = exchange.hand.sent
+        let count = try sendStored(out, from: before, part, exchange)
+        let ofBody = max(0, count - (out.count - before))
+        if ofBody > 0 { take(ofBody, exchange) }
+        exchange.hand.sent = before + count - ofBody
+        if exchange.hand.sent < out.count {
+          exchange.hand.out = consume out
+          return .full
+        }
+        left -= count
+        continue
+      }
+      guard let part else { return .all }
+      let (bytes, place) = part.next
+      let count = try noted(exchange) { () throws(StreamError) in
+        try stream.writeNow(bytes.span.extracting(place))
+      }
+      if count == 0 { return .full }
+      take(count, exchange)
+      left -= count
+    }
+    return exchange.hand.stored == nil ? .all : .pause
+  }
+
+  /// Sends what is left in the buffer, together with the beginning of the body if there is one.
+  private func sendStored(
+    _ out: borrowing Lent,
+    from offset: Int,
+    _ part: StoredPart?,
+    _ exchange: Exchange
+  ) throws(ExchangeError) -> Int {
+    do throws(StreamError) {
+      let count: Int
+      if let part {
+        let (bytes, place) = part.next
+        count = try stream.writeNow(out, from: offset, bytes.span.extracting(place))
+      } else if offset == 0 {
+        count = try stream.writeNow(out, endsNext: exchange.closesClient)
+      } else {
+        count = try stream.writeNow(out, from: offset)
+      }
+      exchange.bytesSent &+= UInt64(count)
+      return count
+    } catch {
+      throw ExchangeError(sending: error)
+    }
+  }
+
+  private func take(_ count: Int, _ exchange: Exchange) {
+    exchange.hand.stored?.take(count)
+    if exchange.hand.stored?.count == 0 { exchange.hand.stored = nil }
+  }
+
+  /// Sends what is in hand, all of it.
+  func sendStored(_ exchange: Exchange) async throws(ExchangeError) {
+    if exchange.pace != nil || exchange.coding != nil { return try await sendPieces(exchange) }
+    while true {
+      switch try sendStoredNow(exchange) {
+      case .all: return
+      case .full: try await waitForRoom(exchange)
+      case .pause: await loop.yield()
+      }
+    }
+  }
+
+  /// Sends what is in hand where bytes do not go to the socket as they are, or not at once.
+  private func sendPieces(_ exchange: Exchange) async throws(ExchangeError) {
+    if let out = exchange.hand.out.take() {
+      try await send(out, exchange.hand.sent..<out.count, exchange)
+    }
+    let nothing = loop.lend(.head)
+    while let part = exchange.hand.stored {
+      let (bytes, place) = part.next
+      try await send(nothing, bytes, place, exchange)
+      take(place.count, exchange)
+    }
+    try await finishCoding(exchange)
+  }
+}

@@ -1,0 +1,60 @@
+import HTTPMessage
+import MartletLoop
+import MartletNet
+
+/// Bodies of requests that are answered here, and not passed on.
+extension HTTP1Connection {
+  /// Receives a body, and hands on what comes; what stands behind it is kept for the next request.
+  ///
+  /// A client that waits for that is told to go on.
+  ///
+  /// - Throws: ``ExchangeError``: the body is too long, broken, or does not come in time, or `take` wants no more.
+  func receiveBody(
+    _ exchange: Exchange,
+    _ head: inout Lent,
+    _ take: (Span<UInt8>) throws(ExchangeError) -> Void
+  ) async throws(ExchangeError) {
+    if exchange.body.expectsContinue, !exchange.body.hasEnded {
+      var out = loop.lend(.head)
+      out.append("HTTP/1.1 100 Continue\r\n\r\n")
+      do throws(StreamError) {
+        try await stream.write(out, by: sendDeadline(exchange))
+      } catch {
+        throw ExchangeError(sending: error)
+      }
+      exchange.body.noteContinued()
+    }
+    let first = try exchange.body.take(from: &head, at: exchange.request.byteCount)
+    exchange.requestEnd = first.end
+    exchange.bytesReceived &+= UInt64(first.end - exchange.request.byteCount)
+    try take(head.bytes.extracting(first.data))
+    guard !exchange.body.hasEnded else { return }
+    // What the head's buffer holds of a line that is not complete goes on in another one.
+    var block = loop.lend(.body)
+    block.append(head.bytes.extracting(first.end..<head.count))
+    exchange.requestEnd = head.count
+    while true {
+      try await receiveMore(exchange, &block)
+      let part = try exchange.body.take(from: &block, at: 0)
+      exchange.bytesReceived &+= UInt64(part.end)
+      try take(block.bytes.extracting(part.data))
+      block.removeFirst(part.end)
+      guard exchange.body.hasEnded else { continue }
+      if !block.isEmpty { carried = consume block }
+      return
+    }
+  }
+
+  private func receiveMore(
+    _ exchange: Exchange,
+    _ block: inout Lent
+  ) async throws(ExchangeError) {
+    do throws(StreamError) {
+      let limit = exchange.route?.timeouts.body ?? headTimeout
+      let count = try await stream.more(&block, by: loop.deadline(after: limit))
+      guard count > 0 else { throw StreamError.cancelled }
+    } catch {
+      throw ExchangeError(receiving: error)
+    }
+  }
+}

@@ -1,0 +1,171 @@
+import ArgumentParser
+import JSON
+import MartletBytes
+import MartletSystem
+import MartletTelemetry
+import Supervision
+
+/// `martlet certificate`.
+struct CertificateCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "certificate",
+    abstract: "Tell or change the certificates that a running instance obtains.",
+    subcommands: [
+      ListCommand.self, ShowCommand.self, RenewCommand.self, TestCommand.self,
+      ImportCommand.self,
+    ]
+  )
+
+  private static let columns = [
+    TextTable.Column("certificate"), TextTable.Column("state"), TextTable.Column("issuer"),
+    TextTable.Column("until"), TextTable.Column("next"), TextTable.Column("problem"),
+  ]
+
+  /// `martlet certificate list`.
+  struct ListCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "list",
+      abstract: "Tell the certificates of all servers with `tls auto`."
+    )
+
+    @OptionGroup var view: ViewOptions
+
+    func run() throws {
+      view.say(try view.ask("certificate.list")) { result in
+        let rows = (result["certificates"]?.list ?? []).map(CertificateCommand.readable)
+        return TextTable(rows, CertificateCommand.columns).text
+      }
+    }
+  }
+
+  /// `martlet certificate show`.
+  struct ShowCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "show",
+      abstract: "Tell one certificate."
+    )
+
+    @Argument(help: ArgumentHelp("One of its names.", valueName: "name")) var name: String
+    @OptionGroup var view: ViewOptions
+
+    func run() throws {
+      let result = try view.ask("certificate.show", [JSONValue.Member("certificate", .text(name))])
+      view.say(result) { result in
+        PlainJSON(CertificateCommand.readable(result)).lines.map { "\($0)\n" }.joined()
+      }
+    }
+  }
+
+  /// `martlet certificate renew`.
+  struct RenewCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "renew",
+      abstract: "Obtain a certificate although it is not the time; the old one serves until then."
+    )
+
+    @Argument(help: ArgumentHelp("One of its names.", valueName: "name")) var name: String
+    @OptionGroup var view: ViewOptions
+
+    func run() throws {
+      let result = try view.ask("certificate.renew", [JSONValue.Member("certificate", .text(name))])
+      view.say(result) { "\($0["message"]?.text ?? "")\n" }
+    }
+  }
+
+  /// `martlet certificate test`.
+  struct TestCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "test",
+      abstract: "See whether authorities would give a certificate, without getting one.",
+      discussion: """
+        Every authority is shown that the name is yours, and then not asked for a certificate; of \
+        Let's Encrypt that is the one for trials. Ends with code 0 when one of them would give it.
+        """
+    )
+
+    @Argument(help: ArgumentHelp("One of its names.", valueName: "name")) var name: String
+    @OptionGroup var view: ViewOptions
+
+    func run() throws {
+      // Each call waits for some seconds; an authority and a record may take minutes.
+      var result = JSONValue.null
+      for _ in 0..<100 {
+        result = try view.ask("certificate.test", [JSONValue.Member("certificate", .text(name))])
+        if result["running"]?.flag != true { break }
+      }
+      view.say(result) { result in
+        TextTable(
+          result["authorities"]?.list ?? [],
+          [TextTable.Column("authority"), TextTable.Column("good"), TextTable.Column("problem")]
+        ).text
+      }
+      guard result["good"]?.flag == true else { throw CommandFailure(.failure, "") }
+    }
+  }
+
+  /// `martlet certificate import`.
+  struct ImportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "import",
+      abstract: "Serve a certificate that was obtained otherwise, until it is time to renew it."
+    )
+
+    @Argument(
+      help: ArgumentHelp(
+        "The certificate with those that vouch for it, in PEM form.",
+        valueName: "certificate"
+      ),
+      completion: .file()
+    )
+    var certificate: String
+
+    @Argument(help: ArgumentHelp("Its key, in PEM form.", valueName: "key"), completion: .file())
+    var key: String
+
+    @OptionGroup var view: ViewOptions
+
+    func run() throws {
+      let result = try view.ask(
+        "certificate.import",
+        [
+          JSONValue.Member("certificates", .text(try Self.text(of: certificate))),
+          JSONValue.Member("key", .text(try Self.text(of: key))),
+        ]
+      )
+      view.say(result) { "\($0["message"]?.text ?? "")\n" }
+    }
+
+    private static func text(of path: String) throws(CommandFailure) -> String {
+      do throws(SystemError) {
+        return String(decoding: try Files.read(path, limit: 64 << 10), as: UTF8.self)
+      } catch {
+        throw CommandFailure(
+          error.code == 13 ? .noRight : .failure,
+          "cannot read \(path): \(error)"
+        )
+      }
+    }
+  }
+
+  /// The same with times that people read.
+  private static func readable(_ certificate: JSONValue) -> JSONValue {
+    guard case .object(let members) = certificate else { return certificate }
+    return .object(
+      members.map { member in
+        guard ["from", "until", "next"].contains(member.name), let number = member.value.number
+        else { return member }
+        return JSONValue.Member(member.name, .text(Self.date(number)))
+      }
+    )
+  }
+
+  /// A time in seconds since 1970 as `2026-01-02 04:05`, in UTC.
+  private static func date(_ seconds: Int) -> String {
+    var text = TextBuffer()
+    var writer = TimestampText(.rfc3339)
+    writer.append(Timestamp(unixNanoseconds: UInt64(max(0, seconds)) * 1_000_000_000), to: &text)
+    // Whole minutes are enough.
+    let whole = String(decoding: Array(copying: text.bytes).prefix(16), as: UTF8.self)
+    return whole.split(separator: "T").joined(separator: " ")
+  }
+}
