@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import pathlib
 import subprocess
 import sys
@@ -13,12 +14,12 @@ import run_tests  # noqa: E402
 from run_tests import Part  # noqa: E402
 
 
-def outcomes(plan, failing):
-    """The outcome of each part when the commands named fail."""
+def outcomes(plan, failing, failed=()):
+    """The outcome of each part when the commands named fail, with the tests that failed in them."""
     def call(command):
         return (1, [command[0] + " is broken"]) if command[0] in failing else (0, ["no error: 0"])
     with contextlib.redirect_stdout(io.StringIO()):
-        return run_tests.run(plan, call)
+        return run_tests.run(plan, call, failed=lambda: list(failed))
 
 
 PLAN = [Part("one", ["a"], needed=True), Part("two", ["b"]), Part("three", ["c"])]
@@ -52,6 +53,60 @@ class RunTests(unittest.TestCase):
         self.assertIn("line {}".format(run_tests.NAMED - 1), text)
         self.assertNotIn("line {}".format(run_tests.NAMED), text)
         self.assertIn("… and 3 more", text)
+
+
+class RepeatTests(unittest.TestCase):
+    """What fails beside other tests runs once more alone."""
+
+    PLAN = [Part("tests", ["together"], repeats=True), Part("more", ["b"])]
+
+    def results(self, failing, failed):
+        return outcomes(self.PLAN, failing, failed)
+
+    def test_what_passes_alone_is_unsteady_and_no_failure(self):
+        results = self.results(["together"], ["A.B/c()"])
+        self.assertEqual([result.outcome for result in results], ["unsteady", "passed"])
+        text = run_tests.summary(results)
+        self.assertIn("      together is broken", text)
+        self.assertIn("all parts passed, but unsteady: tests", text)
+
+    def test_what_fails_again_is_a_failure(self):
+        results = self.results(["together", "swift"], ["A.B/c()"])
+        self.assertEqual(results[0].outcome, "failed")
+        self.assertIn("FAILED: tests", run_tests.summary(results))
+
+    def test_many_failures_and_none_that_are_known_are_not_repeated(self):
+        many = ["A.B/c{}()".format(i) for i in range(run_tests.REPEATED + 1)]
+        for failed in [many, []]:
+            self.assertEqual(self.results(["together"], failed)[0].outcome, "failed")
+
+    def test_only_the_tests_themselves_are_repeated(self):
+        self.assertEqual(self.results(["b"], ["A.B/c()"])[1].outcome, "failed")
+
+    def test_the_tests_that_failed_are_named_to_the_letter(self):
+        commands = []
+
+        def call(command):
+            commands.append(command)
+            return (0, [])
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.assertTrue(run_tests.repeat(call, lambda: ["A.B/c(d:)", "A.B/e()"]))
+        self.assertEqual(commands[0][-1], r"^A\.B/c\(d:\)|^A\.B/e\(\)")
+
+    def failed(self, *records):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "events"
+            path.write_text("".join(json.dumps({"payload": record}) + "\n" for record in records))
+            return run_tests.failed_tests(path)
+
+    def test_failures_are_read_of_the_events(self):
+        issue = {"kind": "issueRecorded", "testID": "A.B/c(d:)/B.swift:1:2", "issue": {"isKnown": False}}
+        known = {"kind": "issueRecorded", "testID": "A.B/k()/B.swift:3:2", "issue": {"isKnown": True}}
+        end = {"kind": "runEnded"}
+        self.assertEqual(self.failed(issue, known, issue, end), ["A.B/c(d:)"])
+        self.assertEqual(self.failed(issue), [], "a run that crashed")
+        self.assertEqual(self.failed({"kind": "issueRecorded", "issue": {}}, end), [], "of no test")
+        self.assertEqual(run_tests.failed_tests(pathlib.Path("/nowhere")), [])
 
 
 class ShowTests(unittest.TestCase):

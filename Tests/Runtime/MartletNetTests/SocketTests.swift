@@ -2,6 +2,7 @@ import MartletBytes
 import MartletLoop
 import MartletNet
 import MartletSystem
+import Synchronization
 import Testing
 
 /// Two ends of a connection, and datagram sockets, on one loop.
@@ -65,10 +66,9 @@ extension Peers {
     let receiver = try Datagram.bind(address, on: loop)
     let sender = try Datagram.bind(freshName(), on: loop)
     let sent = Sent()
-    let deadline = soon
     loop.spawn {
       for number in 0..<count {
-        do { try await sender.send([UInt8(number & 255)], to: address, by: deadline) } catch {
+        do { try await sender.send([UInt8(number & 255)], to: address, by: self.soon) } catch {
           return
         }
         sent.count += 1
@@ -123,9 +123,13 @@ extension Peers {
   }
 }
 
-/// A name in the abstract namespace that no other test has.
-private func freshName() -> SocketAddress {
-  .unix("@martlet-test-\(SystemClock.monotonicNanoseconds())")
+private let namesGiven = Atomic(0)
+
+/// A name in the abstract namespace that no other test has, nor the same test in another process.
+func freshName() -> SocketAddress {
+  // The clock alone is not enough: two tests that begin together have met in one nanosecond.
+  let number = namesGiven.add(1, ordering: .relaxed).newValue
+  return .unix("@martlet-net-\(SystemClock.monotonicNanoseconds())-\(number)")
 }
 
 @Suite("Sockets of the kernel", .timeLimit(.minutes(5)))
