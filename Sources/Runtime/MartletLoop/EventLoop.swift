@@ -43,7 +43,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   let parker = Parker()
   /// The actor of the loop itself, for coroutines that belong to no other.
   let home: LoopHome
-  private let queue: Int32
+  let queue: Int32
   private let wakeDescriptor: Int32
   private let events: UnsafeMutableBufferPointer<martlet_event>
   private var ready: [UnownedJob] = []
@@ -470,104 +470,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     slots[slot].deadline = 0
     slots[slot].reason = .event
     freeTimers.append(Int32(slot))
-  }
-
-  // MARK: Descriptors
-
-  /// Begins to watch a descriptor.
-  ///
-  /// With `assumesReady` the first read is tried without waiting for an event. That it can be written is
-  /// not told before somebody waits for it, except with `isConnecting`: most sockets take whatever they
-  /// are given, and those that connect say in this way that they have.
-  ///
-  /// - Throws: ``SystemError`` when the kernel refuses, or the number is beyond the table (EMFILE).
-  public func watch(
-    _ descriptor: Int32,
-    assumesReady: Bool = false,
-    isConnecting: Bool = false
-  ) throws(SystemError) {
-    let events = Self.streamEvents
-    try watch(
-      descriptor,
-      assumesReady: assumesReady,
-      events: isConnecting ? events | martlet_event_writable : events
-    )
-    if isConnecting { slots[Int(descriptor) * 2 + 1].isWatched = true }
-  }
-
-  private static let streamEvents = martlet_event_readable | martlet_event_half_closed
-
-  /// Has the kernel tell from now on when a descriptor can be written, also if it can by now.
-  @usableFromInline
-  func watchWriting(_ slot: Int) {
-    slots[slot].isWatched = true
-    let data = UInt64(slots[slot].generation) << 32 | UInt64(slot / 2)
-    // It is watched already, so that nothing is to be allocated: there is no error to expect.
-    _ = kernel.rewatch(
-      queue,
-      Int32(slot / 2),
-      events: Self.streamEvents | martlet_event_writable | martlet_event_edge,
-      data: data
-    )
-  }
-
-  /// Begins to watch a listening descriptor that other loops watch too: one of them is woken.
-  ///
-  /// - Throws: ``SystemError`` as ``watch(_:assumesReady:)``.
-  public func watchShared(_ descriptor: Int32) throws(SystemError) {
-    try watch(
-      descriptor,
-      assumesReady: true,
-      events: martlet_event_readable | martlet_event_exclusive
-    )
-  }
-
-  /// Begins to watch a descriptor that is read a part at a time.
-  ///
-  /// As long as something is left, it can be read again in the next turn: whoever is told must read.
-  ///
-  /// - Throws: ``SystemError`` as ``watch(_:assumesReady:)``.
-  public func watchLevel(_ descriptor: Int32) throws(SystemError) {
-    try watch(descriptor, assumesReady: false, events: martlet_event_readable, isEdge: false)
-  }
-
-  private func watch(
-    _ descriptor: Int32,
-    assumesReady: Bool,
-    events: UInt32,
-    isEdge: Bool = true
-  ) throws(SystemError) {
-    guard descriptor < slots.firstTimer / 2 else { throw SystemError(.epollControl, EMFILE) }
-    let read = Int(descriptor) * 2
-    let generation = slots[read].generation &+ 1
-    for slot in read...read + 1 {
-      slots[slot] = Slot()
-      slots[slot].generation = generation
-    }
-    if assumesReady { slots[read].readiness = .ready }
-    let data = UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor))
-    let result = kernel.watch(
-      queue,
-      descriptor,
-      events: isEdge ? events | martlet_event_edge : events,
-      data: data
-    )
-    try check(Int64(result), .epollControl)
-  }
-
-  /// Forgets a descriptor that is about to be closed, or handed elsewhere.
-  ///
-  /// Called by the coroutine that owns the descriptor: nobody waits for it.
-  public func forget(_ descriptor: Int32, staysOpen: Bool = false) {
-    let read = Int(descriptor) * 2
-    for slot in read...read + 1 {
-      precondition(slots[slot].waiter == 0, "a descriptor is closed while a coroutine waits for it")
-      wheel.unlink(slot, in: slots)
-      slots[slot].deadline = 0
-      slots[slot].isResting = false
-      slots[slot].generation &+= 1
-    }
-    if staysOpen { _ = kernel.unwatch(queue, descriptor) }
   }
 
   // MARK: Buffers

@@ -161,20 +161,31 @@ final class Route: Sendable {
     rewrite = settings.rewrite.map { TextTemplate($0) }
     request = Self.requestRules(settings, server)
     let overrides = settings.overrides
-    errorPages = Dictionary(
-      (overrides.errorPages + server.errorPages).map { (UInt16($0.status), FixedAnswer($0)) },
-      uniquingKeysWith: { first, _ in first }
-    )
+    errorPages = Self.errorPages(overrides, server)
     timeouts = Timeouts(overrides, server.timeouts, group?.settings.timeouts ?? UpstreamTimeouts())
-    bodyLimit =
-      switch overrides.bodyLimit {
-      case .bytes(let count): UInt64(count)
-      case .none?: .max
-      case nil: server.limits.bodyBytes.map { UInt64($0) } ?? .max
-      }
+    bodyLimit = Self.bodyLimit(overrides, server)
     (tryCount, isLogged) = (overrides.tryCount ?? group?.settings.tryCount ?? 1, overrides.isLogged)
     needsClientCertificate = overrides.clientDemand == .required
     priority = RoutePriority(overrides.priority ?? server.priority)
+  }
+
+  /// The pages of the route, and those of its server for other statuses.
+  private static func errorPages(
+    _ own: RouteOverrides,
+    _ server: ServerSettings
+  ) -> [UInt16: FixedAnswer] {
+    Dictionary(
+      (own.errorPages + server.errorPages).map { (UInt16($0.status), FixedAnswer($0)) },
+      uniquingKeysWith: { first, _ in first }
+    )
+  }
+
+  private static func bodyLimit(_ own: RouteOverrides, _ server: ServerSettings) -> UInt64 {
+    switch own.bodyLimit {
+    case .bytes(let count): UInt64(count)
+    case .none?: .max
+    case nil: server.limits.bodyBytes.map { UInt64($0) } ?? .max
+    }
   }
 
   /// The settings of what answers browsers that ask beforehand.

@@ -15,22 +15,22 @@ import TLS
 final class HTTP1Connection {
   let stream: Stream
   /// Who has connected, or for whom a proxy has, as its PROXY header says.
-  private(set) var peer: SocketAddress
+  var peer: SocketAddress
   let worker: Worker
   let acceptor: Acceptor
   /// The connection of HTTP/2 of which it serves a stream; nil when its client speaks HTTP/1.
   let carrier: HTTP2Connection?
   /// What a proxy in front has said of the client.
-  private(set) var preface: ConnectionPreface?
+  var preface: ConnectionPreface?
   /// Whether something goes before the first request: a PROXY header, TLS, or an answer to who speaks
   /// neither.
-  private var isOpening = false
+  var isOpening = false
   /// Whether a PROXY header is to come.
-  private var awaitsPreface = false
+  var awaitsPreface = false
   /// TLS with the client; nil: bytes pass as they are.
-  private(set) var tls: TLSSession?
+  var tls: TLSSession?
   /// How long the handshake may take.
-  private(set) var handshakeUntil = Deadline.never
+  var handshakeUntil = Deadline.never
   /// A connection to a member that serves this client alone.
   var ownConnection: OwnConnection?
   /// What came behind the last request: the beginning of the next one.
@@ -38,9 +38,9 @@ final class HTTP1Connection {
   /// The exchange that rests, or that a coroutine is to go on with.
   private var exchange: Exchange?
   /// Whether it waits for its next request.
-  private(set) var isIdle = false
+  var isIdle = false
   /// When it began to wait.
-  private var restedAt: Int64 = 0
+  var restedAt: Int64 = 0
   private(set) var requestCount = 0
   /// What it has taken of limits until its end.
   var places: [HeldPlace] = []
@@ -53,7 +53,7 @@ final class HTTP1Connection {
   var endsSoon = false
   var isCut = false
   /// Whether nothing but its end is left to be done.
-  private var isLingering = false
+  var isLingering = false
 
   init(
     stream: Stream,
@@ -99,75 +99,6 @@ final class HTTP1Connection {
 
   /// How long the first request may take to come.
   var headTimeout: Timeout { acceptor.plan.headTimeout }
-
-  // MARK: The preface
-
-  /// Rests until a PROXY header comes, which goes before the first request.
-  func restForPreface() {
-    guard let plan = acceptor.plan.proxyReception else { return rest() }
-    awaitsPreface = true
-    isOpening = true
-    isIdle = true
-    restedAt = loop.now
-    restForPreface(plan)
-  }
-
-  /// Takes the client to be the one that a header names, if there was one and it names one.
-  func adopt(_ header: ProxyHeader?) {
-    awaitsPreface = false
-    isOpening = acceptor.plan.tls != nil
-    guard let header, header.command == .proxy else { return }
-    preface = ConnectionPreface(header, from: peer)
-    if let source = header.source { peer = SocketAddress(source) }
-  }
-
-  /// Lets bytes pass through `session`, whose handshake is to take no longer than `limit`; with nil as
-  /// they are.
-  func encrypt(by session: TLSSession?, within limit: Timeout) {
-    isOpening = true
-    tls = session
-    stream.layer = session
-    handshakeUntil = loop.deadline(after: limit)
-  }
-
-  /// Rests until the handshake can go on.
-  func restForHandshake(needsRoom: Bool) {
-    isIdle = true
-    restedAt = loop.now
-    if needsRoom {
-      stream.restForWriting(for: stream.descriptor, until: handshakeUntil)
-    } else {
-      stream.rest(until: handshakeUntil)
-    }
-  }
-
-  /// Says that requests come next.
-  func endOpening() { isOpening = false }
-
-  /// Reads until the client has read its answer, and does nothing else any more.
-  func lingerOnly() {
-    isLingering = true
-    worker.serve(self)
-  }
-
-  /// Answers the requests that came with what goes before them, or rests.
-  func goOn() {
-    if isOpening {
-      guard let plan = acceptor.plan.tls else { return worker.forget(self) }
-      return beginHandshake(plan)
-    }
-    if carried != nil || stream.hasEvent { serveNow() } else { rest() }
-  }
-
-  /// Closes a connection that has waited for its client too long.
-  func end() {
-    if awaitsPreface, let plan = acceptor.plan.proxyReception {
-      notePrefaceLate(plan)
-    } else if isOpening, let plan = acceptor.plan.tls {
-      noteHandshakeLate(plan)
-    }
-    worker.forget(self)
-  }
 
   // MARK: Without a coroutine
 
