@@ -296,8 +296,8 @@ module(
   "Certificates",
   .control,
   [
-    "JSON", "MartletSystem", "TLS", "MartletLoop", "MartletNet", "MartletProcess", "ACME",
-    "Directives", "Configuration", "Edge",
+    "MartletBytes", "JSON", "MartletSystem", "TLS", "MartletLoop", "MartletNet", "MartletProcess",
+    "ACME", "Directives", "Configuration", "Edge",
   ],
   alsoTestedWith: ["TestPeers"]
 )

@@ -14,7 +14,7 @@ extension PeerTests {
       var root: String
     }
 
-    private func start(_ rig: Rig) throws -> Site {
+    private func start(_ rig: Rig, _ more: String = "") throws -> Site {
       let tls = try rig.freePort()
       let port = try rig.freePort()
       let proofs = try rig.freePort()
@@ -27,7 +27,7 @@ extension PeerTests {
           server {
             listen \(tls) tls
             tls auto
-            route /acme/ { acme http_port \(number) tls_port \(proofNumber) }
+            route /acme/ { acme http_port \(number) tls_port \(proofNumber) \(more) }
           }
           server { listen LISTEN
             route / { respond 404 } }
@@ -157,6 +157,106 @@ extension PeerTests {
         let refused = try ask("other.test")
         #expect(refused.contains { $0.hasPrefix("refused") }, "\(refused)")
         #expect(refused.contains { $0.contains("another certificate") }, "\(refused)")
+      }
+    }
+
+    /// certbot, which has a program make records.
+    private func ask(_ rig: Rig, _ site: Site, hook: String, _ names: String...) throws -> [String]
+    {
+      try rig.outcome(
+        of: [
+          "env", "REQUESTS_CA_BUNDLE=\(site.root)", "certbot", "certonly", "--manual",
+          "--preferred-challenges", "dns", "--manual-auth-hook", hook, "--non-interactive",
+          "--agree-tos", "--register-unsafely-without-email", "--cert-name", "records", "--server",
+          "https://localhost:\(try number(site.port))/acme/directory", "--config-dir",
+          rig.path("config"), "--work-dir", rig.path("work"), "--logs-dir", rig.path("logs"),
+        ] + names.flatMap { ["-d", $0] }
+      ).lines
+    }
+
+    @Test("are given to who makes records of a name, also for all names below it")
+    func records() async throws {
+      try await Rig.run { rig in
+        let (dns, manage) = (try rig.freePort(), try rig.freePort())
+        _ = try rig.start(
+          [
+            "pebble-challtestsrv", "-dns01", "\(dns)", "-management", "\(manage)", "-http01", "",
+            "-https01", "", "-tlsalpn01", "",
+          ],
+          at: manage
+        )
+        let site = try start(rig, "resolver \(dns)")
+        // The name service adds what it is told to what it has.
+        let hook = """
+          curl --silent --data '{"host":"_acme-challenge.'$CERTBOT_DOMAIN'.","value":"'$CERTBOT_VALIDATION'"}' \
+          http://\(manage)/set-txt
+          """
+        let lines = try ask(rig, site, hook: hook, "*.shop.test", "shop.test")
+        #expect(lines.contains { $0.contains("Successfully received certificate") }, "\(lines)")
+        let chain = rig.path("config/live/records/fullchain.pem")
+        for name in ["shop.test", "a.shop.test"] {
+          let checked = try rig.outcome(
+            of: ["openssl", "verify", "-CAfile", site.root, "-verify_hostname", name, chain]
+          )
+          #expect(checked.status == 0, "\(name) \(checked.lines)")
+        }
+        let unproven = try ask(rig, site, hook: "true", "*.other.test")
+        #expect(!unproven.contains { $0.contains("Successfully received") })
+        #expect(unproven.contains { $0.contains("has no text") }, "\(unproven)")
+      }
+    }
+
+    /// A name service that answers in datagrams with another number first, and then that there is more than
+    /// they hold; over TCP it tells what stands in a file.
+    private static let service = """
+      import socket, struct, sys, threading
+      place = ("127.0.0.1", int(sys.argv[1]))
+      def end(question):
+          place = 12
+          while question[place]: place += question[place] + 1
+          return place + 5
+      udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+      udp.bind(place)
+      def serve():
+          while True:
+              asked, client = udp.recvfrom(512)
+              rest = asked[12:end(asked)]
+              number = struct.unpack("!H", asked[:2])[0]
+              head = struct.pack("!HHHHHH", number ^ 1, 0x8180, 1, 0, 0, 0)
+              udp.sendto(head + rest, client)
+              head = struct.pack("!HHHHHH", number, 0x8380, 1, 0, 0, 0)
+              udp.sendto(head + rest, client)
+      threading.Thread(target=serve, daemon=True).start()
+      tcp = socket.create_server(place)
+      while True:
+          peer, _ = tcp.accept()
+          asked = peer.recv(512)[2:]
+          if asked:
+              texts = open(sys.argv[2]).read().split()
+              texts = ["x" * 250] * 40 + texts
+              answer = struct.pack("!HHHHHH", struct.unpack("!H", asked[:2])[0], 0x8180, 1, len(texts), 0, 0)
+              answer += asked[12:end(asked)]
+              for text in texts:
+                  answer += struct.pack("!HHHIHB", 0xC00C, 16, 1, 60, len(text) + 1, len(text)) + text.encode()
+              # The length and what follows come in pieces.
+              whole = struct.pack("!H", len(answer)) + answer
+              peer.sendall(whole[:1])
+              peer.sendall(whole[1:4000])
+              peer.sendall(whole[4000:])
+          peer.close()
+      """
+
+    @Test("are given by a name service that tells over TCP what no datagram holds")
+    func longAnswers() async throws {
+      try await Rig.run { rig in
+        let dns = try rig.freePort()
+        let texts = try rig.write("", to: "texts")
+        let program = try rig.write(Self.service, to: "names.py")
+        _ = try rig.start(["/usr/bin/python3", program, String(try number(dns)), texts], at: dns)
+        let site = try start(rig, "resolver \(dns)")
+        let hook = "echo $CERTBOT_VALIDATION >> \(texts)"
+        let lines = try ask(rig, site, hook: hook, "*.shop.test")
+        #expect(lines.contains { $0.contains("Successfully received certificate") }, "\(lines)")
       }
     }
 

@@ -68,10 +68,30 @@ private func converse(_ bodies: [[UInt8]]) {
   }
 }
 
+private let question = TextQuestion("_acme-challenge.shop.test", id: 0)
+
+/// Reads the answer of a name service: as it stands, and behind a head and a question that are right.
+private func readTexts(_ bytes: [UInt8]) {
+  guard let question else { return require(false, "the name is one") }
+  _ = question.read(bytes)
+  let head: [UInt8] = [
+    0, 0, 0x81, 0x80, 0, 1, 0, UInt8(truncatingIfNeeded: bytes.count), 0, 0, 0, 0,
+  ]
+  if case .texts(let texts) = question.read(head + question.bytes.dropFirst(12) + bytes) {
+    require(texts.count <= TextQuestion.recordCount, "records have a bound")
+    // A record has at least a name of one byte, its kinds and its length.
+    require(texts.count * 11 <= bytes.count, "texts come from records")
+    require(texts.joined().count <= bytes.count, "texts come from what was sent")
+  } else {
+    require(bytes.count % 256 > 0, "without records there is nothing that is not in form")
+  }
+}
+
 /// Called by libFuzzer with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzACME(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
   let bytes = unsafe input(start, count)
+  readTexts(bytes)
   for method in [ACMERequest.Method.get, .head, .post] {
     let whole = read(bytes, method, cuts: [])
     for cuts in cuts(of: bytes) {

@@ -10,8 +10,9 @@ import TLS
 /// The authority of this machine as it serves others: it is asked on the loops that serve requests, and looks at
 /// names on its own.
 ///
-/// A name is believed to be a client's when its server answers over HTTP what it is asked; only names that no
-/// other authority can vouch for are looked at, so that nothing on the net is asked for anybody.
+/// A name is believed to be a client's when its server answers over HTTP or TLS what it is asked, or when a record
+/// of the name says so; only names that no other authority can vouch for are looked at, so that nothing on the
+/// net is asked for anybody.
 final class AuthorityService: Sendable {
   /// How many names are looked at once, and how many may wait for that.
   private static let lookCount = 8
@@ -62,9 +63,12 @@ final class AuthorityService: Sendable {
 
   /// Whether the authority can vouch for a name: its certificate says for which.
   private static func isAllowed(_ name: String, _ permitted: Set<String>) -> Bool {
-    guard !name.contains("*"), !name.hasPrefix("."), CertificateNeed.isLocal(name) else {
-      return false
+    if name.hasPrefix("*.") {
+      // All of `test` or `internal` is nobody's.
+      let base = String(name.dropFirst(2))
+      return base.contains(".") && IPAddress(base) == nil && isAllowed(base, permitted)
     }
+    guard !name.hasPrefix("."), CertificateNeed.isLocal(name) else { return false }
     if IPAddress(name) != nil || name.contains(".") { return true }
     return permitted.contains(name) || CertificateNeed.localSuffixes.contains(name)
   }
@@ -118,9 +122,11 @@ final class AuthorityService: Sendable {
         let service = self
         loop.spawn {
           let problem =
-            validation.kind == .tls
-            ? await service.problem(ofTLS: validation, client, settings.tlsPort, on: loop)
-            : await service.problem(of: validation, client, settings.httpPort, on: loop)
+            switch validation.kind {
+            case .http: await service.problem(of: validation, client, settings.httpPort, on: loop)
+            case .tls: await service.problem(ofTLS: validation, client, settings.tlsPort, on: loop)
+            case .dns: await service.problem(ofRecord: validation, settings.resolvers, on: loop)
+            }
           service.note(validation, problem)
           running.count -= 1
           signal.set()
@@ -168,6 +174,56 @@ final class AuthorityService: Sendable {
       }
     }
     return problem
+  }
+
+  /// Why a name is not believed to be a client's, a record of which is looked for; nil: it is.
+  ///
+  /// - Source: RFC 8555, section 8.4.
+  private func problem(
+    ofRecord validation: ACMEValidation,
+    _ servers: [Address],
+    on loop: EventLoop
+  ) async -> ACMEProblem? {
+    let wanted: [UInt8]
+    do throws(TLSError) {
+      wanted = Array(
+        ACMEProof.recordText(try TLSDigest.sha256(Array(validation.authorization.utf8))).utf8
+      )
+    } catch {
+      return ACMEProblem(500, "serverInternal", "a digest could not be computed")
+    }
+    let name = ACMEProof.recordName(of: validation.name)
+    let resolver = TextResolver(servers: Self.servers(servers), loop: loop)
+    var problem = ACMEProblem(400, "dns", "\(name): nobody was asked")
+    for number in 0..<Self.tryCount {
+      if number > 0 {
+        do throws(WaitError) { try await loop.sleep(for: Self.pause) } catch { return problem }
+      }
+      do throws(ACMEFailure) {
+        let texts = try await resolver.texts(of: name)
+        if texts.contains(wanted) { return nil }
+        let told = texts.isEmpty ? "has no text" : "has another text"
+        problem = ACMEProblem(403, "unauthorized", "\(name) \(told)")
+      } catch {
+        problem = ACMEProblem(400, "dns", "\(error)")
+      }
+    }
+    return problem
+  }
+
+  /// The name services that the configuration names, or those of the system.
+  private static func servers(_ named: [Address]) -> [SocketAddress] {
+    let found = named.compactMap { address -> SocketAddress? in
+      guard case .ip(let host, let port) = address else { return nil }
+      return SocketAddress(host: "\(host)", port: port)
+    }
+    guard found.isEmpty else { return found }
+    do throws(SystemError) {
+      let bytes = try Files.read("/etc/resolv.conf", limit: 64 << 10)
+      return TextResolver.systemServers(String(decoding: bytes, as: UTF8.self))
+    } catch {
+      return TextResolver.systemServers("")
+    }
   }
 
   /// Why a name is not believed to be a client's; nil: it is.

@@ -104,6 +104,10 @@ public struct AuthorityServiceSettings: Hashable, Sendable {
   public var httpPort = 80
   /// The port at which they are asked over TLS.
   public var tlsPort = 443
+  /// The most name services that are asked for records.
+  public static let resolverCount = 3
+  /// The name services that are asked for records; none: those of the system.
+  public var resolvers: [Address] = []
 
   /// Creates the settings of a service that is told nothing.
   public init() {}

@@ -10,7 +10,7 @@ public struct ACMEAuthorityTools: Sendable {
   public var authenticate: @Sendable ([UInt8]) -> [UInt8]?
   /// So many bytes that nobody can foresee.
   public var random: @Sendable (Int) -> [UInt8]
-  /// Whether a certificate can be given for a name or an address.
+  /// Whether a certificate can be given for a name, which may begin with `*.`, or an address.
   public var isAllowed: @Sendable (String) -> Bool
   /// A certificate with those that vouch for it, in PEM form, for a request in DER form, which must be for
   /// these names and no others.
@@ -38,17 +38,18 @@ public struct ACMEAuthorityTools: Sendable {
 public struct ACMEValidation: Hashable, Sendable {
   /// What ``ACMEAuthority/noteValidated(_:_:at:)`` is told.
   public var id: String
-  /// How it is asked: over HTTP or over TLS.
+  /// How it is asked: over HTTP, over TLS, or for a record.
   public var kind: ACMEProofKind
-  /// The name or the address.
+  /// The name, without `*.`, or the address.
   public var name: String
   /// What stands behind ``ACMEProof/path``.
   public var token: String
-  /// What the answer has to be, or the digest in its certificate be made of.
+  /// What the answer has to be, or the digest in its certificate or its record be made of.
   public var authorization: String
 }
 
-/// An authority that gives certificates by ACME to who proves a name over HTTP or TLS: the side of the server.
+/// An authority that gives certificates by ACME to who proves a name over HTTP, over TLS or by a record:
+/// the side of the server.
 ///
 /// Accounts are not kept: the name of one is its key. Orders are kept for an hour, a bounded number of them,
 /// and with them what was proven and given.
@@ -65,7 +66,10 @@ public struct ACMEAuthority: Sendable {
 
   struct Authorization: Sendable {
     var id: String
+    /// Without `*.`.
     var name: String
+    /// Whether it is for all names below.
+    var isWildcard: Bool
     var token: String
     var state = "pending"
     var problem: ACMEProblem?
@@ -75,8 +79,13 @@ public struct ACMEAuthority: Sendable {
     /// How it can be shown.
     var kinds: [ACMEProofKind] {
       if let chosen { return [chosen] }
+      // RFC 8555, section 8.4: only who makes records of a name has all that is below it.
+      if isWildcard { return [.dns] }
       // The name by which an address is asked for over TLS is not made of one of IPv6 here.
-      return name.contains(":") ? [.http] : [.http, .tls]
+      if name.contains(":") { return [.http] }
+      // A record of a name without a dot is the business of who has a domain of that name.
+      return ACMEAuthority.isAddress(name) || !name.contains(".")
+        ? [.http, .tls] : [.http, .tls, .dns]
     }
   }
 
@@ -252,12 +261,12 @@ public struct ACMEAuthority: Sendable {
       guard let kind = identifier["type"]?.text, kind == "dns" || kind == "ip",
         let name = identifier["value"]?.text?.lowercased(), Self.isName(name)
       else { throw ACMEProblem(400, "malformed", "a name is not in form") }
-      // A name with `*` would need a record, which is not looked for.
-      guard !name.contains("*"), tools.isAllowed(name) else {
+      guard !name.dropFirst(name.hasPrefix("*.") ? 2 : 0).contains("*"), tools.isAllowed(name)
+      else {
         throw ACMEProblem(
           400,
           "rejectedIdentifier",
-          "\(name): this authority vouches for names of this network alone, without `*`"
+          "\(name): this authority vouches for names of this network alone"
         )
       }
       if !names.contains(name) { names.append(name) }
@@ -270,7 +279,8 @@ public struct ACMEAuthority: Sendable {
     let authorizations = names.map { name in
       Authorization(
         id: ACMEKey.text(tools.random(12)),
-        name: name,
+        name: name.hasPrefix("*.") ? String(name.dropFirst(2)) : name,
+        isWildcard: name.hasPrefix("*."),
         token: ACMEKey.text(tools.random(24))
       )
     }
@@ -296,9 +306,12 @@ public struct ACMEAuthority: Sendable {
       }
   }
 
+  static func isAddress(_ name: String) -> Bool {
+    name.contains(":") || name.utf8.allSatisfy { $0 == 0x2E || 0x30...0x39 ~= $0 }
+  }
+
   private static func identifier(_ name: String) -> JSONValue {
-    let isAddress = name.contains(":") || name.utf8.allSatisfy { $0 == 0x2E || 0x30...0x39 ~= $0 }
-    return .object(["type": .text(isAddress ? "ip" : "dns"), "value": .text(name)])
+    .object(["type": .text(isAddress(name) ? "ip" : "dns"), "value": .text(name)])
   }
 
   private func reply(_ order: Order, _ id: String, _ call: ACMECall) -> ACMEReply {
@@ -359,15 +372,18 @@ public struct ACMEAuthority: Sendable {
     guard let order = orders[place.order] else { throw Self.missing }
     let authorization = order.authorizations[place.index]
     let isOpen = authorization.state == "pending" || authorization.state == "processing"
-    return ACMEReply(
-      200,
-      .object([
-        "identifier": Self.identifier(authorization.name),
-        "status": .text(isOpen ? "pending" : authorization.state),
-        "expires": .text(RenewalInformation.text(order.expires)),
-        "challenges": .list(authorization.kinds.map { Self.challenge(authorization, $0, call) }),
-      ])
-    )
+    var members = [
+      JSONValue.Member("identifier", Self.identifier(authorization.name)),
+      JSONValue.Member("status", .text(isOpen ? "pending" : authorization.state)),
+      JSONValue.Member("expires", .text(RenewalInformation.text(order.expires))),
+      JSONValue.Member(
+        "challenges",
+        .list(authorization.kinds.map { Self.challenge(authorization, $0, call) })
+      ),
+    ]
+    // RFC 8555, section 7.1.4: it is there for names with `*` alone.
+    if authorization.isWildcard { members.append(JSONValue.Member("wildcard", .flag(true))) }
+    return ACMEReply(200, .object(members))
   }
 
   private static func challenge(

@@ -245,9 +245,19 @@ public struct ACMEProof: Hashable, Sendable {
   public var digest: [UInt8]
 
   /// The name of the record.
-  public var recordName: String { "_acme-challenge.\(name)" }
+  public var recordName: String { Self.recordName(of: name) }
   /// What stands in the record.
-  public var recordText: String { ACMEKey.text(digest) }
+  public var recordText: String { Self.recordText(digest) }
+
+  /// The name of the record of a name.
+  ///
+  /// - Source: RFC 8555, section 8.4.
+  public static func recordName(of name: String) -> String { "_acme-challenge.\(name)" }
+
+  /// What stands in a record for a digest.
+  ///
+  /// - Source: RFC 8555, section 8.4.
+  public static func recordText(_ digest: [UInt8]) -> String { ACMEKey.text(digest) }
 
   /// Where a request for the answer over HTTP goes; the token stands behind it.
   public static let path = "/.well-known/acme-challenge/"

@@ -35,7 +35,7 @@ enum Toy {
       digest: { digest($0) },
       authenticate: { digest([9] + $0) },
       random: { count in (0..<count).map { _ in UInt8.random(in: 0...255) } },
-      isAllowed: { $0.hasSuffix(".test") || $0 == "10.0.0.1" },
+      isAllowed: { $0.hasSuffix(".test") || ["10.0.0.1", "shop"].contains($0) },
       issue: { request, names in
         request == [1, 2, 3]
           ? .success(Array("chain of \(names.joined(separator: " "))".utf8))
@@ -182,10 +182,7 @@ struct ACMEAuthorityTests {
     var bench = Bench()
     let chain = Array("chain of a.test".utf8)
     #expect(bench.converse(["a.test"], by: .tls) == .done(chain: chain))
-    guard case .failed = bench.converse(["a.test"], by: .dns) else {
-      Issue.record("a record was believed")
-      return
-    }
+    #expect(bench.converse(["a.test"], by: .dns) == .done(chain: chain))
     let (order, _) = bench.order("b.test")
     let place = order.object?["authorizations"]?.list?.first?.text ?? ""
     let path = String(place.dropFirst(Bench.base.utf8.count))
@@ -193,14 +190,48 @@ struct ACMEAuthorityTests {
       (bench.send("", to: path).object?["challenges"]?.list ?? []).compactMap { $0["url"]?.text }
         .map { String($0.dropFirst(Bench.base.utf8.count)) }
     }
-    let both = challenges()
-    #expect(both.count == 2 && both[1].hasSuffix("/tls-alpn-01"))
-    #expect(bench.send("{}", to: both[1]).status == 200)
-    #expect(challenges() == [both[1]])
-    #expect(bench.send("{}", to: both[0]).status == 404)
-    #expect(bench.send("{}", to: both[1] + "x").status == 404)
+    let all = challenges()
+    #expect(all.count == 3 && all[1].hasSuffix("/tls-alpn-01") && all[2].hasSuffix("/dns-01"))
+    #expect(bench.send("{}", to: all[1]).status == 200)
+    #expect(challenges() == [all[1]])
+    #expect(bench.send("{}", to: all[0]).status == 404)
+    #expect(bench.send("{}", to: all[1] + "x").status == 404)
     let taken = bench.authority.takeValidations()
     #expect(taken.map(\.kind) == [.tls])
+  }
+
+  @Test("offers a record alone for names with `*`, and none for addresses and names without a dot")
+  func kindsOfNames() {
+    var bench = Bench()
+    func kinds(_ name: String) -> (kinds: [String], authorization: JSONValue?) {
+      let (order, _) = bench.order(name)
+      let place = order.object?["authorizations"]?.list?.first?.text ?? ""
+      let object = bench.send("", to: String(place.dropFirst(Bench.base.utf8.count))).object
+      return ((object?["challenges"]?.list ?? []).compactMap { $0["type"]?.text }, object)
+    }
+    let many = kinds("*.a.test")
+    #expect(many.kinds == ["dns-01"])
+    #expect(many.authorization?["wildcard"]?.flag == true)
+    // RFC 8555, section 7.1.4: without what stands for all.
+    #expect(many.authorization?["identifier"]?["value"]?.text == "a.test")
+    let one = kinds("a.test")
+    #expect(one.kinds == ["http-01", "tls-alpn-01", "dns-01"])
+    #expect(one.authorization?["wildcard"] == nil)
+    #expect(kinds("10.0.0.1").kinds == ["http-01", "tls-alpn-01"])
+    #expect(kinds("shop").kinds == ["http-01", "tls-alpn-01"])
+  }
+
+  @Test(
+    "gives certificates for names with `*` to who makes their records, in the names of the order"
+  )
+  func wildcards() {
+    var bench = Bench()
+    let chain = Array("chain of *.a.test a.test".utf8)
+    #expect(bench.converse(["*.a.test", "a.test"], by: .dns) == .done(chain: chain))
+    guard case .failed = bench.converse(["*.a.test"], by: .http) else {
+      Issue.record("an answer over HTTP was believed for all names")
+      return
+    }
   }
 
   @Test("gives none to who proves one name and not the other, and tells why")
@@ -218,7 +249,8 @@ struct ACMEAuthorityTests {
   @Test(
     "refuses names that it cannot vouch for",
     arguments: [
-      "shop.example", "*.a.test", "a.test.example", "192.0.2.1", "ä.test", "", "a b.test",
+      "shop.example", "*.*.test", "a.*.test", "a*.test", "a.test.example", "192.0.2.1", "ä.test",
+      "", "a b.test",
     ]
   )
   func foreign(name: String) {
