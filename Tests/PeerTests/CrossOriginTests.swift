@@ -52,11 +52,12 @@ extension PeerTests {
       _ rig: Rig,
       _ martlet: Peer,
       _ path: String,
-      _ options: String...
+      method: String = "GET",
+      _ fields: String...
     ) throws -> (status: String, fields: [String]) {
       let lines = try rig.outcome(
-        of: ["curl", "--silent", "--include", "--noproxy", "*"]
-          + options + [martlet.endpoint.url(path)]
+        of: ["curl", "--silent", "--include", "--noproxy", "*", "--request", method]
+          + fields.flatMap { ["--header", $0] } + [martlet.endpoint.url(path)]
       ).lines.map { $0.trimmingCharacters(in: .whitespacesAndNewlines) }
       let status = lines.first?.split(separator: " ").dropFirst().first.map(String.init) ?? ""
       return (status, lines.dropFirst().prefix { !$0.isEmpty }.map { $0.lowercased() })
@@ -75,13 +76,9 @@ extension PeerTests {
           rig,
           martlet,
           "/api/x",
-          "-X",
-          "OPTIONS",
-          "-H",
+          method: "OPTIONS",
           "Origin: \(origin)",
-          "-H",
           Self.asks,
-          "-H",
           "Access-Control-Request-Headers: x-grpc-web,content-type"
         )
         #expect(asked.status == "204")
@@ -91,7 +88,7 @@ extension PeerTests {
           "access-control-allow-headers: x-grpc-web,content-type",
           "access-control-allow-credentials: true", "vary: origin",
         ] { #expect(asked.fields.contains(field), "\(field)") }
-        let answer = try ask(rig, martlet, "/api/x", "-H", "Origin: \(origin)")
+        let answer = try ask(rig, martlet, "/api/x", "Origin: \(origin)")
         #expect(answer.status == "200")
         let told = answer.fields.filter { $0.hasPrefix("access-control-allow-origin") }
         #expect(told == ["access-control-allow-origin: \(origin)"])
@@ -115,15 +112,12 @@ extension PeerTests {
           rig,
           martlet,
           "/api/x",
-          "-X",
-          "OPTIONS",
-          "-H",
+          method: "OPTIONS",
           "Origin: \(origin)",
-          "-H",
           Self.asks
         )
         #expect(asked.status == "403")
-        let answer = try ask(rig, martlet, "/api/x", "-H", "Origin: \(origin)")
+        let answer = try ask(rig, martlet, "/api/x", "Origin: \(origin)")
         #expect(answer.status == "200")
         for fields in [asked.fields, answer.fields] {
           #expect(!fields.contains { $0.hasPrefix("access-control-") })
@@ -140,11 +134,8 @@ extension PeerTests {
           rig,
           martlet,
           "/open/x",
-          "-X",
-          "OPTIONS",
-          "-H",
+          method: "OPTIONS",
           "Origin: https://any.example",
-          "-H",
           "Access-Control-Request-Method: GET"
         )
         #expect(asked.status == "204")
@@ -153,11 +144,11 @@ extension PeerTests {
           "access-control-allow-headers: x-one, x-two",
         ] { #expect(asked.fields.contains(field), "\(field)") }
         #expect(!asked.fields.contains("vary: origin"))
-        let answer = try ask(rig, martlet, "/open/x", "-H", "Origin: https://any.example")
+        let answer = try ask(rig, martlet, "/open/x", "Origin: https://any.example")
         #expect(answer.fields.contains("access-control-expose-headers: x-total"))
-        let plain = try ask(rig, martlet, "/open/x", "-X", "OPTIONS")
+        let plain = try ask(rig, martlet, "/open/x", method: "OPTIONS")
         #expect(plain.status == "405")
-        #expect(try ask(rig, martlet, "/api/x", "-X", "OPTIONS").status == "200")
+        #expect(try ask(rig, martlet, "/api/x", method: "OPTIONS").status == "200")
       }
     }
 
@@ -169,17 +160,14 @@ extension PeerTests {
           rig,
           martlet,
           "/t.T/One",
-          "-H",
+          method: "POST",
           "Origin: https://app.example",
-          "-H",
-          "Content-Type: application/grpc-web+proto",
-          "--data",
-          "x"
+          "Content-Type: application/grpc-web+proto"
         )
         #expect(call.status == "200")
         #expect(call.fields.contains("grpc-status: 14"))
         #expect(call.fields.contains("access-control-allow-origin: https://app.example"))
-        let other = try ask(rig, martlet, "/t.T/One", "-H", "Origin: https://app.example")
+        let other = try ask(rig, martlet, "/t.T/One", "Origin: https://app.example")
         #expect(other.status == "502")
         #expect(other.fields.contains("access-control-allow-origin: https://app.example"))
       }

@@ -30,11 +30,30 @@ final class Notes {
 struct WaitingTests {
   static let modes = [EventLoop.WaitMode.parking, .continuation]
 
+  /// A loop that a test drives, with a descriptor that it watches.
+  private static func watched(
+    _ mode: EventLoop.WaitMode
+  ) throws -> (driven: DrivenLoop, loop: EventLoop, notes: Notes, socket: Int32) {
+    let driven = try DrivenLoop(mode)
+    let socket = driven.kernel.descriptor()
+    try driven.loop.watch(socket)
+    return (driven, driven.loop, Notes(), socket)
+  }
+
+  /// The same with two of them, whose first cancels waits for the second with its close.
+  private static func linked(
+    _ mode: EventLoop.WaitMode
+  ) throws -> (driven: DrivenLoop, notes: Notes, client: Int32, upstream: Int32) {
+    let (driven, loop, notes, client) = try watched(mode)
+    let upstream = driven.kernel.descriptor()
+    try loop.watch(upstream)
+    loop.linkClose(of: client, to: upstream)
+    return (driven, notes, client, upstream)
+  }
+
   @Test("ends with the event, and one event ends both a read and a write", arguments: modes)
   func events(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     driven.start { await notes.read(socket, on: loop) }
     driven.start { await notes.write(socket, on: loop) }
     #expect(notes.lines == [])
@@ -48,9 +67,7 @@ struct WaitingTests {
 
   @Test("remembers an event until a read finds nothing more", arguments: modes)
   func readiness(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     #expect(!loop.isReadable(socket))
     driven.happen([.readable], on: socket)
     #expect(loop.isReadable(socket) && !loop.isClosed(socket))
@@ -81,9 +98,7 @@ struct WaitingTests {
 
   @Test("wakes a writer when the connection breaks", arguments: modes)
   func brokenWrite(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     driven.start { await notes.write(socket, on: loop) }
     driven.happen([.broken], on: socket)
     #expect(notes.lines == ["writable"])
@@ -92,9 +107,7 @@ struct WaitingTests {
 
   @Test("ends at its deadline to the tick, whether it reads or writes", arguments: modes)
   func deadlines(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     // Three whole ticks, one for what is left, one for the tick that is under way.
     let timeout = Timeout(.nanoseconds(3 * DrivenLoop.tick + 1))
     driven.start { await notes.read(socket, on: loop, by: loop.deadline(after: timeout)) }
@@ -108,9 +121,7 @@ struct WaitingTests {
 
   @Test("leaves no deadline behind", arguments: modes)
   func noLeftovers(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     let soon = loop.deadline(after: Timeout(.seconds(1)))
     driven.start { await notes.read(socket, on: loop, by: soon) }
     driven.happen([.readable], on: socket)
@@ -125,9 +136,7 @@ struct WaitingTests {
 
   @Test("is cancelled now if somebody waits, and otherwise the next time", arguments: modes)
   func cancellation(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     driven.start { await notes.read(socket, on: loop) }
     driven.start { loop.cancelWaits(of: socket) }
     #expect(notes.lines == ["cancelled"])
@@ -145,9 +154,7 @@ struct WaitingTests {
 
   @Test("is not ended by an event of the descriptor that had the number before", arguments: modes)
   func generations(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     driven.kernel.happen([.readable, .writable], on: socket)
     loop.forget(socket)
     try loop.watch(socket)
@@ -159,9 +166,7 @@ struct WaitingTests {
 
   @Test("drops what else an event says once its reader has closed the descriptor", arguments: modes)
   func closedByReader(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
-    try loop.watch(socket)
+    let (driven, loop, notes, socket) = try Self.watched(mode)
     driven.start {
       await notes.read(socket, on: loop)
       loop.forget(socket)
@@ -177,12 +182,8 @@ struct WaitingTests {
 
   @Test("is ended by the close of a linked descriptor", arguments: modes)
   func links(mode: EventLoop.WaitMode) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes) = (driven.loop, Notes())
-    let (client, upstream) = (driven.kernel.descriptor(), driven.kernel.descriptor())
-    try loop.watch(client)
-    try loop.watch(upstream)
-    loop.linkClose(of: client, to: upstream)
+    let (driven, notes, client, upstream) = try Self.linked(mode)
+    let loop = driven.loop
     driven.start { await notes.read(upstream, on: loop) }
     driven.happen([.readable], on: client)
     #expect(notes.lines == [])
@@ -198,12 +199,8 @@ struct WaitingTests {
     ["unlinked", "read", "reused"]
   )
   func noLink(mode: EventLoop.WaitMode, how: String) throws {
-    let driven = try DrivenLoop(mode)
-    let (loop, notes) = (driven.loop, Notes())
-    let (client, upstream) = (driven.kernel.descriptor(), driven.kernel.descriptor())
-    try loop.watch(client)
-    try loop.watch(upstream)
-    loop.linkClose(of: client, to: upstream)
+    let (driven, notes, client, upstream) = try Self.linked(mode)
+    let loop = driven.loop
     switch how {
     case "unlinked": loop.linkClose(of: client, to: nil)
     case "read": driven.start { try? await loop.readable(client, by: .never) }
