@@ -27,16 +27,20 @@ private struct Pace {
   }
 }
 
-/// One target that is asked again and again, by a coroutine of its own.
+/// One target that is asked again and again, when its turn comes.
 final class CheckedTarget {
   private let loop: EventLoop
-  private let signal: Signal
-  private let makeQuestion: HealthMonitor.MakeQuestion
+  private let turns: CheckTurns
+  private let makeQuestion: (MemberCheck) -> any CheckQuestion
   private let tell: (CheckedTarget, ProbeVerdict) -> Void
   private var schedule: CheckSchedule
-  private var question: () async -> ProbeVerdict
+  private var question: any CheckQuestion
   private let pace: Pace
-  private var isStopped = false
+  /// The moment on the schedule of the present check or the next one.
+  private var planned: Int64 = 0
+  /// When the present check began.
+  private var began: Int64 = 0
+  private(set) var isStopped = false
   /// Whether the last check was made, and not only tried.
   private var wasMade = true
   private(set) var check: MemberCheck
@@ -48,13 +52,13 @@ final class CheckedTarget {
     _ known: KeptHealth.Entry?,
     _ schedule: CheckSchedule,
     on loop: EventLoop,
-    signal: Signal,
-    makeQuestion: @escaping HealthMonitor.MakeQuestion,
+    turns: CheckTurns,
+    makeQuestion: @escaping (MemberCheck) -> any CheckQuestion,
     tell: @escaping (CheckedTarget, ProbeVerdict) -> Void
   ) {
     self.check = check
     self.loop = loop
-    self.signal = signal
+    self.turns = turns
     self.schedule = schedule
     self.makeQuestion = makeQuestion
     pace = Pace(check.settings)
@@ -72,7 +76,7 @@ final class CheckedTarget {
   func take(_ check: MemberCheck) {
     self.check = check
     question = makeQuestion(check)
-    check.publish(report)
+    check.publish(report, at: turns.clock)
   }
 
   /// What is to be remembered.
@@ -81,34 +85,45 @@ final class CheckedTarget {
   }
 
   /// Asks no more.
-  func stop() {
-    isStopped = true
-    signal.set()
+  func stop() { isStopped = true }
+
+  /// Shows what is known, and asks from now on.
+  func start() {
+    let now = turns.clock
+    check.publish(report, at: now)
+    planned = schedule.first(from: now, interval: pace.interval)
+    wait()
   }
 
-  /// Asks until it is stopped.
-  func run() async {
-    var planned = schedule.first(from: clock, interval: pace.interval)
-    while !isStopped {
-      await wait(until: CheckSchedule.together(planned, interval: pace.shortest))
-      guard !isStopped else { return }
-      let began = clock
-      let verdict = await question()
-      guard !isStopped else { return }
-      let ended = clock
-      take(verdict, nanoseconds: ended - began)
-      planned = next(after: planned, now: ended)
+  private func wait() {
+    turns.add(self, at: CheckSchedule.together(planned, interval: pace.shortest))
+  }
+
+  /// Asks once, now that it has its turn.
+  func ask() {
+    guard !isStopped else { return }
+    began = turns.clock
+    switch question.begin(for: self) {
+    case .answered(let verdict): conclude(verdict)
+    case .asked: return
+    case .waits: askPatiently()
     }
   }
 
-  private var clock: Int64 { loop.kernel.monotonicNanoseconds() }
+  /// Asks by a coroutine.
+  func askPatiently() {
+    guard !isStopped else { return }
+    let (target, question) = (self, question)
+    loop.spawn { target.conclude(await question.ask()) }
+  }
 
-  private func wait(until time: Int64) async {
-    // Others have their turn too, however late this one is.
-    guard time > clock else { return await loop.yield() }
-    while !isStopped, time > clock {
-      do throws(WaitError) { try await signal.wait(by: loop.deadline(at: time)) } catch { continue }
-    }
+  /// Takes note of an answer, and waits for the next turn.
+  func conclude(_ verdict: ProbeVerdict) {
+    guard !isStopped else { return }
+    let ended = turns.clock
+    take(verdict, ended)
+    planned = next(after: planned, now: ended)
+    wait()
   }
 
   private func next(after planned: Int64, now: Int64) -> Int64 {
@@ -128,9 +143,9 @@ final class CheckedTarget {
     )
   }
 
-  private func take(_ verdict: ProbeVerdict, nanoseconds: Int64) {
-    let now = SystemClock.wallMicroseconds()
-    var last = CheckReport.Last(isPassed: verdict.isPassed, nanoseconds: nanoseconds, time: now)
+  private func take(_ verdict: ProbeVerdict, _ ended: Int64) {
+    let now = (ended + turns.wallAhead) / 1000
+    var last = CheckReport.Last(isPassed: verdict.isPassed, nanoseconds: ended - began, time: now)
     var isMade = true
     switch verdict {
     case .passed(let detail): last.detail = detail
@@ -153,7 +168,7 @@ final class CheckedTarget {
       report.since = now
       if last.isPassed { report.upCount &+= 1 } else { report.downCount &+= 1 }
     }
-    check.publish(report)
+    check.publish(report, at: ended)
     if isChange || isFirstFailure { tell(self, verdict) }
   }
 }

@@ -16,7 +16,8 @@ public final class HealthMonitor {
   private let loop: EventLoop
   private let memory: EdgeMemory?
   private let note: (HealthChange) -> Void
-  private let makeQuestion: MakeQuestion
+  private let makeQuestion: (MemberCheck) -> any CheckQuestion
+  private let turns: CheckTurns
   private var upstreams: [UpstreamPlan] = []
   /// The members that the upstreams had when they were looked at.
   private var memberships: [Membership] = []
@@ -44,10 +45,17 @@ public final class HealthMonitor {
     self.loop = loop
     self.memory = memory
     self.note = note
-    let scripts = ScriptPlaces(on: loop)
-    let sockets = ScratchSockets()
-    self.makeQuestion =
-      makeQuestion ?? { check in Self.question(check, scripts, sockets, on: loop) }
+    turns = CheckTurns(on: loop)
+    if let makeQuestion {
+      self.makeQuestion = { OtherQuestion(makeQuestion($0)) }
+    } else {
+      let scripts = ScriptPlaces(on: loop)
+      let sockets = ScratchSockets()
+      let resting = RestingQuestions()
+      if loop.keeper == nil { loop.keeper = resting }
+      let rests = loop.keeper === resting ? resting : nil
+      self.makeQuestion = { Self.question($0, scripts, sockets, rests, on: loop) }
+    }
     if let bytes = memory?.bytes(of: Self.memoryName), let kept = KeptHealth(bytes) {
       known = kept
     }
@@ -67,21 +75,15 @@ public final class HealthMonitor {
     _ check: MemberCheck,
     _ scripts: ScriptPlaces,
     _ sockets: ScratchSockets,
+    _ resting: RestingQuestions?,
     on loop: EventLoop
-  ) -> () async -> ProbeVerdict {
+  ) -> any CheckQuestion {
     switch check.settings.kind {
     case .tcp, .http, .tls, .redis, .postgresql, .mysql, .grpc:
-      let question = StreamQuestion(check, sockets, on: loop)
-      return { await question.ask() }
-    case .udp:
-      let question = DatagramQuestion(check, on: loop)
-      return { await question.ask() }
-    case .icmp:
-      let question = EchoQuestion(check, on: loop)
-      return { await question.ask() }
-    case .script:
-      let question = ScriptQuestion(check, scripts, on: loop)
-      return { await question.ask() }
+      StreamQuestion(check, sockets, resting, on: loop)
+    case .udp: DatagramQuestion(check, on: loop)
+    case .icmp: EchoQuestion(check, on: loop)
+    case .script: ScriptQuestion(check, scripts, on: loop)
     }
   }
 
@@ -103,7 +105,7 @@ public final class HealthMonitor {
         next[check.key] = target
       }
     }
-    for target in targets.values { target.stop() }
+    if !targets.isEmpty { forgetTargets() }
     targets = next
     MemberCheck.forgetUnchecked(of: upstreams)
     // What nobody asks any more need not be known.
@@ -116,8 +118,13 @@ public final class HealthMonitor {
     loop.spawn { await monitor.keep() }
   }
 
+  private func forgetTargets() {
+    for target in targets.values { target.stop() }
+    turns.forgetStopped()
+  }
+
   private func start(_ check: MemberCheck) -> CheckedTarget? {
-    guard let signal = Signal(on: loop) else {
+    guard turns.canWait else {
       for subject in check.subjects {
         note(HealthChange(.unchecked, subject, reason: "local", detail: "no timer is left"))
       }
@@ -130,13 +137,12 @@ public final class HealthMonitor {
       known.entries[check.memory],
       CheckSchedule(number: count, seed: seed),
       on: loop,
-      signal: signal,
+      turns: turns,
       makeQuestion: makeQuestion,
       tell: { target, verdict in monitor.tell(target, verdict) }
     )
     count &+= 1
-    check.publish(target.report)
-    loop.spawn { await target.run() }
+    target.start()
     return target
   }
 
@@ -146,7 +152,7 @@ public final class HealthMonitor {
     // An edge that serves already has perhaps written what is newer.
     if hasNews { store() }
     isOver = true
-    for target in targets.values { target.stop() }
+    forgetTargets()
     targets = [:]
     upstreams = []
   }

@@ -1,4 +1,5 @@
 public import Edge
+import MartletSystem
 
 /// What is remembered of targets across a change of process: text, a line for each.
 ///
@@ -71,7 +72,7 @@ extension KeptHealth {
       var report = check.report
       report.health = entry.history.health
       report.since = entry.since
-      check.publish(report)
+      check.publish(report, at: SystemClock.monotonicNanoseconds())
     }
   }
 

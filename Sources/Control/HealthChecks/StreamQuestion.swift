@@ -13,11 +13,12 @@ import Probes
 ///   goes with the question, or not at all.
 /// - Where nothing is asked, the connection is reset then, and the member's program never hears of it.
 /// - A connection to this machine stands as soon as `connect(2)` returns, so that nothing is waited for;
-///   a second call asks for that. Where that is all, one socket serves all such checks.
-final class StreamQuestion {
+///   a second call asks for that. Where that is all, one socket serves all such checks, and nobody waits.
+final class StreamQuestion: CheckQuestion {
   private let check: MemberCheck
   private let loop: EventLoop
   private let sockets: ScratchSockets
+  private let resting: RestingQuestions?
   /// What each connection begins with.
   private let preface: [UInt8]
   private let opening: [UInt8]
@@ -26,15 +27,35 @@ final class StreamQuestion {
   private let timeout: Timeout
   private let keepsConnection: Bool
   private var kept: Stream?
+  /// Where it always asks; nil where a name is looked up, whose addresses have their turns.
+  private let fixedAddress: SocketAddress?
   private var turn = 0
+  /// The address whose turn it is, where it could not be asked at once.
+  private var chosen: SocketAddress?
+  /// The question that was asked on the connection that was kept; nil: none.
+  private var present: Present?
 
-  init(_ check: MemberCheck, _ sockets: ScratchSockets, on loop: EventLoop) {
+  private struct Present {
+    let stream: Stream
+    let deadline: Deadline
+    var probe: StreamProbe
+    var hasHeard = false
+  }
+
+  init(
+    _ check: MemberCheck,
+    _ sockets: ScratchSockets,
+    _ resting: RestingQuestions?,
+    on loop: EventLoop
+  ) {
     self.check = check
     self.sockets = sockets
+    self.resting = resting
     self.loop = loop
     let settings = check.settings
     timeout = Timeout(settings.timeout)
     keepsConnection = settings.keepsConnection
+    fixedAddress = check.fixedAddress
     preface = check.proxyHeader.map(Self.preface) ?? []
     switch settings.kind {
     case .http:
@@ -75,6 +96,74 @@ final class StreamQuestion {
     }
   }
 
+  private static let nowhere = ProbeVerdict.failed(.unreachable, "the name has no address")
+
+  private func nextAddress() -> SocketAddress? {
+    if let fixedAddress { return fixedAddress }
+    let addresses = check.addresses
+    guard !addresses.isEmpty else { return nil }
+    turn = (turn + 1) % addresses.count
+    return addresses[turn]
+  }
+
+  func begin(for target: CheckedTarget) -> QuestionState {
+    guard let probe else { return connect() }
+    guard let stream = kept, stream.layer == nil, let resting, !stream.hasUnexpectedEvent() else {
+      return .waits
+    }
+    kept = nil
+    do throws(StreamError) {
+      guard try stream.writeNow(opening, from: 0) == opening.count else { return .waits }
+    } catch {
+      // A connection that the member has closed meanwhile says nothing about it.
+      return .waits
+    }
+    let deadline = loop.deadline(after: timeout)
+    present = Present(stream: stream, deadline: deadline, probe: probe)
+    resting.rest(self, over: stream, until: deadline, for: target)
+    return .asked
+  }
+
+  /// Connects, where that is all and needs no wait.
+  private func connect() -> QuestionState {
+    guard let address = nextAddress() else { return .answered(Self.nowhere) }
+    do throws(SystemError) {
+      if address.port != nil, address.isOfThisMachine, try sockets.connects(to: address) {
+        return .answered(.passed("connected"))
+      }
+    } catch {
+      return .answered(.failed(ProbeFailure(connecting: error)))
+    }
+    chosen = address
+    return .waits
+  }
+
+  /// Goes on with a question that has rested.
+  func woke(hasInput: Bool, for target: CheckedTarget) {
+    guard var now = present.take() else { return }
+    guard hasInput else { return target.conclude(Self.late(now.hasHeard)) }
+    do throws(StreamError) {
+      while let part = try now.stream.readNow(.head) {
+        guard !part.isEmpty else {
+          return now.hasHeard ? target.conclude(now.probe.end()) : target.askPatiently()
+        }
+        now.hasHeard = true
+        guard let verdict = now.probe.receive(part.bytes) else { continue }
+        if verdict.isPassed, now.probe.keepsConnection { kept = now.stream }
+        return target.conclude(verdict)
+      }
+    } catch {
+      guard now.hasHeard else { return target.askPatiently() }
+      return target.conclude(.failed(.reset, error.words))
+    }
+    present = now
+    resting?.rest(self, over: now.stream, until: now.deadline, for: target)
+  }
+
+  private static func late(_ hasHeard: Bool) -> ProbeVerdict {
+    .failed(.timeout, hasHeard ? "the answer is not whole" : "no answer")
+  }
+
   func ask() async -> ProbeVerdict {
     let deadline = loop.deadline(after: timeout)
     if let stream = kept {
@@ -86,11 +175,9 @@ final class StreamQuestion {
         return verdict
       }
     }
-    let addresses = check.addresses
-    guard !addresses.isEmpty else { return .failed(.unreachable, "the name has no address") }
-    turn = (turn + 1) % addresses.count
+    guard let address = chosen.take() ?? nextAddress() else { return Self.nowhere }
     do throws(ProbeFailure) {
-      guard let stream = try await open(addresses[turn], by: deadline) else {
+      guard let stream = try await open(address, by: deadline) else {
         return .passed("connected")
       }
       try await secure(stream, by: deadline)
@@ -110,11 +197,6 @@ final class StreamQuestion {
     by deadline: Deadline
   ) async throws(ProbeFailure) -> Stream? {
     do throws(SystemError) {
-      if probe == nil, address.port != nil, address.isOfThisMachine,
-        try sockets.connects(to: address)
-      {
-        return nil
-      }
       let socket = try Descriptor.stream(for: address)
       if address.port != nil {
         try socket.set(.quickAcknowledge, to: 0)
@@ -189,7 +271,7 @@ final class StreamQuestion {
     } catch {
       switch error {
       case .timedOut, .cancelled:
-        return .failed(.timeout, hasHeard ? "the answer is not whole" : "no answer")
+        return Self.late(hasHeard)
       case .failed(let error): return isReused && !hasHeard ? nil : .failed(.reset, "\(error)")
       }
     }
@@ -211,8 +293,7 @@ final class ScratchSockets {
   func connects(to address: SocketAddress) throws(SystemError) -> Bool {
     let isIPv4 = if case .ipv4 = address { true } else { false }
     let file = isIPv4 ? ipv4.take() : ipv6.take()
-    let socket = if let file { file } else { OpenFile(try Descriptor.stream(for: address)) }
-    try socket.descriptor.set(.quickAcknowledge, to: 0)
+    let socket = if let file { file } else { try Self.make(for: address) }
     if try !socket.descriptor.connect(to: address),
       try !socket.descriptor.isConnected(to: address)
     {
@@ -222,6 +303,21 @@ final class ScratchSockets {
     try socket.descriptor.disconnect()
     if isIPv4 { ipv4 = socket } else { ipv6 = socket }
     return true
+  }
+
+  /// A socket whose handshakes are not acknowledged at once, like those without `TCP_QUICKACK`, which
+  /// would have to be told so anew for each connection.
+  private static func make(for address: SocketAddress) throws(SystemError) -> OpenFile {
+    let socket = OpenFile(try Descriptor.stream(for: address))
+    try socket.descriptor.set(.deferAccept, to: 1)
+    return socket
+  }
+}
+
+extension StreamError {
+  /// The kernel's words.
+  fileprivate var words: String {
+    if case .failed(let error) = self { "\(error)" } else { "\(self)" }
   }
 }
 

@@ -1,5 +1,6 @@
 import HTTP1
 public import HTTPMessage
+import MartletBytes
 
 /// What is asked of a server over HTTP, and which answers mean that it serves.
 public struct HTTPQuestion: Hashable, Sendable {
@@ -56,10 +57,18 @@ public struct HTTPProbe: Sendable {
     case untilClose
   }
 
-  private let question: HTTPQuestion
+  /// The question, which many probes have in common.
+  private final class Asked: Sendable {
+    let question: HTTPQuestion
+    init(_ question: HTTPQuestion) { self.question = question }
+  }
+
+  private let asked: Asked
+  private var question: HTTPQuestion { asked.question }
   private var state = State.head
   private var parser = ResponseParser(limits: Self.limits)
   private var head = ResponseHead()
+  /// What has come of a part that is not whole yet.
   private var held: [UInt8] = []
   private var search: PatternSearch?
   private var bodyCount = 0
@@ -67,7 +76,7 @@ public struct HTTPProbe: Sendable {
 
   /// Creates a probe that stands before the first byte of the answer.
   public init(_ question: HTTPQuestion) {
-    self.question = question
+    asked = Asked(question)
     search = question.body.map(PatternSearch.init)
   }
 
@@ -78,15 +87,27 @@ public struct HTTPProbe: Sendable {
   ///
   /// - Returns: The verdict, or nil when more bytes are needed.
   public mutating func receive(_ bytes: Span<UInt8>) -> ProbeVerdict? {
-    for index in bytes.indices { held.append(bytes[index]) }
+    guard !held.isEmpty else { return read(bytes) }
+    var all = held
+    held = []
+    all.append(copying: bytes)
+    return read(all.span)
+  }
+
+  /// Reads bytes, and keeps those of a part that is not whole.
+  private mutating func read(_ bytes: Span<UInt8>) -> ProbeVerdict? {
+    var offset = 0
     while case .head = state {
-      switch readHead() {
-      case .needBytes: return nil
+      let rest = bytes.extracting(offset...)
+      switch readHead(rest) {
+      case .needBytes:
+        held.append(copying: rest)
+        return nil
       case .verdict(let verdict): return verdict
-      case .goOn: continue
+      case .goOn: offset += head.byteCount
       }
     }
-    return readBody()
+    return readBody(bytes.extracting(offset...))
   }
 
   private enum HeadStep {
@@ -96,17 +117,15 @@ public struct HTTPProbe: Sendable {
     case verdict(ProbeVerdict)
   }
 
-  private mutating func readHead() -> HeadStep {
-    let bytes = held
+  private mutating func readHead(_ bytes: Span<UInt8>) -> HeadStep {
     do throws(MessageError) {
-      guard try parser.parse(bytes.span, answering: question.method, into: &head) else {
+      guard try parser.parse(bytes, answering: question.method, into: &head) else {
         return .needBytes
       }
     } catch {
       return .verdict(.failed(.malformed, error.reason.rawValue))
     }
-    held.removeFirst(head.byteCount)
-    if head.isInformational { return held.isEmpty ? .needBytes : .goOn }
+    if head.isInformational { return .goOn }
     guard question.statuses.contains(where: { $0.contains(head.status) }) else {
       return .verdict(.failed(.status, "\(head.status)"))
     }
@@ -123,15 +142,13 @@ public struct HTTPProbe: Sendable {
 
   private var passed: ProbeVerdict { .passed("status \(head.status)") }
 
-  private mutating func readBody() -> ProbeVerdict? {
-    let bytes = held
-    held = []
+  private mutating func readBody(_ bytes: Span<UInt8>) -> ProbeVerdict? {
     var isOver = false
     switch state {
     case .head: return nil
     case .fixed(let remaining):
       let count = Int(min(remaining, UInt64(bytes.count)))
-      take(bytes.span.extracting(..<count))
+      take(bytes.extracting(..<count))
       state = .fixed(remaining: remaining - UInt64(count))
       isOver = remaining == UInt64(count)
       isWhole = isOver && count == bytes.count
@@ -142,7 +159,7 @@ public struct HTTPProbe: Sendable {
         return .failed(.malformed, error.reason.rawValue)
       }
       state = .chunked(decoder)
-    case .untilClose: take(bytes.span)
+    case .untilClose: take(bytes)
     }
     if isFound, isOver || isEnough { return passed }
     if bodyCount >= Self.bodyBytes {
@@ -162,17 +179,17 @@ public struct HTTPProbe: Sendable {
   ///
   /// - Returns: Whether the body is over.
   private mutating func readChunks(
-    _ bytes: [UInt8],
+    _ bytes: Span<UInt8>,
     _ decoder: inout ChunkedDecoder
   ) throws(MessageError) -> Bool {
     var offset = 0
     while true {
-      switch try decoder.next(in: bytes.span, at: &offset) {
+      switch try decoder.next(in: bytes, at: &offset) {
       case .needBytes:
-        held = Array(bytes[offset...])
+        held.append(copying: bytes.extracting(offset...))
         return false
       case .data(let range):
-        take(bytes.span.extracting(range))
+        take(bytes.extracting(range))
         // What stands behind it is not read, whether it has come already or not.
         if isEnough { return false }
       case .trailer: continue

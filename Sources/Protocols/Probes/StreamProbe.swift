@@ -19,7 +19,8 @@ public enum StreamProbe: Sendable {
   ///
   /// - Returns: The verdict, or nil when more bytes are needed.
   public mutating func receive(_ bytes: Span<UInt8>) -> ProbeVerdict? {
-    switch self {
+    // Taken out while it reads: what it holds is then its alone, and need not be copied.
+    switch consume self {
     case .expect(var probe):
       defer { self = .expect(probe) }
       return probe.receive(bytes)

@@ -240,6 +240,18 @@ int64_t martlet_datagrams_send(martlet_datagrams *all, int fd, int first, int co
       sendmmsg(fd, all->messages + first, (unsigned)count, MSG_NOSIGNAL | MSG_DONTWAIT));
 }
 
+int64_t martlet_is_paced(int fd) {
+  char name[16] = "";
+  socklen_t length = sizeof name;
+  if (getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, name, &length) < 0) return -errno;
+  return strncmp(name, "bbr", 3) == 0;
+}
+
+int64_t martlet_unpace(int fd) {
+  // Reno is in every kernel, and any process may choose it.
+  MARTLET_RESULT(setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, "reno", 4));
+}
+
 int64_t martlet_tell_arrival(int fd, int family) {
   int yes = 1;
   if (family == AF_INET) {

@@ -97,13 +97,38 @@ public struct SocketOption: Hashable, Sendable {
 }
 
 extension Descriptor {
-  /// A stream socket for addresses of `address`' family, not yet bound or connected.
+  /// A stream socket for `address`, not yet bound or connected.
+  ///
+  /// What it, or what it accepts, sends to this machine itself leaves as it comes: see
+  /// ``isPacedUsually``.
   ///
   /// - Throws: ``SystemError`` when the family or a descriptor is not to be had.
   ///   System call: `socket(2)`.
   public static func stream(for address: SocketAddress) throws(SystemError) -> Descriptor {
-    .init(adopting: Int32(try check(martlet_socket(address.family, martlet_kind_stream), .socket)))
+    let socket = Descriptor(
+      adopting: Int32(try check(martlet_socket(address.family, martlet_kind_stream), .socket))
+    )
+    // It stays as it is where the kernel refuses: nothing but time depends on it.
+    if isPacedUsually, address.isOfThisMachine { _ = martlet_unpace(socket.number) }
+    return socket
   }
+
+  /// Whether connections of this machine usually spread over time what they send, as BBR does; see
+  /// `net.ipv4.tcp_congestion_control` in `tcp(7)`.
+  ///
+  /// On the way to this machine itself nothing is won by that, and each packet waits for a timer.
+  public static let isPacedUsually: Bool = {
+    let result = martlet_socket(martlet_family_ipv4, martlet_kind_stream)
+    guard result >= 0 else { return false }
+    let socket = Descriptor(adopting: Int32(result))
+    return isPaced(socket.number)
+  }()
+
+  /// Whether what the socket with this number sends is spread over time; those that it accepts are as
+  /// it is.
+  ///
+  /// Socket option: `TCP_CONGESTION`.
+  public static func isPaced(_ number: Int32) -> Bool { martlet_is_paced(number) == 1 }
 
   /// A datagram socket for addresses of `address`' family.
   ///

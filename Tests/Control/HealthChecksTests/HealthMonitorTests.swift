@@ -16,6 +16,8 @@ private final class Ward {
   /// When each target was asked, in nanoseconds since the beginning.
   private(set) var asked: [String: [Int64]] = [:]
   private(set) var changes: [String] = []
+  /// What questions were made of.
+  var checks: [MemberCheck] = []
   private let start: Int64
 
   init(_ configuration: String, memory: EdgeMemory? = nil) throws {
@@ -28,8 +30,9 @@ private final class Ward {
       on: driven.loop,
       memory: memory,
       makeQuestion: { check in
-        {
-          let name = check.memberName
+        ward.checks.append(check)
+        let name = check.memberName
+        return {
           ward.asked[name, default: []].append(ward.driven.kernel.now - ward.start)
           return ward.answers[name] ?? .passed("ok")
         }
@@ -83,6 +86,12 @@ private func text(_ check: String, members: Int = 1, upstreams: Int = 1) -> Stri
   let list = (0..<members).map { "member 127.0.0.1:\(9000 + $0)" }.joined(separator: "\n")
   return (0..<upstreams).map { "upstream u\($0) {\n\(list)\n\(check)\n}\n" }.joined()
     + "server {\nlisten :80\nroute / { proxy u0 }\n}\n"
+}
+
+/// Whether a check is still there.
+private struct Weakly {
+  private(set) weak var check: MemberCheck?
+  init(_ check: MemberCheck) { self.check = check }
 }
 
 private let failed = ProbeVerdict.failed(.unreachable, "no")
@@ -200,6 +209,31 @@ struct HealthMonitorTests {
     second.answers["127.0.0.1:9001"] = failed
     second.advance(by: .seconds(5))
     #expect(second.changes == [])
+  }
+
+  @Test("lets go of what it asks no more, however long that would have had to wait")
+  func stopped() throws {
+    let ward = try Ward(text("check tcp {\ninterval 60m\n}", members: 3))
+    ward.advance(by: .seconds(3))
+    let checks = ward.checks
+    ward.checks = []
+    let before = checks.map { Weakly($0) }
+    #expect(before.count == 3)
+    try ward.reload(text("check tcp {\ninterval 30m\n}", members: 1))
+    ward.advance(by: .seconds(3))
+    ward.checks = []
+    #expect(ward.asked["127.0.0.1:9000"]?.count == 2)
+    #expect(before.count { $0.check != nil } == checks.count)
+    _ = consume checks
+    #expect(before.allSatisfy { $0.check == nil })
+  }
+
+  @Test("asks those that are due together in one turn")
+  func group() throws {
+    let ward = try Ward(text("check tcp {\ninterval 1s\njitter 0%\n}", members: 40))
+    ward.advance(by: .seconds(3))
+    let turns = Set(ward.asked.values.joined().map { $0 / DrivenLoop.tick })
+    #expect(turns.count <= 3 * 16 + 1)
   }
 
   @Test("asks no more once it has ended")

@@ -203,6 +203,18 @@ struct SocketTests {
     #expect(values == [1, 1])
   }
 
+  @Test("send at once what does not leave this machine, on both sides", arguments: modes)
+  func pacing(mode: EventLoop.WaitMode) async throws {
+    let peers = try Peers(mode: mode)
+    let local = try await peers.connected { _, client, server in
+      [client, server].map { Descriptor.isPaced($0.descriptor) }
+    }
+    #expect(local == [false, false])
+    // What may leave it is sent as the machine is told.
+    let other = try Descriptor.stream(for: .ipv4(0x0A00_0001, port: 0))
+    #expect(Descriptor.isPaced(other.number) == Descriptor.isPacedUsually)
+  }
+
   @Test(
     "carry streams over every family",
     arguments: modes,

@@ -117,12 +117,18 @@ public final class MemberCheck: Sendable {
     }
   }
 
+  /// Where it is always reached; nil where it has a name, whose addresses change.
+  public var fixedAddress: SocketAddress? {
+    if case .address = key.location { addresses.first } else { nil }
+  }
+
   /// What was reported of it last.
   public var report: CheckReport { members.first?.checkReport ?? CheckReport() }
 
   /// Tells all loops what checks have found, and shows it.
-  public func publish(_ report: CheckReport) {
-    let now = SystemClock.monotonicNanoseconds()
+  ///
+  /// `now` is the monotonic clock's.
+  public func publish(_ report: CheckReport, at now: Int64) {
     for member in members {
       member.show(report)
       member.change(at: now) { $0.health = report.health }

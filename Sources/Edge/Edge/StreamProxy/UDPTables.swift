@@ -12,7 +12,7 @@ final class UDPTables {
   private var listener: UDPListener?
   private let signal: Signal
 
-  static let slotCount = 32
+  static let slotCount = 64
 
   init(on loop: EventLoop) throws(SystemError) {
     inbound = try DatagramTable(count: Self.slotCount)

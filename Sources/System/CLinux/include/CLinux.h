@@ -399,6 +399,9 @@ static inline int64_t martlet_get_option(int fd, int level, int name) {
   if (getsockopt(fd, level, name, &value, &length) < 0) return -errno;
   return value;
 }
+// Whether the congestion control of a TCP socket spreads over time what is sent; and one that does not.
+int64_t martlet_is_paced(int fd);
+int64_t martlet_unpace(int fd);
 static inline int64_t martlet_set_linger(int fd, int on, int seconds) {
   struct linger linger = {.l_onoff = on, .l_linger = seconds};
   MARTLET_RESULT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &linger, sizeof linger));
