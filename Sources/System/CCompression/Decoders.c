@@ -12,6 +12,8 @@ struct martlet_decoder {
   int coding;
   // Whether a member or a frame is over and no further one has begun.
   int has_ended;
+  // How much was seen of what a frame of zstd begins with, and whether that is one to be skipped.
+  int magic_count, is_skippable;
   z_stream zlib;
   BrotliDecoderState *brotli;
   ZSTD_DCtx *zstd;
@@ -51,6 +53,7 @@ void martlet_decoder_free(martlet_decoder *decoder) {
 
 int martlet_decoder_begin(martlet_decoder *decoder) {
   decoder->has_ended = 0;
+  decoder->magic_count = 0;
   switch (decoder->coding) {
     case martlet_coding_gzip:
       return inflateReset(&decoder->zlib) == Z_OK ? martlet_step_done : martlet_step_broken;
@@ -122,6 +125,20 @@ static int step_brotli(
   }
 }
 
+// Whether bytes go on with a frame of RFC 8878: the library also takes the forms before it, some of which it reads
+// differently when they come in other pieces, and without a limit on their window.
+static int is_frame(martlet_decoder *decoder, const uint8_t *in, size_t count) {
+  static const uint8_t frame[] = {0x28, 0xB5, 0x2F, 0xFD}, skippable[] = {0x50, 0x2A, 0x4D, 0x18};
+  int first = decoder->magic_count;
+  for (int i = first; i < 4 && (size_t)(i - first) < count; i++) {
+    uint8_t byte = in[i - first];
+    if (i == 0) decoder->is_skippable = (byte & 0xF0) == skippable[0];
+    if (i == 0 && decoder->is_skippable) continue;
+    if (byte != (decoder->is_skippable ? skippable[i] : frame[i])) return 0;
+  }
+  return 1;
+}
+
 static int step_zstd(
     martlet_decoder *decoder, const uint8_t *in, size_t count, size_t *taken, uint8_t *out,
     size_t room, size_t *made) {
@@ -130,9 +147,12 @@ static int step_zstd(
   int step = decoder->has_ended && count == 0 ? martlet_step_ended : martlet_step_done;
   while (step != martlet_step_ended) {
     size_t before = input.pos;
+    if (!is_frame(decoder, in + before, count - before)) return martlet_step_broken;
     size_t result = ZSTD_decompressStream(decoder->zstd, &output, &input);
     if (ZSTD_isError(result)) return martlet_step_broken;
     decoder->has_ended = result == 0;
+    size_t seen = decoder->magic_count + (input.pos - before);
+    decoder->magic_count = result == 0 ? 0 : seen < 4 ? (int)seen : 4;
     if (output.pos == room) {
       // There may be more to be written: the next step tells.
       step = result == 0 && input.pos == count ? martlet_step_ended : martlet_step_full;

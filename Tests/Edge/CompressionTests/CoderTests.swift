@@ -156,6 +156,23 @@ struct DecoderTests {
     #expect(try decoded(decoder, (first + second).map { [$0] }) == plain)
   }
 
+  @Test(
+    "refuse frames of Zstandard before RFC 8878, however they are cut",
+    arguments: [0x25, 0x26, 0x27] as [UInt8]
+  )
+  func legacy(version: UInt8) throws {
+    let decoder = try #require(Decoder(.zstandard))
+    let frame: [UInt8] = [version, 0xB5, 0x2F, 0xFD, 0x04, 0x70, 0x00, 0x05, 0x79, 0x3E, 0x68]
+    #expect(throws: CodingError.malformed) { try decoded(decoder, [frame]) }
+    #expect(throws: CodingError.malformed) { try decoded(decoder, frame.map { [$0] }) }
+    let encoder = try #require(Encoder(.zstandard, level: 3, window: .large))
+    let sound = try encoded(encoder, [(text(500), .end)])
+    let skipped: [UInt8] = [0x5A, 0x2A, 0x4D, 0x18, 2, 0, 0, 0, 1, 2]
+    let both = skipped + sound + skipped
+    #expect(try decoded(decoder, both.map { [$0] }) == text(500))
+    #expect(throws: CodingError.malformed) { try decoded(decoder, [sound + frame]) }
+  }
+
   @Test("survive garbage, and spoilt bytes of what was sound", arguments: codings)
   func garbage(coding: ContentCoding) throws {
     var numbers = SeededNumbers(seed: 7)
