@@ -52,9 +52,9 @@ public final class HealthMonitor {
       let scripts = ScriptPlaces(on: loop)
       let sockets = ScratchSockets()
       let resting = RestingQuestions()
+      // Where the loop has another keeper, coroutines wait.
       if loop.keeper == nil { loop.keeper = resting }
-      let rests = loop.keeper === resting ? resting : nil
-      self.makeQuestion = { Self.question($0, scripts, sockets, rests, on: loop) }
+      self.makeQuestion = { Self.question($0, scripts, sockets, resting, on: loop) }
     }
     if let bytes = memory?.bytes(of: Self.memoryName), let kept = KeptHealth(bytes) {
       known = kept
@@ -75,7 +75,7 @@ public final class HealthMonitor {
     _ check: MemberCheck,
     _ scripts: ScriptPlaces,
     _ sockets: ScratchSockets,
-    _ resting: RestingQuestions?,
+    _ resting: RestingQuestions,
     on loop: EventLoop
   ) -> any CheckQuestion {
     switch check.settings.kind {

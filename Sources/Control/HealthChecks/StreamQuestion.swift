@@ -18,7 +18,7 @@ final class StreamQuestion: CheckQuestion {
   private let check: MemberCheck
   private let loop: EventLoop
   private let sockets: ScratchSockets
-  private let resting: RestingQuestions?
+  private let resting: RestingQuestions
   /// What each connection begins with.
   private let preface: [UInt8]
   private let opening: [UInt8]
@@ -45,7 +45,7 @@ final class StreamQuestion: CheckQuestion {
   init(
     _ check: MemberCheck,
     _ sockets: ScratchSockets,
-    _ resting: RestingQuestions?,
+    _ resting: RestingQuestions,
     on loop: EventLoop
   ) {
     self.check = check
@@ -108,9 +108,9 @@ final class StreamQuestion: CheckQuestion {
 
   func begin(for target: CheckedTarget) -> QuestionState {
     guard let probe else { return connect() }
-    guard let stream = kept, stream.layer == nil, let resting, !stream.hasUnexpectedEvent() else {
-      return .waits
-    }
+    guard let stream = kept, stream.layer == nil, loop.keeper === resting,
+      !stream.hasUnexpectedEvent()
+    else { return .waits }
     kept = nil
     do throws(StreamError) {
       guard try stream.writeNow(opening, from: 0) == opening.count else { return .waits }
@@ -157,7 +157,7 @@ final class StreamQuestion: CheckQuestion {
       return target.conclude(.failed(.reset, error.words))
     }
     present = now
-    resting?.rest(self, over: now.stream, until: now.deadline, for: target)
+    resting.rest(self, over: now.stream, until: now.deadline, for: target)
   }
 
   private static func late(_ hasHeard: Bool) -> ProbeVerdict {
