@@ -5,10 +5,7 @@ import Testing
 extension PeerTests {
   /// What is kept, looked at and purged by commands.
   @Suite("Purging the cache", .timeLimit(.minutes(1 * slowness))) struct CachePurgeTests {
-    private func ask(_ wire: Wire, _ target: String) throws -> Answer {
-      try wire.send(text: "GET \(target) HTTP/1.1\r\nHost: Shop.example\r\n\r\n")
-      return try wire.receiveAnswer()
-    }
+    private static let host = "Shop.example"
 
     /// A member that counts, and gives its answers tags.
     private func origin(_ rig: Rig, _ count: Guarded<Int>) throws -> ScriptedMember {
@@ -49,13 +46,13 @@ extension PeerTests {
         let martlet = try CacheTests.start(rig, member.endpoint)
         let wire = try Wire(to: martlet.endpoint)
         let targets = ["a", "ab", "b"]
-        for target in targets { _ = try ask(wire, "/\(target)") }
+        for target in targets { _ = try wire.ask("/\(target)", host: Self.host) }
         let command = [Rig.martletPath, "cache", "purge"] + words
         let outcome = try rig.outcome(of: command + ["--state-directory", rig.path("state")])
         #expect(outcome.status == 0, "\(outcome.lines)")
         let asked = targets.filter { target in
           let before = count.withLock { $0 }
-          _ = try? ask(wire, "/\(target)")
+          _ = try? wire.ask("/\(target)", host: Self.host)
           return count.withLock { $0 } > before
         }
         #expect(asked == gone)
@@ -69,9 +66,9 @@ extension PeerTests {
         let member = try origin(rig, count)
         let martlet = try CacheTests.start(rig, member.endpoint)
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire, "/a").text == "1")
+        #expect(try wire.ask("/a", host: Self.host).text == "1")
         #expect(try rig.martlet(command: "cache", "purge", "--tag", "all", "--soft").status == 0)
-        let validated = try ask(wire, "/a")
+        let validated = try wire.ask("/a", host: Self.host)
         #expect(validated.text == "1")
         #expect(validated.fields["cache-status"]?.contains("fwd-status=304") == true)
         #expect(count.withLock { $0 } == 1)
@@ -119,7 +116,8 @@ extension PeerTests {
         let map = try warm("--sitemap", "http://shop.example/map.xml")
         #expect(map.lines == ["1 URLs: 1 kept now, 0 were there before, 0 failed, 0 are not kept"])
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire, "/map?a=1&b").fields["cache-status"]?.contains("; hit") == true)
+        let answer = try wire.ask("/map?a=1&b", host: Self.host)
+        #expect(answer.fields["cache-status"]?.contains("; hit") == true)
         let wrong = try warm("http://shop.example/none", "ftp://shop.example/")
         #expect(wrong.status == 1 && wrong.lines.contains { $0.contains("the answer is 404") })
         #expect(wrong.lines.contains { $0.contains("ftp://shop.example/: this is no URL") })
@@ -132,7 +130,7 @@ extension PeerTests {
         let member = try origin(rig, Guarded(0))
         let martlet = try CacheTests.start(rig, member.endpoint)
         let wire = try Wire(to: martlet.endpoint)
-        for target in ["/a", "/a", "/a", "/b"] { _ = try ask(wire, target) }
+        for target in ["/a", "/a", "/a", "/b"] { _ = try wire.ask(target, host: Self.host) }
         let list = try rig.martlet(command: "cache", "list").lines
         #expect(list.contains { $0.contains("main") && $0.contains("2") })
         let top = try rig.martlet(command: "cache", "top", "--limit", "1").lines

@@ -2,32 +2,7 @@ import Foundation
 import TestPeers
 import Testing
 
-/// A member whose answers a test makes of the requests that it gets, which it counts.
-private struct Origin: Sendable {
-  let member: ScriptedMember
-  private let requests = Guarded<[Request]>([])
-
-  /// `answer` gets the request and how many there were before it.
-  init(_ rig: Rig, _ answer: @escaping @Sendable (Request, Int) throws -> String) throws {
-    let requests = requests
-    member = try rig.member { wire in
-      while let request = try wire.receiveRequest() {
-        let before = requests.withLock { all in
-          all.append(request)
-          return all.count - 1
-        }
-        try wire.send(text: try answer(request, before))
-      }
-    }
-  }
-
-  var seen: [Request] { requests.withLock { $0 } }
-  var count: Int { seen.count }
-}
-
-private func ok(_ fields: String, _ body: String) -> String {
-  "HTTP/1.1 200 OK\r\n\(fields)Content-Length: \(body.utf8.count)\r\n\r\n\(body)"
-}
+private func ok(_ fields: String, _ body: String) -> String { Origin.ok(fields, body) }
 
 extension PeerTests {
   /// Answers that are kept, and sent again.
@@ -40,36 +15,9 @@ extension PeerTests {
       route: String = ""
     ) throws -> Peer {
       try rig.martlet(
-        configuration: """
-          admin unix:admin.sock
-          cache main {
-              memory 32MB
-              \(store)
-          }
-          server {
-              listen LISTEN
-              access_log stdout json
-              route / {
-                  proxy \(member)
-                  cache main {
-                      \(rules)
-                  }
-                  \(route)
-              }
-          }
-          """
+        outside: "cache main {\nmemory 32MB\n\(store)\n}",
+        route: "proxy \(member)\ncache main {\n\(rules)\n}\n\(route)"
       )
-    }
-
-    private func ask(
-      _ wire: Wire,
-      _ target: String = "/a",
-      _ method: String = "GET",
-      _ fields: String...
-    ) throws -> Answer {
-      let lines = (["\(method) \(target) HTTP/1.1", "Host: a"] + fields).joined(separator: "\r\n")
-      try wire.send(text: lines + "\r\n\r\n")
-      return try wire.receiveAnswer(isToHead: method == "HEAD")
     }
 
     @Test("answers from what it has: one request reaches the member, and age and status are told")
@@ -78,20 +26,20 @@ extension PeerTests {
         let origin = try Origin(rig) { request, count in
           ok("Cache-Control: max-age=60\r\nETag: \"v\"\r\nX-Count: \(count)\r\n", request.target)
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
-        let first = try ask(wire)
+        let first = try wire.ask("/a")
         #expect(first.status == 200 && first.text == "/a")
         #expect(first.fields["cache-status"]?.hasPrefix("martlet; fwd=uri-miss") == true)
         for _ in 0..<3 {
-          let again = try ask(wire)
+          let again = try wire.ask("/a")
           #expect(again.status == 200 && again.text == "/a")
           #expect(again.fields["x-count"] == "0" && again.fields["age"] != nil)
           #expect(again.fields["content-length"] == "2")
           #expect(again.fields["cache-status"]?.hasPrefix("martlet; hit; ttl=") == true)
         }
         // The query belongs to the key, and so does the host.
-        #expect(try ask(wire, "/a?b").text == "/a?b")
+        #expect(try wire.ask("/a?b").text == "/a?b")
         #expect(origin.count == 2)
         try wire.send(text: "GET /a HTTP/1.1\r\nHost: b\r\n\r\n")
         #expect(try wire.receiveAnswer().fields["x-count"] == "2")
@@ -108,27 +56,27 @@ extension PeerTests {
         }
         let martlet = try Self.start(
           rig,
-          origin.member.endpoint,
+          origin.endpoint,
           "key query except utm_*\nkey header X-Tenant\nkey cookie lang"
         )
         let wire = try Wire(to: martlet.endpoint)
         for target in ["/a?utm_source=x&b=1", "/a?b=1&utm_medium=y", "/a?b=1"] {
-          #expect(try ask(wire, target).text == "/a?b=1")
+          #expect(try wire.ask(target).text == "/a?b=1")
         }
         #expect(origin.count == 1)
-        #expect(try ask(wire, "/a?utm_source=x").text == "/a")
-        #expect(try ask(wire, "/a").text == "/a")
+        #expect(try wire.ask("/a?utm_source=x").text == "/a")
+        #expect(try wire.ask("/a").text == "/a")
         #expect(origin.count == 2)
         for _ in 0..<2 {
-          _ = try ask(wire, "/a", "GET", "X-Tenant: one")
-          _ = try ask(wire, "/a", "GET", "X-Tenant: two", "Cookie: a=b; lang=de")
-          _ = try ask(wire, "/a", "GET", "Cookie: lang=de; a=c", "X-Tenant: two")
+          _ = try wire.ask("/a", "GET", "X-Tenant: one")
+          _ = try wire.ask("/a", "GET", "X-Tenant: two", "Cookie: a=b; lang=de")
+          _ = try wire.ask("/a", "GET", "Cookie: lang=de; a=c", "X-Tenant: two")
         }
         #expect(origin.count == 4)
         // A purge is about the URL.
         #expect(try rig.martlet(command: "cache", "purge", "http://a/a").status == 0)
-        _ = try ask(wire, "/a", "GET", "X-Tenant: one")
-        #expect(try ask(wire, "/a?b=1").text == "/a?b=1")
+        _ = try wire.ask("/a", "GET", "X-Tenant: one")
+        #expect(try wire.ask("/a?b=1").text == "/a?b=1")
         #expect(origin.count == 5)
       }
     }
@@ -139,22 +87,22 @@ extension PeerTests {
         let origin = try Origin(rig) { _, _ in
           ok("Cache-Control: max-age=60\r\nETag: \"v\"\r\nContent-Type: a/b\r\n", "0123456789")
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
         // What fills may be any of them.
-        let head = try ask(wire, "/a", "HEAD")
+        let head = try wire.ask("/a", "HEAD")
         #expect(head.status == 200 && head.fields["content-length"] == "10")
-        let part = try ask(wire, "/a", "GET", "Range: bytes=2-4")
+        let part = try wire.ask("/a", "GET", "Range: bytes=2-4")
         #expect(part.status == 206 && part.text == "234")
         #expect(part.fields["content-range"] == "bytes 2-4/10")
         #expect(part.fields["content-length"] == "3" && part.fields["content-type"] == "a/b")
-        #expect(try ask(wire, "/a", "GET", "Range: bytes=-3").text == "789")
-        let beyond = try ask(wire, "/a", "GET", "Range: bytes=10-")
+        #expect(try wire.ask("/a", "GET", "Range: bytes=-3").text == "789")
+        let beyond = try wire.ask("/a", "GET", "Range: bytes=10-")
         #expect(beyond.status == 416 && beyond.fields["content-range"] == "bytes */10")
-        let same = try ask(wire, "/a", "GET", "If-None-Match: \"v\"")
+        let same = try wire.ask("/a", "GET", "If-None-Match: \"v\"")
         #expect(same.status == 304 && same.fields["etag"] == "\"v\"")
         #expect(same.fields["content-type"] == nil && same.body.isEmpty)
-        #expect(try ask(wire, "/a", "GET", "If-None-Match: \"w\"").text == "0123456789")
+        #expect(try wire.ask("/a", "GET", "If-None-Match: \"w\"").text == "0123456789")
         #expect(origin.count == 1)
         #expect(origin.seen.allSatisfy { $0.method == "GET" && $0.fields["range"] == nil })
       }
@@ -169,13 +117,13 @@ extension PeerTests {
             request.fields["accept-language"] ?? "none"
           )
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
         for _ in 0..<2 {
           for language in ["de", "en", "fr"] {
-            #expect(try ask(wire, "/a", "GET", "Accept-Language: \(language)").text == language)
+            #expect(try wire.ask("/a", "GET", "Accept-Language: \(language)").text == language)
           }
-          #expect(try ask(wire).text == "none")
+          #expect(try wire.ask("/a").text == "none")
         }
         #expect(origin.count == 4)
       }
@@ -191,22 +139,22 @@ extension PeerTests {
           }
           return ok("Cache-Control: max-age=0\r\nETag: \"v\"\r\nX-Count: \(count)\r\n", "kept")
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
         for count in 0..<3 {
-          let answer = try ask(wire)
+          let answer = try wire.ask("/a")
           #expect(answer.status == 200 && answer.text == "kept")
           #expect(answer.fields["x-count"] == "\(count)")
           if count > 0 {
             #expect(answer.fields["cache-status"]?.contains("fwd=stale; fwd-status=304") == true)
           }
         }
-        #expect(try ask(wire).fields["x-count"] == "2")
+        #expect(try wire.ask("/a").fields["x-count"] == "2")
         #expect(origin.count == 3)
         // A client that has it is told that it still does.
-        #expect(try ask(wire, "/a", "GET", "If-None-Match: \"v\"").status == 304)
+        #expect(try wire.ask("/a", "GET", "If-None-Match: \"v\"").status == 304)
         // One that wants to know asks the member, too.
-        let asked = try ask(wire, "/a", "GET", "Cache-Control: no-cache")
+        let asked = try wire.ask("/a", "GET", "Cache-Control: no-cache")
         #expect(asked.text == "kept" && origin.count == 4)
       }
     }
@@ -225,15 +173,15 @@ extension PeerTests {
             "\(count)"
           )
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire).text == "0")
-        for _ in 0..<5 { #expect(try ask(wire).text == "0") }
+        #expect(try wire.ask("/a").text == "0")
+        for _ in 0..<5 { #expect(try wire.ask("/a").text == "0") }
         try asked.pass()
         gate.open()
         #expect(origin.count == 2)
-        while try ask(wire).text == "0" {}
-        #expect(try ask(wire).text == "1" && origin.count == 2)
+        while try wire.ask("/a").text == "0" {}
+        #expect(try wire.ask("/a").text == "1" && origin.count == 2)
         try martlet.line(with: "\"cache\":\"stale\"")
       }
     }
@@ -249,14 +197,14 @@ extension PeerTests {
           if count > 0, failure.isEmpty { throw Wire.Failure.ended }
           return count > 0 ? failure : ok("Cache-Control: max-age=0\r\n\(validator)", "old")
         }
-        let martlet = try Self.start(rig, origin.member.endpoint, "stale_if_error 60s")
+        let martlet = try Self.start(rig, origin.endpoint, "stale_if_error 60s")
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire).text == "old")
-        let covered = try ask(wire)
+        #expect(try wire.ask("/a").text == "old")
+        let covered = try wire.ask("/a")
         #expect(covered.status == 200 && covered.text == "old")
         #expect(origin.count > 1)
         // Not where the client does not want it.
-        #expect(try ask(wire, "/a", "GET", "Cache-Control: no-cache").status >= 500)
+        #expect(try wire.ask("/a", "GET", "Cache-Control: no-cache").status >= 500)
       }
     }
 
@@ -268,17 +216,17 @@ extension PeerTests {
           let control = request.target == "/cookie" ? "max-age=60" : "no-store"
           return ok("Cache-Control: \(control)\r\n\(cookie)", "\(count)")
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
-        for count in 0..<3 { #expect(try ask(wire).text == "\(count)") }
+        for count in 0..<3 { #expect(try wire.ask("/a").text == "\(count)") }
         for count in 3..<6 {
-          let answer = try ask(wire, "/cookie")
+          let answer = try wire.ask("/cookie")
           #expect(answer.text == "\(count)" && answer.fields["set-cookie"] == "a=\(count)")
         }
         // A part is the member's to send.
-        #expect(try ask(wire, "/a", "GET", "Range: bytes=0-0").text == "6")
+        #expect(try wire.ask("/a", "GET", "Range: bytes=0-0").text == "6")
         #expect(origin.seen.last?.fields["range"] == "bytes=0-0")
-        let post = try ask(wire, "/b", "POST", "Content-Length: 0")
+        let post = try wire.ask("/b", "POST", "Content-Length: 0")
         #expect(post.fields["cache-status"] == "martlet; fwd=method")
         try martlet.line(with: "\"cache\":\"pass\"")
         try martlet.line(with: "\"cache\":\"bypass\"")
@@ -316,7 +264,7 @@ extension PeerTests {
         for wire in wires { #expect(try wire.receive(exactly: 5) == Array("56789".utf8)) }
         #expect(count.withLock { $0 } == 1)
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire).text == "0123456789")
+        #expect(try wire.ask("/a").text == "0123456789")
         #expect(count.withLock { $0 } == 1)
         try martlet.line(with: "\"cache\":\"collapsed\"")
       }
@@ -329,14 +277,14 @@ extension PeerTests {
       try await Rig.run { rig in
         let body = String(repeating: "0123456789abcdef", count: 100_000)
         let origin = try Origin(rig) { _, _ in ok("Cache-Control: max-age=60\r\n", body) }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         var slow: Wire? = try Wire(to: martlet.endpoint, receiveBuffer: 4096)
         try slow?.send(text: "GET /a HTTP/1.1\r\nHost: a\r\n\r\n")
         _ = try slow?.receive(exactly: 100)
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire).text == body)
+        #expect(try wire.ask("/a").text == body)
         slow = nil
-        #expect(try ask(wire).text == body)
+        #expect(try wire.ask("/a").text == body)
         #expect(origin.count == 1)
       }
     }
@@ -383,8 +331,8 @@ extension PeerTests {
           try wire.send(text: head + (number == 1 ? "01234" : "0123456789"))
         }
         let martlet = try Self.start(rig, member.endpoint)
-        #expect(try ask(try Wire(to: martlet.endpoint)).ending != .complete)
-        let whole = try ask(try Wire(to: martlet.endpoint))
+        #expect(try Wire(to: martlet.endpoint).ask("/a").ending != .complete)
+        let whole = try Wire(to: martlet.endpoint).ask("/a")
         #expect(whole.text == "0123456789" && whole.ending == .complete)
         #expect(count.withLock { $0 } == 2)
       }
@@ -403,11 +351,11 @@ extension PeerTests {
             "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n"
             + chunk + chunk + "0\r\n\r\n"
         }
-        let martlet = try Self.start(rig, origin.member.endpoint, store: "object_limit 600KB")
+        let martlet = try Self.start(rig, origin.endpoint, store: "object_limit 600KB")
         let wire = try Wire(to: martlet.endpoint)
         for _ in 0..<2 {
-          #expect(try ask(wire, "/length").body.count == 700_000)
-          #expect(try ask(wire, "/chunks").body.count == 1_400_000)
+          #expect(try wire.ask("/length").body.count == 700_000)
+          #expect(try wire.ask("/chunks").body.count == 1_400_000)
         }
         #expect(origin.count == 4)
       }
@@ -420,13 +368,13 @@ extension PeerTests {
           "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n"
             + "5\r\n01234\r\n5\r\n56789\r\n0\r\n\r\n"
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let old = try Wire(to: martlet.endpoint)
         try old.send(text: "GET /b HTTP/1.0\r\nHost: a\r\n\r\n")
         #expect(try old.receiveAnswer().text == "0123456789")
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire).text == "0123456789")
-        let kept = try ask(wire)
+        #expect(try wire.ask("/a").text == "0123456789")
+        let kept = try wire.ask("/a")
         #expect(kept.text == "0123456789" && kept.fields["content-length"] == "10")
         #expect(kept.fields["transfer-encoding"] == nil)
         #expect(origin.count == 2)
@@ -442,15 +390,15 @@ extension PeerTests {
           }
           return ok("Cache-Control: max-age=60\r\n", "\(count)")
         }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire, "/a").text == "0")
-        #expect(try ask(wire, "/new").text == "1")
-        #expect(try ask(wire, "/other").text == "2")
-        #expect(try ask(wire, "/a", "POST", "Content-Length: 0").status == 201)
-        #expect(try ask(wire, "/a").text == "4")
-        #expect(try ask(wire, "/new").text == "5")
-        #expect(try ask(wire, "/other").text == "2")
+        #expect(try wire.ask("/a").text == "0")
+        #expect(try wire.ask("/new").text == "1")
+        #expect(try wire.ask("/other").text == "2")
+        #expect(try wire.ask("/a", "POST", "Content-Length: 0").status == 201)
+        #expect(try wire.ask("/a").text == "4")
+        #expect(try wire.ask("/new").text == "5")
+        #expect(try wire.ask("/other").text == "2")
       }
     }
 
@@ -461,15 +409,15 @@ extension PeerTests {
           let status = request.target == "/none" ? "404 Not Found" : "200 OK"
           return "HTTP/1.1 \(status)\r\nContent-Length: 1\r\n\r\n\(count)"
         }
-        let martlet = try Self.start(rig, origin.member.endpoint, "keep 404 60s")
+        let martlet = try Self.start(rig, origin.endpoint, "keep 404 60s")
         let wire = try Wire(to: martlet.endpoint)
         for _ in 0..<3 {
-          let answer = try ask(wire, "/none")
+          let answer = try wire.ask("/none")
           #expect(answer.status == 404 && answer.text == "0")
         }
-        #expect(try ask(wire, "/a").text == "1")
-        #expect(try ask(wire, "/a").text == "2")
-        let only = try ask(wire, "/b", "GET", "Cache-Control: only-if-cached")
+        #expect(try wire.ask("/a").text == "1")
+        #expect(try wire.ask("/a").text == "2")
+        let only = try wire.ask("/b", "GET", "Cache-Control: only-if-cached")
         #expect(only.status == 504 && origin.count == 3)
       }
     }
@@ -480,7 +428,7 @@ extension PeerTests {
         let origin = try Origin(rig) { _, _ in ok("Cache-Control: max-age=60\r\nX-In: 1\r\n", "a") }
         let martlet = try Self.start(
           rig,
-          origin.member.endpoint,
+          origin.endpoint,
           "cache_status off",
           route: """
             response header set X-Path {request.path}{request.query.n}
@@ -489,7 +437,7 @@ extension PeerTests {
         )
         let wire = try Wire(to: martlet.endpoint)
         for _ in 0..<3 {
-          let answer = try ask(wire, "/a", "GET", "X: 1")
+          let answer = try wire.ask("/a", "GET", "X: 1")
           #expect(answer.fields["x-path"] == "/a" && answer.fields.count(of: "x-path") == 1)
           #expect(answer.fields["x-in"] == nil && answer.fields["cache-status"] == nil)
         }
@@ -501,11 +449,11 @@ extension PeerTests {
     func seeing() async throws {
       try await Rig.run { rig in
         let origin = try Origin(rig) { _, _ in ok("Cache-Control: max-age=60\r\n", "0123456789") }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let wire = try Wire(to: martlet.endpoint)
-        for _ in 0..<3 { _ = try ask(wire) }
+        for _ in 0..<3 { _ = try wire.ask("/a") }
         #expect(try rig.martlet(command: "reload").status == 0)
-        #expect(try ask(wire).text == "0123456789" && origin.count == 1)
+        #expect(try wire.ask("/a").text == "0123456789" && origin.count == 1)
         let figures = try tell(rig, "/metrics")
         #expect(figures.contains("martlet_cache_requests_total{cache=\"main\",outcome=\"hit\"} 3"))
         #expect(figures.contains("martlet_cache_requests_total{cache=\"main\",outcome=\"miss\"} 1"))
@@ -518,7 +466,7 @@ extension PeerTests {
     /// What the admin listener says.
     private func tell(_ rig: Rig, _ target: String) throws -> String {
       let wire = try Wire(to: .unix(rig.path("state/admin.sock")))
-      return try ask(wire, target, "GET", "Connection: close").text
+      return try wire.ask(target, "GET", "Connection: close").text
     }
 
     @Test("sends streams of HTTP/2 what it has")
@@ -526,7 +474,7 @@ extension PeerTests {
       try await Rig.run { rig in
         let body = String(repeating: "0123456789", count: 30_000)
         let origin = try Origin(rig) { _, _ in ok("Cache-Control: max-age=60\r\n", body) }
-        let martlet = try Self.start(rig, origin.member.endpoint)
+        let martlet = try Self.start(rig, origin.endpoint)
         let client = try HTTP2Client(to: martlet.endpoint)
         for _ in 0..<3 {
           let stream = try client.open("GET /a HTTP/1.1\nHost: a")

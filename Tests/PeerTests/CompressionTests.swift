@@ -12,32 +12,7 @@ extension PeerTests {
       outside: String = "",
       server: String = ""
     ) throws -> Peer {
-      try rig.martlet(
-        configuration: """
-          admin unix:admin.sock
-          \(outside)
-          server {
-              listen LISTEN
-              access_log stdout json
-              \(compress)
-              \(server)
-              route / {
-                  \(route)
-              }
-          }
-          """
-      )
-    }
-
-    private func ask(
-      _ wire: Wire,
-      _ target: String = "/",
-      _ method: String = "GET",
-      _ fields: String...
-    ) throws -> Answer {
-      let lines = (["\(method) \(target) HTTP/1.1", "Host: a"] + fields).joined(separator: "\r\n")
-      try wire.send(text: lines + "\r\n\r\n")
-      return try wire.receiveAnswer(isToHead: method == "HEAD")
+      try rig.martlet(outside: outside, server: "\(compress)\n\(server)", route: route)
     }
 
     @Test(
@@ -60,7 +35,7 @@ extension PeerTests {
         let martlet = try Self.start(rig, "proxy \(member.endpoint)")
         let wire = try Wire(to: martlet.endpoint)
         for target in ["/", "/chunks", "/"] {
-          let answer = try ask(wire, target, "GET", "Accept-Encoding: \(coding)")
+          let answer = try wire.ask(target, "GET", "Accept-Encoding: \(coding)")
           #expect(answer.status == 200 && answer.ending == .complete)
           #expect(answer.fields["content-encoding"] == coding)
           #expect(answer.fields["etag"] == "W/\"a\"" && answer.fields["accept-ranges"] == nil)
@@ -72,7 +47,7 @@ extension PeerTests {
           #expect(answer.body.count < count / 2)
           #expect(try Coding.plain(answer.body, coding) == Array(body.utf8))
         }
-        let other = try ask(wire)
+        let other = try wire.ask()
         #expect(other.fields["content-encoding"] == nil && other.text == body)
         #expect(other.fields["etag"] == "\"a\"" && other.fields["vary"] == "Accept-Encoding")
         let line = try martlet.line(with: "\"coding\":\"\(coding)\"")
@@ -138,18 +113,18 @@ extension PeerTests {
         let martlet = try Self.start(rig, "proxy \(member.endpoint)")
         let wire = try Wire(to: martlet.endpoint)
         let accepts = "Accept-Encoding: gzip"
-        let get = try ask(wire, "/", "GET", accepts)
-        let head = try ask(wire, "/", "HEAD", accepts)
+        let get = try wire.ask("/", "GET", accepts)
+        let head = try wire.ask("/", "HEAD", accepts)
         for name in ["content-encoding", "etag", "vary", "content-type"] {
           #expect(head.fields[name] == get.fields[name], "\(name)")
         }
         #expect(head.fields["content-length"] == nil)
-        #expect(try ask(wire, "/", "HEAD").fields["content-length"] == "5000")
+        #expect(try wire.ask("/", "HEAD").fields["content-length"] == "5000")
         let tag = try #require(get.fields["etag"])
-        let same = try ask(wire, "/", "GET", accepts, "If-None-Match: \(tag)")
+        let same = try wire.ask("/", "GET", accepts, "If-None-Match: \(tag)")
         #expect(same.status == 304 && same.fields["etag"] == tag)
         #expect(same.fields["vary"] == "Accept-Encoding")
-        let plainSame = try ask(wire, "/", "GET", "If-None-Match: \"a\"")
+        let plainSame = try wire.ask("/", "GET", "If-None-Match: \"a\"")
         #expect(plainSame.status == 304 && plainSame.fields["etag"] == "\"a\"")
       }
     }
@@ -173,7 +148,7 @@ extension PeerTests {
         let martlet = try Self.start(rig, "proxy \(member.endpoint)")
         let wire = try Wire(to: martlet.endpoint)
         for target in ["/coded", "/small", "/kept", "/image", "/part"] {
-          let answer = try ask(wire, target, "GET", "Accept-Encoding: gzip, br, zstd")
+          let answer = try wire.ask(target, "GET", "Accept-Encoding: gzip, br, zstd")
           #expect(answer.text == (target == "/small" ? "small" : body), "\(target)")
           #expect(answer.fields["content-encoding"] == (target == "/coded" ? "gzip" : nil))
           #expect(answer.fields["content-length"] == "\(answer.body.count)")
@@ -240,7 +215,7 @@ extension PeerTests {
         }
         let martlet = try Self.start(rig, "proxy \(member.endpoint)")
         let wire = try Wire(to: martlet.endpoint)
-        let answer = try ask(wire, "/", "GET", "Accept-Encoding: br")
+        let answer = try wire.ask("/", "GET", "Accept-Encoding: br")
         #expect(try Coding.plain(answer.body, "br") == Array(body.utf8))
         #expect(answer.trailers["x-sum"] == "3" && answer.trailers["content-digest"] == nil)
       }
@@ -260,10 +235,10 @@ extension PeerTests {
         }
         let martlet = try Self.start(rig, "proxy \(member.endpoint)")
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire, "/", "GET", "Accept-Encoding: gzip").ending == .truncated)
+        #expect(try wire.ask("/", "GET", "Accept-Encoding: gzip").ending == .truncated)
         // As long as nothing was sent, the failure can be told.
         let other = try Wire(to: martlet.endpoint)
-        #expect(try ask(other, "/early", "GET", "Accept-Encoding: gzip").status == 502)
+        #expect(try other.ask("/early", "GET", "Accept-Encoding: gzip").status == 502)
         try martlet.lines(with: "\"end\":\"upstream_cut\"", count: 2)
       }
     }
@@ -307,11 +282,11 @@ extension PeerTests {
             "error_page 404 \"\(text)\"\nroute /none { respond 404 \"\" }\nroute /off {\nrespond 200 \"\(text)\" type text/html\ncompress off\n}"
         )
         let wire = try Wire(to: martlet.endpoint)
-        let answer = try ask(wire, "/", "GET", "Accept-Encoding: gzip")
+        let answer = try wire.ask("/", "GET", "Accept-Encoding: gzip")
         #expect(answer.fields["content-encoding"] == "gzip")
         #expect(answer.fields["content-length"] == "\(answer.body.count)")
         #expect(String(decoding: try Coding.plain(answer.body, "gzip"), as: UTF8.self) == text)
-        let off = try ask(wire, "/off", "GET", "Accept-Encoding: gzip")
+        let off = try wire.ask("/off", "GET", "Accept-Encoding: gzip")
         #expect(off.fields["content-encoding"] == nil && off.text == text)
         #expect(off.fields["vary"] == nil)
       }
@@ -331,10 +306,10 @@ extension PeerTests {
         )
         let wire = try Wire(to: martlet.endpoint)
         let fields = "Accept-Encoding: br\r\nCookie: session=1\r\nSec-Fetch-Site: cross-site"
-        let spared = try ask(wire, "/", "GET", fields)
+        let spared = try wire.ask("/", "GET", fields)
         #expect(spared.text == body && spared.fields["vary"] == "Accept-Encoding")
-        #expect(try ask(wire, "/open", "GET", fields).fields["content-encoding"] == "br")
-        #expect(try ask(wire, "/", "GET", "Accept-Encoding: br").fields["content-encoding"] == "br")
+        #expect(try wire.ask("/open", "GET", fields).fields["content-encoding"] == "br")
+        #expect(try wire.ask("/", "GET", "Accept-Encoding: br").fields["content-encoding"] == "br")
         let metrics = try rig.curl(
           "--unix-socket",
           rig.path("state/admin.sock"),
@@ -360,10 +335,10 @@ extension PeerTests {
           outside: "loops 1\ncompress_memory 1MB"
         )
         let wire = try Wire(to: martlet.endpoint)
-        let answer = try ask(wire, "/", "GET", "Accept-Encoding: zstd")
+        let answer = try wire.ask("/", "GET", "Accept-Encoding: zstd")
         #expect(answer.text == body && answer.fields["content-encoding"] == nil)
         #expect(answer.fields["vary"] == "Accept-Encoding")
-        let other = try ask(wire, "/", "GET", "Accept-Encoding: gzip")
+        let other = try wire.ask("/", "GET", "Accept-Encoding: gzip")
         #expect(try Coding.plain(other.body, other.fields["content-encoding"]) == Array(body.utf8))
         #expect(other.fields["content-encoding"] == "gzip")
       }
@@ -380,21 +355,21 @@ extension PeerTests {
         try rig.write(body, to: "www/c.png")
         let martlet = try Self.start(rig, "files \(rig.path("www")) {\nprecompressed gzip\n}")
         let wire = try Wire(to: martlet.endpoint)
-        let ready = try ask(wire, "/a.html", "GET", "Accept-Encoding: gzip")
+        let ready = try wire.ask("/a.html", "GET", "Accept-Encoding: gzip")
         #expect(ready.text == "ready" && ready.fields["content-encoding"] == "gzip")
-        let coded = try ask(wire, "/a.html", "GET", "Accept-Encoding: br")
+        let coded = try wire.ask("/a.html", "GET", "Accept-Encoding: br")
         #expect(try Coding.plain(coded.body, "br") == Array(body.utf8))
         #expect(coded.fields["vary"] == "Accept-Encoding" && coded.fields["accept-ranges"] == nil)
         let tag = try #require(coded.fields["etag"])
         #expect(tag.hasPrefix("W/"))
-        let same = try ask(wire, "/a.html", "GET", "Accept-Encoding: br", "If-None-Match: \(tag)")
+        let same = try wire.ask("/a.html", "GET", "Accept-Encoding: br", "If-None-Match: \(tag)")
         #expect(same.status == 304 && same.fields["etag"] == tag)
-        let large = try ask(wire, "/b.html", "GET", "Accept-Encoding: zstd")
+        let large = try wire.ask("/b.html", "GET", "Accept-Encoding: zstd")
         #expect(try Coding.plain(large.body, "zstd") == Array(long.utf8))
-        let part = try ask(wire, "/b.html", "GET", "Accept-Encoding: zstd", "Range: bytes=0-9")
+        let part = try wire.ask("/b.html", "GET", "Accept-Encoding: zstd", "Range: bytes=0-9")
         #expect(part.status == 206 && part.body.elementsEqual(long.utf8.prefix(10)))
         #expect(part.fields["content-encoding"] == nil)
-        let image = try ask(wire, "/c.png", "GET", "Accept-Encoding: zstd")
+        let image = try wire.ask("/c.png", "GET", "Accept-Encoding: zstd")
         #expect(image.text == body && image.fields["vary"] == nil)
       }
     }
@@ -419,18 +394,18 @@ extension PeerTests {
         let wire = try Wire(to: martlet.endpoint)
         for (target, body) in [("/", short), ("/long", long)] {
           for coding in ["gzip", "br", "zstd", nil, "gzip"] {
-            let answer = try ask(wire, target, "GET", "Accept-Encoding: \(coding ?? "identity")")
+            let answer = try wire.ask(target, "GET", "Accept-Encoding: \(coding ?? "identity")")
             #expect(answer.fields["content-encoding"] == coding)
             #expect(try Coding.plain(answer.body, coding) == Array(body.utf8))
             #expect(answer.fields["vary"] == "Accept-Encoding")
             #expect(answer.fields["etag"] == (coding == nil ? "\"v\"" : "W/\"v\""))
           }
         }
-        let same = try ask(wire, "/", "GET", "Accept-Encoding: br", "If-None-Match: W/\"v\"")
+        let same = try wire.ask("/", "GET", "Accept-Encoding: br", "If-None-Match: W/\"v\"")
         #expect(same.status == 304 && same.fields["etag"] == "W/\"v\"")
         // From a cache nothing can be learnt about a user.
         let foreign = "Accept-Encoding: br\r\nCookie: a=b\r\nSec-Fetch-Site: cross-site"
-        #expect(try ask(wire, "/", "GET", foreign).fields["content-encoding"] == "br")
+        #expect(try wire.ask("/", "GET", foreign).fields["content-encoding"] == "br")
         #expect(seen.withLock { $0 } == 2)
       }
     }
@@ -445,11 +420,11 @@ extension PeerTests {
         )
         let martlet = try Self.start(rig, "proxy \(nginx.endpoint)")
         let wire = try Wire(to: martlet.endpoint)
-        let answer = try ask(wire, "/page.html", "GET", "Accept-Encoding: gzip, br, zstd")
+        let answer = try wire.ask("/page.html", "GET", "Accept-Encoding: gzip, br, zstd")
         #expect(answer.fields["content-encoding"] == "gzip")
         #expect(try Coding.plain(answer.body, "gzip") == Array(body.utf8))
         // What nginx cannot do, we can.
-        let other = try ask(wire, "/page.html", "GET", "Accept-Encoding: br")
+        let other = try wire.ask("/page.html", "GET", "Accept-Encoding: br")
         #expect(try Coding.plain(other.body, "br") == Array(body.utf8))
         #expect(other.fields.count(of: "vary") == 1)
       }
@@ -474,7 +449,7 @@ extension PeerTests {
           )
         }
         let wire = try Wire(to: martlet.endpoint)
-        #expect(try ask(wire, "/", "GET", "Accept-Encoding: br").status == 200)
+        #expect(try wire.ask("/", "GET", "Accept-Encoding: br").status == 200)
         // A line is written when everything of its request was given back.
         try martlet.lines(with: "\"end\":", count: 41)
         let metrics = try rig.curl(

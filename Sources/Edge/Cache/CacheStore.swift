@@ -13,6 +13,13 @@ public enum CacheKey {
     let start = min(spaceCount, key.count)
     return start..<(key[start...].firstIndex(of: 0x0A) ?? key.count)
   }
+
+  /// Where the URL ends in a key.
+  public static func urlEnd(in key: Span<UInt8>) -> Int {
+    var end = min(spaceCount, key.count)
+    while end < key.count, key[end] != 0x0A { end += 1 }
+    return end
+  }
 }
 
 /// How much a store may hold.
@@ -87,6 +94,7 @@ public final class CacheStore: Sendable {
   /// What is kept on a disk; nil: nothing is.
   public let disk: DiskStore?
   private let purges: PurgeLog
+  private let epochs = BodyEpochs()
   /// How far the look at everything is, after purges.
   private let sweeping = Mutex(Sweep())
   private let hash = KeyHash.random()
@@ -400,6 +408,17 @@ public final class CacheStore: Sendable {
     budget.free(gone.bytes)
     disk?.forget(key)
     return gone.count
+  }
+
+  /// What belongs to the key of an answer that is kept by the body of a request: it changes when the answers for
+  /// the URL of `key` do not hold any more.
+  public func bodyEpoch(of key: Span<UInt8>) -> UInt64 { epochs.number(of: urlWord(of: key)) }
+
+  /// Forgets what is kept for the URL of a key by the bodies of requests.
+  public func invalidateBodies(of key: Span<UInt8>) { epochs.advance(urlWord(of: key)) }
+
+  private func urlWord(of key: Span<UInt8>) -> UInt64 {
+    word(of: key.extracting(first: CacheKey.urlEnd(in: key)))
   }
 
   // MARK: Purges

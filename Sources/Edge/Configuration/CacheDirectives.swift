@@ -93,6 +93,13 @@ let cacheStoreBlock = Directive<FileDraft>.block(
     guard let word = reading.onlyWord(of: statement, example: example),
       let name = reading.value(of: word, .name(), in: statement, example: example)
     else { return nil }
+    if name == "off" {
+      reading.error(
+        "a cache cannot be named `off`, which in routes means that nothing is kept",
+        mend: "give it another name",
+        at: word.range
+      )
+    }
     return CacheSettings(name: name)
   },
   end: { cache, statement, draft, reading in
@@ -173,6 +180,23 @@ let routeCacheDirectives = DirectiveTable<RouteCacheSettings>(
         + "`public` or `s-maxage`; not at all; without their cookies; as they are.",
       example: "set_cookie remove"
     ),
+    .list(
+      "body_methods",
+      \.bodyMethods,
+      .choice,
+      unset: "none",
+      "The methods besides GET and HEAD whose answers are kept, each for one body of the request and its type. Those "
+        + "to POST are kept only where they say themselves for how long, and whoever writes this says that such a POST "
+        + "changes nothing.",
+      example: "body_methods QUERY POST"
+    ),
+    .value(
+      "body_limit",
+      \.bodyLimit,
+      .size(within: 1...1 << 20),
+      "How long the body of such a request may be; one with a longer body goes to the upstream.",
+      example: "body_limit 16KB"
+    ),
     .value(
       "pass_time",
       \.passTime,
@@ -229,55 +253,102 @@ private let keepDirective = Directive<RouteCacheSettings>(
   }
 )
 
-/// `cache`, of routes.
-let routeCacheDirective = Directive<RouteDraft>.block(
-  "cache",
-  form: "NAME",
-  routeCacheDirectives,
-  need: .optional,
-  "Keeps the answers of the upstream in the store of this name, and answers from there as RFC 9111 allows. "
-    + "Requests for one URL that come together become one request to the upstream.",
-  example: "cache main {\n  stale_if_error 1h\n}",
-  begin: { statement, reading -> RouteCacheSettings? in
-    let example = "cache main"
-    guard let word = reading.onlyWord(of: statement, example: example),
-      let name = reading.value(of: word, .name(), in: statement, example: example)
-    else { return nil }
-    return RouteCacheSettings(store: name)
-  },
-  end: { cache, statement, draft, reading in
-    if draft.cacheStatement != nil {
-      reading.error("`cache` stands twice", mend: "remove one of them", at: statement.name.range)
+/// `cache`, of servers and routes; `shown` is what counts for one.
+func cacheDirective<Draft: Sendable>(
+  _ path: any WritableKeyPath<Draft, CacheDraft> & Sendable,
+  _ sentence: String,
+  shown: @escaping @Sendable (Draft) -> RouteCacheSettings?
+) -> Directive<Draft> {
+  let example = "cache main"
+  return .block(
+    "cache",
+    form: "NAME|off",
+    routeCacheDirectives,
+    need: .optional,
+    words: ["off"],
+    sentence,
+    example: "cache main {\n  stale_if_error 1h\n}",
+    begin: { statement, reading -> RouteCacheSettings? in
+      guard let word = reading.onlyWord(of: statement, example: example),
+        let name = reading.value(of: word, .name(), in: statement, example: example)
+      else { return nil }
+      if name == "off", statement.block != nil {
+        reading.error(
+          "`cache off` has no block",
+          mend: "write `cache off`, or the name of a cache",
+          at: statement.range
+        )
+      }
+      return RouteCacheSettings(store: name)
+    },
+    end: { cache, statement, draft, reading in
+      if draft[keyPath: path].statement != nil {
+        reading.error("`cache` stands twice", mend: "remove one of them", at: statement.name.range)
+      }
+      draft[keyPath: path] = CacheDraft(
+        settings: cache.store == "off" ? nil : cache,
+        statement: statement
+      )
+    },
+    show: { draft, mask in
+      guard let cache = shown(draft) else { return nil }
+      let name = [JSONValue.Member("store", .text(mask.shown(cache.store)))]
+      guard case .object(let rest) = routeCacheDirectives.shown(cache, mask) else { return .null }
+      return .object(name + rest)
     }
-    draft.settings.cache = cache
-    draft.cacheStatement = statement
-  },
-  show: { draft, mask in
-    guard let cache = draft.settings.cache else { return nil }
-    let name = [JSONValue.Member("store", .text(mask.shown(cache.store)))]
-    guard case .object(let rest) = routeCacheDirectives.shown(cache, mask) else { return .null }
-    return .object(name + rest)
-  }
+  )
+}
+
+/// `cache`, of servers.
+let serverCacheDirective = cacheDirective(
+  \ServerDraft.cache,
+  "What the routes with `proxy` keep of the answers of their upstreams that say nothing else of it themselves.",
+  shown: { $0.cache.settings }
+)
+
+/// `cache`, of routes.
+let routeCacheDirective = cacheDirective(
+  \RouteDraft.cache,
+  "Keeps the answers of the upstream in the store of this name, and answers from there as RFC 9111 allows. "
+    + "Requests for one URL that come together become one request to the upstream. Where nothing is said, what the "
+    + "server says counts; `off` keeps nothing.",
+  shown: { $0.settings.cache }
 )
 
 extension Reading {
+  /// Gives routes what their servers say of caches, where they say nothing themselves.
+  func placeCaches(of draft: inout FileDraft) {
+    for server in draft.servers.indices {
+      let usual = draft.servers[server].cache.settings
+      for route in draft.servers[server].routes.indices {
+        let own = draft.servers[server].routes[route].cache
+        var cache = own.settings
+        if own.statement == nil, case .proxy? = draft.servers[server].routes[route].handler {
+          cache = usual
+        }
+        draft.servers[server].routes[route].settings.cache = cache
+      }
+    }
+  }
+
   /// Notes caches of routes that cannot be, and caches that nobody uses.
   mutating func checkCaches(_ draft: FileDraft) {
     let names = draft.caches.map(\.name)
     let routes = draft.servers.flatMap(\.routes)
-    for route in routes {
-      guard let cache = route.settings.cache, let statement = route.cacheStatement,
-        let word = statement.arguments.first
+    for cache in draft.servers.map(\.cache) + routes.map(\.cache) {
+      guard let store = cache.settings?.store, !names.contains(store),
+        let word = cache.statement?.arguments.first
       else { continue }
-      if !names.contains(cache.store) {
-        let near = nearestName(to: cache.store, among: names.sorted())
-        error(
-          "there is no cache named `\(cache.store)`",
-          mend: near.map { "write `cache \($0)`" }
-            ?? "write `cache \(cache.store) { memory 256MB }` outside of every block",
-          at: word.range
-        )
-      }
+      let near = nearestName(to: store, among: names.sorted())
+      error(
+        "there is no cache named `\(store)`",
+        mend: near.map { "write `cache \($0)`" }
+          ?? "write `cache \(store) { memory 256MB }` outside of every block",
+        at: word.range
+      )
+    }
+    for route in routes {
+      guard let statement = route.cache.statement, route.cache.settings != nil else { continue }
       if case .proxy? = route.handler { continue }
       error(
         "only what an upstream answers is kept",
@@ -289,7 +360,7 @@ extension Reading {
     for name in names where !used.contains(name) && !hasErrors {
       warning(
         "no route uses the cache `\(name)`",
-        mend: "write `cache \(name)` into a route, or remove it",
+        mend: "write `cache \(name)` into a route or a server, or remove it",
         at: draft.cacheRanges[name]
       )
     }

@@ -51,6 +51,10 @@ public struct RouteCacheSettings: Hashable, Sendable {
   public var cookies = CacheCookieRule.public
   /// What of a request tells answers apart.
   public var key = CacheKeySettings()
+  /// The methods besides GET whose answers are kept, by what their bodies are.
+  public var bodyMethods: [CacheBodyMethod] = []
+  /// How long such a body may be.
+  public var bodyLimit = 64 << 10
   /// How long requests do not wait for each other after an answer that could not be kept.
   public var passTime = Duration.seconds(30)
   /// Whether answers say what the cache did: `Cache-Status`.
@@ -83,6 +87,14 @@ public struct CacheKeySettings: Hashable, Sendable {
 
   /// Creates the settings by which the whole URL does, and nothing else.
   public init() {}
+}
+
+/// A method whose answers may be kept under keys that know the body.
+public enum CacheBodyMethod: String, Hashable, Sendable, CaseIterable {
+  /// QUERY.
+  case query = "QUERY"
+  /// POST.
+  case post = "POST"
 }
 
 /// How long answers of a status are fresh that do not say so.

@@ -45,6 +45,16 @@ struct ServerDraft: Sendable {
   var tlsRange: SourceRange?
   var routes: [RouteDraft] = []
   var limits = LimitDraft()
+  /// What its routes keep of answers that do not say it themselves.
+  var cache = CacheDraft()
+}
+
+/// What a block says of what is kept of answers.
+struct CacheDraft: Sendable {
+  /// What is; nil: nothing.
+  var settings: RouteCacheSettings?
+  /// The directive that says it; nil: none does.
+  var statement: Statement?
 }
 
 /// A route with its places.
@@ -58,8 +68,8 @@ struct RouteDraft: Sendable {
   /// The rest; its handler is not valid.
   var settings: RouteSettings
   var limits = LimitDraft()
-  /// The directive that says what is kept of answers.
-  var cacheStatement: Statement?
+  /// What it says itself of what is kept of answers.
+  var cache = CacheDraft()
   var range: SourceRange
 
   init(path: PathPattern = .prefix("/"), range: SourceRange? = nil) {

@@ -14,6 +14,7 @@ extension Reading {
     addUpstreams(of: &draft)
     addUsualListeners(of: &draft)
     placeLimits(of: &draft)
+    placeCaches(of: &draft)
     checkReferences(draft)
     checkCaches(draft)
     for upstream in draft.upstreams

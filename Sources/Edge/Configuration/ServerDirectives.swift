@@ -11,6 +11,7 @@ let serverDirectives = DirectiveTable<ServerDraft>(
     priorityDirective(\.settings.priority, default: "5"),
     compressDirective(\.settings.compression, default: "off"),
     decompressDirective(\.settings.decompression, default: "off"),
+    serverCacheDirective,
     errorPage(\.settings.errorPages),
     routeBlock,
   ]

@@ -52,6 +52,9 @@ public struct CacheRequest: Hashable, Sendable {
     self.directives = directives
   }
 
+  /// Whether its body tells which stored response answers it.
+  public var isKeyedByBody: Bool { method == .query || method == .post }
+
   /// What is done with the request.
   ///
   /// An unsafe one passes, and makes stored responses invalid: ``Invalidation``.
@@ -59,7 +62,9 @@ public struct CacheRequest: Hashable, Sendable {
     switch method {
     case .get, .head: break
     case .query where policy.bodyMethods.contains(.query): break
-    case .post where policy.bodyMethods.contains(.post): break
+    case .post where policy.bodyMethods.contains(.post):
+      // A condition of such a request is the origin's to judge: RFC 9110, section 13.1.
+      if isConditional { return .pass(.method) }
     default: return .pass(.method)
     }
     if wantsUpgrade { return .pass(.bypass) }

@@ -45,7 +45,10 @@ extension StoredTerms {
     }
     switch decided {
     case .validate, .fetch:
-      return request.directives.isOnlyIfCached ? .timeout : decided
+      if request.directives.isOnlyIfCached { return .timeout }
+      // To POST there is no 304: RFC 9110, section 13.1.2.
+      if case .validate(let reason) = decided, request.method == .post { return .fetch(reason) }
+      return decided
     default: return decided
     }
   }

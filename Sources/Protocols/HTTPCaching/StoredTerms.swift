@@ -20,6 +20,9 @@ public struct StoredTerms: Hashable, Sendable, BitwiseCopyable {
     case statusDefault
     /// The policy, whatever the response says.
     case forced
+
+    /// Whether the response says it itself.
+    var isExplicit: Bool { self == .sharedMaxAge || self == .maxAge || self == .expires }
   }
 
   /// What else the response says of itself.

@@ -139,6 +139,8 @@ extension CachePolicy {
       return .refuse(refusal)
     }
     let lifetime = lifetime(of: response.status, said, facts)
+    // RFC 9110, section 9.3.3: what answers POST is of use to others only if it says for how long.
+    if request.method == .post, !lifetime.source.isExplicit { return .refuse(.method) }
     var terms = StoredTerms(
       status: response.status,
       responseTime: responseTime,

@@ -33,6 +33,8 @@ struct CacheTests {
           client_directives ignored
           set_cookie remove
           pass_time 5s
+          body_methods QUERY POST
+          body_limit 16KB
           cache_status off
           key query except utm_* gclid
           key header X-Tenant Accept-Language
@@ -59,6 +61,8 @@ struct CacheTests {
     cache.client = .ignored
     cache.cookies = .remove
     cache.passTime = .seconds(5)
+    cache.bodyMethods = [.query, .post]
+    cache.bodyLimit = 16 << 10
     cache.showsStatus = false
     cache.key.query = .except(["utm_*", "gclid"])
     cache.key.fields = ["x-tenant", "accept-language"]
@@ -72,11 +76,67 @@ struct CacheTests {
     #expect(try #require(loaded.configuration).caches[0].objectLimit == 4 << 20)
   }
 
+  @Test("of a server counts in its routes that have an upstream and say nothing else")
+  func inherited() throws {
+    let loaded = load(
+      """
+      cache main
+      cache other
+      server {
+          listen :8080
+          cache main {
+              keep 1m
+          }
+          route /usual { proxy :9000 }
+          route /own {
+              proxy :9000
+              cache other
+          }
+          route /off {
+              proxy :9000
+              cache off
+          }
+          route / { respond 200 }
+      }
+      server other.example {
+          listen :8080
+          cache off
+          route / { proxy :9000 }
+      }
+      """
+    )
+    #expect(loaded.rendered() == "")
+    let configuration = try #require(loaded.configuration)
+    var usual = RouteCacheSettings(store: "main")
+    usual.times = [CacheTime(status: nil, time: .seconds(60))]
+    let caches = configuration.servers.map { $0.routes.map(\.cache) }
+    #expect(caches == [[usual, RouteCacheSettings(store: "other"), nil, nil], [nil]])
+  }
+
+  @Test(
+    "of a server is refused where it cannot be",
+    arguments: [
+      ("cache mane", "there is no cache named `mane`"),
+      ("cache main\ncache off", "`cache` stands twice"),
+      ("cache off {\nkeep 1m\n}", "`cache off` has no block"), ("cache", "`cache` needs a value"),
+    ]
+  )
+  func refused(ofServer line: String, problem: String) {
+    let loaded = load("cache main\nserver { listen :80\n\(line)\nroute / { proxy :9000 } }")
+    #expect(loaded.configuration == nil)
+    let problems = loaded.diagnostics.map(\.problem)
+    #expect(problems.contains(problem), "\(problems)")
+  }
+
   @Test(
     "is refused where it cannot be",
     arguments: [
       ("", "proxy :9000\ncache main", "there is no cache named `main`"),
       ("cache mane", "proxy :9000\ncache main", "there is no cache named `main`"),
+      (
+        "cache off", "proxy :9000\ncache off",
+        "a cache cannot be named `off`, which in routes means that nothing is kept"
+      ),
       ("cache main", "respond 200\ncache main", "only what an upstream answers is kept"),
       ("cache main", "proxy :9000\ncache main\ncache main", "`cache` stands twice"),
       ("cache main\ncache main", "proxy :9000\ncache main", "there are two caches named `main`"),

@@ -27,6 +27,7 @@ struct EffectiveTests {
       server { listen :80 tls
       compress
       decompress
+      cache main
       certificate a.pem
       tls auto { client_certificate optional
       client_authorities a.pem

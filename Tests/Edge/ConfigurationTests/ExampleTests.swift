@@ -14,6 +14,8 @@ func repositoryFile(_ path: String) throws -> String {
 func whole(_ line: String, in block: String) -> String {
   switch block {
   case "file": line
+  case "server" where line.hasPrefix("cache"):
+    "cache main\nserver {\n\(line)\nroute / { proxy :9000 }\n}"
   case "server": "server {\n\(line)\n}"
   case "route" where line.hasPrefix("client_certificate"):
     whole("client_certificate optional\nclient_authorities a.pem", in: "tls").dropLast()
@@ -135,7 +137,7 @@ struct ManualTests {
       ("docs/manual/limits.md", 5), ("docs/manual/queues.md", 1), ("docs/manual/overload.md", 3),
       ("docs/manual/failures.md", 3),
       ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7), ("docs/manual/files.md", 3),
-      ("docs/manual/cache.md", 3), ("docs/manual/compression.md", 4),
+      ("docs/manual/cache.md", 5), ("docs/manual/compression.md", 4),
       ("docs/manual/websocket.md", 2),
     ]
   )

@@ -67,6 +67,31 @@ struct StoringTests {
     #expect(Asked(method: "POST").cached().way(by: policy) == .pass(.method))
     policy.bodyMethods = [.post]
     #expect(answer.terms(for: Asked(method: "POST"), by: policy) != nil)
+    // Only where the response says itself for how long it is fresh.
+    policy.defaults = [CachePolicy.StatusLifetime(status: nil, seconds: 60)]
+    let modified = ["Last-Modified: \(date(-86_400))", "Date: \(date())"]
+    for fields in [modified, ["ETag: \"a\""], ["Cache-Control: public"]] {
+      let storing = Answered(200, fields: fields).storing(for: Asked(method: "POST"), by: policy)
+      #expect(storing == .refuse(.method))
+    }
+    let expiring = Answered(200, "Expires: \(date(60))", "Date: \(date())")
+    #expect(expiring.terms(for: Asked(method: "POST"), by: policy) != nil)
+  }
+
+  @Test("a POST with conditions is the origin's to judge: RFC 9110, section 13.1.2")
+  func conditionsOfPOST() {
+    var policy = CachePolicy()
+    policy.bodyMethods = [.query, .post]
+    for method in ["QUERY", "POST"] {
+      let asked = Asked("If-None-Match: \"a\"", method: method).cached(by: policy)
+      #expect(asked.way(by: policy) == (method == "POST" ? .pass(.method) : .lookUp))
+    }
+    let answer = Answered(200, "Cache-Control: max-age=60", "ETag: \"a\"")
+    for (method, reuse) in [("QUERY", Reuse.validate(.stale)), ("POST", .fetch(.stale))] {
+      let asked = Asked(method: method)
+      let terms = answer.terms(for: asked, by: policy)
+      #expect(terms?.reuse(for: asked.cached(by: policy), at: later(61)) == reuse)
+    }
   }
 
   @Test(

@@ -23,7 +23,7 @@ extension CacheFiller {
     }
     if response.status < 200 { return .nothingYet }
     if let validating {
-      if response.status == 304, validating.terms.hasValidator {
+      if response.status == 304, validating.terms.hasValidator, request.method != .post {
         return refresh(validating, bytes)
       }
       let failure = OriginFailure.status(response.status)
@@ -51,9 +51,10 @@ extension CacheFiller {
       requestTime: askedAt,
       responseTime: now
     )
+    if request.method == .post { invalidate(by: storing) }
     switch storing {
     case .refuse(let refusal):
-      keepNothing(isLasting: refusal.isLasting)
+      keepNothing(isLasting: refusal.isLasting && request.method != .post)
       beginAlone(answerHead(bytes) { !$0.isHopByHop })
     case .store(let found):
       terms = found
@@ -72,6 +73,18 @@ extension CacheFiller {
       let head = answerHead(bytes) { kept.keeps($0, in: bytes) }
       fill.begin(head, terms: found, vary: vary, variant: variant)
     }
+  }
+
+  /// Forgets what is kept for the URL of a POST: for GET in any case, and for all bodies unless the answer is to be
+  /// kept itself, which says that nothing was changed.
+  ///
+  /// - Source: RFC 9111, section 4.4.
+  private func invalidate(by storing: Storing) {
+    guard Invalidation.isDue(request.method, status: response.status) else { return }
+    let store = cache.plan.store
+    let key = fill.key
+    store.invalidate(key.span.extracting(first: max(0, key.count - HTTP1Connection.bodyKeyCount)))
+    if case .refuse = storing { store.invalidateBodies(of: key.span) }
   }
 
   /// What the tags of the answer are known by: words of `Surrogate-Key`, elements of `Cache-Tag`.

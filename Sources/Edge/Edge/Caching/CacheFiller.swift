@@ -20,7 +20,7 @@ final class CacheFiller: InnerSocket {
   let fill: Fill
   let cache: RouteCache
   let worker: Worker
-  /// The request as it is sent: by GET, whatever the client's method is.
+  /// The request as it is sent: by GET where the client's method is HEAD.
   let request: CacheRequest
   /// What is asked about, if something is kept.
   let validating: CachedAnswer?
@@ -48,8 +48,7 @@ final class CacheFiller: InnerSocket {
   /// The member that was asked, when nothing is left to be done.
   private var member: Member?
 
-  /// Prepares to ask in the place of a client, whose request `exchange` is, for the site and the upstream that
-  /// this has come to.
+  /// Prepares to ask in the place of a client, whose request `leading` is.
   ///
   /// - Returns: nil when there is no number for a socket, or the head cannot be read: nothing was begun.
   init?(
@@ -58,7 +57,7 @@ final class CacheFiller: InnerSocket {
     _ head: consuming Lent,
     validating: CachedAnswer?,
     for client: HTTP1Connection,
-    _ site: Site?
+    leading: Exchange
   ) {
     self.fill = fill
     self.cache = cache
@@ -75,7 +74,9 @@ final class CacheFiller: InnerSocket {
     }
     request = CacheRequest(exchange.request, in: head.bytes, by: cache.policy)
     exchange.requestEnd = exchange.request.byteCount
-    exchange.site = site
+    // Who led may leave, or send it by itself: what is sent here is kept here.
+    if request.isKeyedByBody { exchange.hand.replay = leading.hand.replay?.copy }
+    exchange.site = leading.site
     exchange.route = cache.fillRoute
     exchange.headAt = worker.loop.now
     exchange.routedAt = worker.loop.now
@@ -321,7 +322,7 @@ extension HTTP1Connection {
         text,
         validating: validating,
         for: self,
-        exchange.site
+        leading: exchange
       )
     } catch {
       filler = nil
@@ -344,8 +345,12 @@ extension HTTP1Connection {
   ) throws(ExchangeError) -> Lent {
     let isLarge = exchange.request.byteCount > BufferSize.head.bytes - 2048
     var out = loop.lend(isLarge ? .body : .head)
-    try out.put("GET ")
     let request = exchange.request
+    switch request.method {
+    case .query: try out.put("QUERY ")
+    case .post: try out.put("POST ")
+    default: try out.put("GET ")
+    }
     if let rule = cache.keyRule, request.hasQuery {
       // What does not count is not sent, so that no answer can depend on it.
       var query: [UInt8] = []
@@ -359,9 +364,16 @@ extension HTTP1Connection {
     try out.put(" HTTP/1.1\r\n")
     for line in exchange.request.fields
     where !line.isHopByHop && !Validation.leavesOut(line.name) {
+      // The body is there, and has a length now.
+      if line.name == .contentLength || line.name == .expect { continue }
       try out.put(head.extracting(line.lineRange.range))
     }
-    if let validating {
+    if let body = exchange.hand.replay, !exchange.hand.bodyKey.isEmpty {
+      try out.put("Content-Length: ")
+      try out.put(decimal: UInt64(body.bytes.count))
+      try out.put("\r\n")
+    }
+    if let validating, request.method != .post {
       let own = validating.head.bytes
       let bytes = own.span
       var lines: [UInt8] = []

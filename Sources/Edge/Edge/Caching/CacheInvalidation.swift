@@ -16,10 +16,11 @@ extension HTTP1Connection {
     _ head: Span<UInt8>
   ) {
     guard Invalidation.isDue(exchange.request.method, status: exchange.response.status),
-      let key = cacheKey(exchange, cache, head)
+      let key = targetKey(exchange, cache, head)
     else { return }
     let store = cache.plan.store
     store.invalidate(key.bytes)
+    store.invalidateBodies(of: key.bytes)
     let targets = Invalidation.targets(
       of: exchange.response,
       in: answer,
@@ -36,6 +37,7 @@ extension HTTP1Connection {
     for target in targets {
       let other = Array(copying: key.bytes.extracting(0..<prefix)) + target
       store.invalidate(other.span)
+      store.invalidateBodies(of: other.span)
     }
   }
 }

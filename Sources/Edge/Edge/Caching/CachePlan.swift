@@ -74,6 +74,8 @@ final class RouteCache: Sendable {
   let showsStatus: Bool
   /// What of a request tells answers apart; nil: its whole URL.
   let keyRule: KeyRule?
+  /// How long the body of a request may be by which its answer is kept.
+  let bodyLimit: Int
 
   init(
     _ settings: RouteCacheSettings,
@@ -91,6 +93,7 @@ final class RouteCache: Sendable {
     space = Self.space(of: route)
     passTime = Int64(clamping: settings.passTime.nanoseconds / 1_000_000)
     showsStatus = settings.showsStatus
+    bodyLimit = settings.bodyLimit
     keyRule = settings.key == CacheKeySettings() ? nil : KeyRule(settings.key)
   }
 
@@ -159,6 +162,12 @@ extension CachePolicy {
     staleWhileRevalidate = settings.staleWhileRevalidate.wholeSeconds
     staleIfError = settings.staleIfError.wholeSeconds
     client = settings.client == .honored ? .honored : .ignored
+    for method in settings.bodyMethods {
+      switch method {
+      case .query: bodyMethods.insert(.query)
+      case .post: bodyMethods.insert(.post)
+      }
+    }
     setCookie =
       switch settings.cookies {
       case .public: .keptWhenPublic

@@ -21,7 +21,7 @@ extension HTTP1Connection {
     guard let cache = route.cache else { return .needsCoroutine }
     exchange.cacheOutcome = .bypass
     let request = CacheRequest(exchange.request, in: head.bytes, by: cache.policy)
-    guard exchange.pace == nil, exchange.body.hasEnded,
+    guard exchange.pace == nil, exchange.body.hasEnded, !request.isKeyedByBody,
       case .lookUp = request.way(by: cache.policy)
     else { return .needsCoroutine }
     switch try findCached(exchange, cache, request, head.bytes, isCounted: true) {
@@ -85,10 +85,24 @@ extension HTTP1Connection {
     }
   }
 
-  /// What answers to a request are kept under: where it comes to, and its URL.
+  /// What answers to a request are kept under: where it comes to, its URL, and what else counts.
   ///
   /// - Returns: nil when that is too long.
   func cacheKey(_ exchange: Exchange, _ cache: RouteCache, _ head: Span<UInt8>) -> Lent? {
+    guard var key = targetKey(exchange, cache, head) else { return nil }
+    guard !exchange.hand.bodyKey.isEmpty else { return key }
+    do throws(ExchangeError) {
+      try key.put(exchange.hand.bodyKey)
+    } catch {
+      return nil
+    }
+    return key
+  }
+
+  /// What answers to a request are kept under where its body does not count.
+  ///
+  /// - Returns: nil when that is too long.
+  func targetKey(_ exchange: Exchange, _ cache: RouteCache, _ head: Span<UInt8>) -> Lent? {
     var key = loop.lend(.head)
     let request = exchange.request
     do throws(ExchangeError) {

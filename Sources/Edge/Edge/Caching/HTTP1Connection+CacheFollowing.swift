@@ -40,7 +40,8 @@ extension HTTP1Connection {
       return try await passOn(exchange, route, cache, &head)
     case .lookUp: break
     }
-    guard exchange.body.hasEnded else {
+    if request.isKeyedByBody { try await keyByBody(exchange, route, cache, &head) }
+    guard exchange.body.hasEnded, request.isKeyedByBody != exchange.hand.bodyKey.isEmpty else {
       note(.bypass, CacheStatus(.bypass), exchange, cache)
       return try await passOn(exchange, route, cache, &head)
     }

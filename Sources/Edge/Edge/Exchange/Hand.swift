@@ -37,6 +37,8 @@ struct Hand: ~Copyable {
   var tries = Tries()
   /// What is kept of the body so that it can be sent again.
   var replay: Replay?
+  /// What the body stands for in the key of a cache; empty: it does not count, or is not there yet.
+  var bodyKey: [UInt8] = []
   /// The connection over which the request is sent.
   var connection: UpstreamConnection?
   /// What came of the member's answer.
@@ -67,5 +69,6 @@ struct Hand: ~Copyable {
     failure = nil
     admission = nil
     replay = nil
+    if !bodyKey.isEmpty { bodyKey = [] }
   }
 }

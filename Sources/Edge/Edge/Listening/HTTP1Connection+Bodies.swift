@@ -14,6 +14,20 @@ extension HTTP1Connection {
     _ head: inout Lent,
     _ take: (Span<UInt8>) throws(ExchangeError) -> Void
   ) async throws(ExchangeError) {
+    _ = try await takeBody(exchange, &head) { (bytes: Span<UInt8>) throws(ExchangeError) in
+      try take(bytes)
+      return true
+    }
+  }
+
+  /// Receives a body as long as `take` wants more of it.
+  ///
+  /// - Returns: What was received and not taken, where the body has not ended.
+  func takeBody(
+    _ exchange: Exchange,
+    _ head: inout Lent,
+    while take: (Span<UInt8>) throws(ExchangeError) -> Bool
+  ) async throws(ExchangeError) -> Lent? {
     if exchange.body.expectsContinue, !exchange.body.hasEnded {
       var out = loop.lend(.head)
       out.append("HTTP/1.1 100 Continue\r\n\r\n")
@@ -27,21 +41,25 @@ extension HTTP1Connection {
     let first = try exchange.body.take(from: &head, at: exchange.request.byteCount)
     exchange.requestEnd = first.end
     exchange.bytesReceived &+= UInt64(first.end - exchange.request.byteCount)
-    try take(head.bytes.extracting(first.data))
-    guard !exchange.body.hasEnded else { return }
+    let wantsMore = try take(head.bytes.extracting(first.data))
+    guard !exchange.body.hasEnded else { return nil }
     // What the head's buffer holds of a line that is not complete goes on in another one.
     var block = loop.lend(.body)
     block.append(head.bytes.extracting(first.end..<head.count))
     exchange.requestEnd = head.count
+    guard wantsMore else { return block }
     while true {
       try await receiveMore(exchange, &block)
       let part = try exchange.body.take(from: &block, at: 0)
       exchange.bytesReceived &+= UInt64(part.end)
-      try take(block.bytes.extracting(part.data))
+      let wantsMore = try take(block.bytes.extracting(part.data))
       block.removeFirst(part.end)
-      guard exchange.body.hasEnded else { continue }
+      guard exchange.body.hasEnded else {
+        if wantsMore { continue }
+        return block
+      }
       if !block.isEmpty { carried = consume block }
-      return
+      return nil
     }
   }
 

@@ -451,12 +451,13 @@ final class HTTP1Connection {
       return ReverseProxy(client: self, exchange: exchange, route: route, upstream: upstream)
     }
     let start = exchange.request.byteCount
-    let part =
-      exchange.body.hasEnded
-      ? MessageBody.Part(data: start..<start, end: start)
-      : try exchange.body.take(from: &head, at: start)
-    exchange.requestEnd = part.end
-    exchange.bytesReceived &+= UInt64(part.end - start)
+    var part = MessageBody.Part(data: start..<start, end: start)
+    // What was received of a body already is sent from where it is kept.
+    if exchange.hand.replay == nil {
+      if !exchange.body.hasEnded { part = try exchange.body.take(from: &head, at: start) }
+      exchange.requestEnd = part.end
+      exchange.bytesReceived &+= UInt64(part.end - start)
+    }
     let upstream = worker.upstream(of: plan)
     exchange.hand.part = part
     if let affinity = upstream.affinity {

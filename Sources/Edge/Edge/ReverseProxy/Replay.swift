@@ -13,6 +13,13 @@ final class Replay {
 
   init(limit: Int) { self.limit = limit }
 
+  /// The same bytes for another exchange; nothing is added to them.
+  var copy: Replay {
+    let copy = Replay(limit: bytes.count)
+    copy.bytes = bytes
+    return copy
+  }
+
   /// Keeps a part; one that is too long makes the whole incomplete, and nothing is kept from there on.
   func keep(_ part: Span<UInt8>) {
     guard isComplete else { return }
