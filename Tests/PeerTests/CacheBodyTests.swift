@@ -160,6 +160,27 @@ extension PeerTests {
       }
     }
 
+    @Test("is the same for streams of HTTP/2", arguments: [3, 50_000])
+    func http2(count: Int) async throws {
+      try await Rig.run { rig in
+        let origin = try Origin(rig, Self.echo("max-age=60"))
+        let rules = "body_methods POST\nbody_limit 16KB"
+        let martlet = try CacheTests.start(rig, origin.endpoint, rules)
+        let client = try HTTP2Client(to: martlet.endpoint)
+        let body = String(repeating: "x", count: count)
+        for length in ["", "\nContent-Length: \(count)"] {
+          for _ in 0..<2 {
+            let stream = try client.open("POST /a HTTP/1.1\nHost: a\(length)", isLast: false)
+            try client.send(body, on: stream, isLast: true)
+            try client.finish(stream)
+            #expect(client.bodies[stream] == Array("POST \(body)".utf8))
+          }
+        }
+        // The larger one is longer than what is kept by.
+        #expect(origin.count == (count == 3 ? 1 : 4))
+      }
+    }
+
     @Test("makes one request of many with the same body that come together")
     func collapses() async throws {
       try await Rig.run { rig in

@@ -454,19 +454,13 @@ extension PeerTests {
         for _ in 0..<3 { _ = try wire.ask("/a") }
         #expect(try rig.martlet(command: "reload").status == 0)
         #expect(try wire.ask("/a").text == "0123456789" && origin.count == 1)
-        let figures = try tell(rig, "/metrics")
+        let figures = try rig.told("/metrics")
         #expect(figures.contains("martlet_cache_requests_total{cache=\"main\",outcome=\"hit\"} 3"))
         #expect(figures.contains("martlet_cache_requests_total{cache=\"main\",outcome=\"miss\"} 1"))
         #expect(figures.contains("martlet_cache_objects{cache=\"main\"} 1"))
-        let status = try tell(rig, "/status")
+        let status = try rig.told("/status")
         #expect(status.contains("\"caches\":[{\"name\":\"main\",\"objects\":1"))
       }
-    }
-
-    /// What the admin listener says.
-    private func tell(_ rig: Rig, _ target: String) throws -> String {
-      let wire = try Wire(to: .unix(rig.path("state/admin.sock")))
-      return try wire.ask(target, "GET", "Connection: close").text
     }
 
     @Test("sends streams of HTTP/2 what it has")

@@ -410,6 +410,78 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "a file, or a kept answer, is coded once, and then sent as it was coded",
+      arguments: ["gzip", "br", "zstd"]
+    )
+    func once(coding: String) async throws {
+      for source in ["file", "cache"] {
+        try await Rig.run { rig in
+          let body = Coding.page(50_000)
+          try rig.write(body, to: "www/a.html")
+          let origin = try Origin(rig) { _, _ in
+            Coding.ok("Content-Type: text/html\r\nCache-Control: max-age=60\r\n", body)
+          }
+          let martlet = try Self.start(
+            rig,
+            source == "file"
+              ? "files \(rig.path("www"))" : "proxy \(origin.endpoint)\ncache main",
+            outside: "loops 1\ncache main"
+          )
+          let wire = try Wire(to: martlet.endpoint)
+          // What comes is coded on its way; what is kept then is coded when it is first asked for.
+          let codedCount: Double = source == "file" ? 1 : 2
+          for count in 1...5 {
+            let answer = try wire.ask("/a.html", "GET", "Accept-Encoding: \(coding)")
+            #expect(answer.fields["content-encoding"] == coding)
+            #expect(try Coding.plain(answer.body, coding) == Array(body.utf8))
+            let labels = "{coding=\"\(coding)\"}"
+            #expect(
+              try rig.metric("martlet_compression_seconds_count" + labels)
+                == min(Double(count), codedCount)
+            )
+            #expect(
+              try rig.metric("martlet_compression_reused_total" + labels)
+                == max(0, Double(count) - codedCount)
+            )
+          }
+          #expect(origin.count == (source == "file" ? 0 : 1))
+        }
+      }
+    }
+
+    @Test("what a member has coded is kept so, and never coded again")
+    func codedAndKept() async throws {
+      try await Rig.run { rig in
+        let origin = try Origin(rig) { request, _ in
+          let isCoded = request.fields["accept-encoding"]?.contains("gzip") == true
+          let coding = isCoded ? "Content-Encoding: gzip\r\n" : ""
+          return Coding.ok(
+            "Content-Type: text/html\r\nCache-Control: max-age=60\r\nVary: Accept-Encoding\r\n"
+              + coding,
+            isCoded ? "coded by the member" : Coding.page(5000)
+          )
+        }
+        let martlet = try Self.start(
+          rig,
+          "proxy \(origin.endpoint)\ncache main",
+          outside: "loops 1\ncache main"
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        for _ in 0..<3 {
+          let answer = try wire.ask("/", "GET", "Accept-Encoding: gzip, br")
+          #expect(answer.text == "coded by the member")
+          #expect(answer.fields["content-encoding"] == "gzip")
+          #expect(answer.fields.count(of: "vary") == 1)
+        }
+        #expect(origin.count == 1)
+        for name in ["gzip", "br", "zstd"] {
+          let made = try rig.metric("martlet_compression_made_bytes_total{coding=\"\(name)\"}")
+          #expect(made ?? 0 == 0)
+        }
+      }
+    }
+
     @Test("a member that compresses by itself is passed on, and never coded twice")
     func compressingMember() async throws {
       try await Rig.run { rig in

@@ -22,7 +22,7 @@ from .cache_case import (
 from .cache_case import Step as S
 from .cache_crowds import CROWDS
 from .cache_storing import FRESHNESS, STATUSES, STORING
-from .cache_using import ASKED, CONDITIONS, PARTS, VALIDATION
+from .cache_using import ASKED, BODIES, CONDITIONS, PARTS, VALIDATION
 from .case import Expected as E
 from .origin import Reply
 
@@ -292,6 +292,7 @@ CASES = [
     *VALIDATION,
     *CONDITIONS,
     *PARTS,
+    *BODIES,
     *SELECTING,
     *INVALIDATION,
     *STALE,

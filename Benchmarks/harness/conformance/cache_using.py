@@ -326,6 +326,17 @@ CONDITIONS = [
     ),
 ]
 
+def parts(tag: str = TAG, whole: bytes = b"content") -> Reply:
+    """An origin that sends parts of a whole."""
+    return Reply(200, fields(FRESH, tag), parts=whole)
+
+
+def some(first: int, last: int, reply: Reply | None = None) -> S:
+    """A request for a part, which the origin has."""
+    asked = (f"Range: bytes={first}-{last}",)
+    return S(reply, asked, expected=E((200, 206)), is_setup=True)
+
+
 PARTS = [
     case(
         "a part of what is stored whole",
@@ -378,5 +389,135 @@ PARTS = [
             is_setup=True,
         ),
         S(Reply(200, fields(FRESH, TAG)), expected=E((200,), b"content")),
+    ),
+    case(
+        "a part of a part that is stored",
+        "9111 3.3",
+        some(0, 3, parts()),
+        S(
+            asked=("Range: bytes=1-2",),
+            expected=E((206,), b"on", {"Content-Range": "bytes 1-2/7"}),
+            origin=False,
+        ),
+        kind=GAIN,
+    ),
+    case(
+        "more than the part that is stored",
+        "9111 3.3",
+        some(0, 3, parts()),
+        S(
+            asked=("Range: bytes=2-5",),
+            expected=E((206,), b"nten", {"Content-Range": "bytes 2-5/7"}),
+        ),
+    ),
+    case(
+        "what is missing is asked for, if it is still the same",
+        "9111 3.4",
+        some(0, 3, parts()),
+        S(
+            asked=("Range: bytes=2-5",),
+            expected=E((206,), b"nten"),
+            origin=True,
+            origin_fields={"Range": "bytes=4-5", "If-Range": '"a"'},
+        ),
+        kind=GAIN,
+    ),
+    case(
+        "parts that make the whole",
+        "9111 3.4",
+        some(0, 3, parts()),
+        some(4, 6),
+        S(
+            expected=E((200,), b"content", {"Content-Length": "7"}, lacks=("Content-Range",)),
+            origin=False,
+        ),
+        kind=GAIN,
+    ),
+    case(
+        "the whole where a part is stored",
+        "9111 3.4",
+        some(2, 3, parts()),
+        S(expected=E((200,), b"content", lacks=("Content-Range",))),
+    ),
+    case(
+        "parts with other tags are not put together",
+        "9111 3.4",
+        some(0, 3, parts()),
+        some(4, 6, parts('ETag: "b"', b"CONTENT")),
+        S(expected=E((200,), b"CONTENT")),
+    ),
+    case(
+        "parts with weak tags are not put together",
+        "9111 3.4",
+        some(0, 3, parts('ETag: W/"a"')),
+        some(4, 6, parts('ETag: W/"a"', b"CONTENT")),
+        S(expected=E((200,), b"CONTENT")),
+    ),
+    case(
+        "parts without tags are not put together",
+        "9111 3.4",
+        some(0, 3, parts("A: b")),
+        some(4, 6, parts("A: b", b"CONTENT")),
+        S(expected=E((200,), b"CONTENT")),
+    ),
+]
+
+BODIES = [
+    case(
+        "a QUERY with the same content",
+        "9111 2",
+        S(Reply(200, fields(FRESH)), method="QUERY", body=b"a", origin=True, is_setup=True),
+        S(method="QUERY", body=b"a", expected=E((200,), b"content"), origin=False),
+        kind=GAIN,
+    ),
+    case(
+        "a QUERY with other content",
+        "9111 2",
+        S(Reply(200, fields(FRESH)), method="QUERY", body=b"a", origin=True, is_setup=True),
+        S(method="QUERY", body=b"b", origin=True),
+    ),
+    case(
+        "a QUERY with content of another type",
+        "9111 2",
+        S(
+            Reply(200, fields(FRESH)),
+            ("Content-Type: text/plain",),
+            method="QUERY",
+            body=b"a",
+            origin=True,
+            is_setup=True,
+        ),
+        S(asked=("Content-Type: text/csv",), method="QUERY", body=b"a", origin=True),
+    ),
+    case(
+        "a GET after a QUERY",
+        "9111 2",
+        S(Reply(200, fields(FRESH)), method="QUERY", body=b"a", origin=True, is_setup=True),
+        fetched(),
+    ),
+    case(
+        "a QUERY after a PUT",
+        "9111 4.4",
+        S(Reply(200, fields(FRESH)), method="QUERY", body=b"a", origin=True, is_setup=True),
+        S(Reply(200), method="PUT", body=b"x", origin=True, is_setup=True),
+        S(Reply(200, fields(FRESH)), method="QUERY", body=b"a", origin=True),
+    ),
+    case(
+        "a POST after a GET",
+        "9111 2",
+        store(FRESH),
+        S(method="POST", body=b"a", origin=True),
+    ),
+    case(
+        "a POST whose response does not say how long it is fresh",
+        "9110 9.3.3",
+        S(
+            Reply(200, fields("Last-Modified: {-86400}", "Date: {+0}")),
+            method="POST",
+            body=b"a",
+            origin=True,
+            is_setup=True,
+        ),
+        S(method="POST", body=b"a", origin=True),
     ),
 ]

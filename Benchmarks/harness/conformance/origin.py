@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import socketserver
 import threading
 import time
 from dataclasses import dataclass, field, replace
 from types import TracebackType
+
+
+#: A range that has a beginning.
+RANGE = re.compile(r"bytes=(\d+)-(\d*)")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,8 @@ class Reply:
     delay: float = 0.0
     #: The field of the request whose value is the content.
     echo: str | None = None
+    #: What parts are sent of, as they are asked for.
+    parts: bytes | None = None
 
     def to(self, fields: dict[str, str]) -> Reply:
         """The reply to a request: who has no condition gets no 304, and who asks for no part no 206."""
@@ -34,7 +41,19 @@ class Reply:
             return replace(self, status=200, fields=self.without("Content-Range"), body=self.whole)
         if self.echo is not None:
             return replace(self, body=fields.get(self.echo.lower(), "").encode())
-        return self
+        return self if self.parts is None else self.part(self.parts, fields)
+
+    def part(self, whole: bytes, fields: dict[str, str]) -> Reply:
+        """The part that a request asks for, of what it has already; else the whole."""
+        asked = RANGE.fullmatch(fields.get("range", ""))
+        tag = dict(self.fields).get("ETag", "")
+        if asked is None or fields.get("if-range", tag) != tag:
+            return replace(self, body=whole)
+        first, last = int(asked[1]), min(int(asked[2] or len(whole)), len(whole) - 1)
+        place = ("Content-Range", f"bytes {first}-{last}/{len(whole)}")
+        return replace(
+            self, status=206, fields=(*self.fields, place), body=whole[first : last + 1]
+        )
 
     def without(self, name: str) -> tuple[tuple[str, str], ...]:
         """The fields but one."""

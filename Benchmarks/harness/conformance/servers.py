@@ -28,7 +28,10 @@ upstream origin {{ member 127.0.0.1:{origin} }}
 server {{
     listen 127.0.0.1:{port}
     route / {{
-        cache main
+        cache main {{
+            ranges asked
+            body_methods QUERY POST
+        }}
         proxy origin
     }}
 }}

@@ -46,7 +46,28 @@ public func fuzzCaching(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
   return 0
 }
 
+/// What is asked for of a part is what a representation of any length is cut by.
+private func checkScope(_ request: RequestHead, _ bytes: [UInt8]) {
+  guard let scope = PartScope(of: request, in: bytes.span),
+    let line = request.first(.range)
+  else { return }
+  require(scope.contains(scope) && PartScope.whole.contains(scope), "a part has itself in it")
+  require(scope.grown(to: 1 << 16).contains(scope), "what grows has what it was in it")
+  let value = bytes.span.extracting(line.valueRange.range)
+  for length: Int64 in [1, 2, 1000, 1 << 40] {
+    let wanted: RangeSelection =
+      switch scope {
+      case .whole: .whole
+      case .suffix(let count): .single(max(0, length - count)..<length)
+      case .bytes(let first, let last):
+        first < length ? .single(first..<min(last ?? .max, length - 1) + 1) : .unsatisfiable
+      }
+    require(RangeSelection(value, length: length) == wanted, "both read a range alike")
+  }
+}
+
 private func check(_ request: RequestHead, _ response: ResponseHead, _ bytes: [UInt8]) {
+  checkScope(request, bytes)
   var policy = CachePolicy()
   policy.partial = .stored
   let now = Moment(milliseconds: 1_790_000_000_500)

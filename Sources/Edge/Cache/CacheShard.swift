@@ -161,6 +161,15 @@ struct ShardState: Sendable {
 
   mutating func note(_ vary: VaryRule?, at place: Int) { resources[place].vary = vary }
 
+  /// The answer that is kept for a resource and one kind of requests.
+  func answer(at place: Int, _ vary: VaryRule?, _ variant: [UInt8]) -> CachedAnswer? {
+    for entry in resources[place].entries {
+      guard case .answer(let answer) = entries[entry].content else { continue }
+      if answer.vary == vary, answer.variant == variant { return answer }
+    }
+    return nil
+  }
+
   /// Takes a fill out.
   ///
   /// - Returns: The place of its resource; nil when it was taken out before.
@@ -334,7 +343,7 @@ struct ShardState: Sendable {
   private mutating func offer(_ entry: Int, _ disk: DiskStore, _ purges: PurgeLog) {
     let number = purges.number
     if entries[entry].seen < number, isGone(entry, purges, number) { return }
-    guard case .answer(let answer) = entries[entry].content else { return }
+    guard case .answer(let answer) = entries[entry].content, answer.parts == nil else { return }
     let key = resources[entries[entry].resource].key
     disk.offer(key, answer, number: entries[entry].seen, again: true)
   }

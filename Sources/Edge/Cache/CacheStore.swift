@@ -147,11 +147,13 @@ public final class CacheStore: Sendable {
   /// Begins to receive an answer, unless one is received already, or has come.
   ///
   /// `known` says what the request is, for answers that depend on some fields; `joins` whether it may read what a
-  /// fill receives whose head is there; `matching` whether an answer that is kept can be sent.
+  /// fill receives whose head is there; `matching` whether an answer that is kept can be sent; `scope` which bytes
+  /// are asked for.
   public func begin(
     _ key: Span<UInt8>,
     _ word: UInt64,
     at now: Moment,
+    scope: PartScope = .whole,
     known: (VaryRule) -> [UInt8],
     joins: (Fill.Glimpse) -> Bool,
     matching: (CachedAnswer) -> Bool
@@ -170,7 +172,9 @@ public final class CacheStore: Sendable {
       for fill in state.fills(at: place) {
         let beginning = fill.beginning
         if beginning.head == nil {
-          guard fill.asked.map({ $0.variant }) == asked.map({ $0.1 }) else { continue }
+          guard fill.asked.map({ $0.variant }) == asked.map({ $0.1 }),
+            fill.scope.contains(scope)
+          else { continue }
         } else if beginning.isDeclined || !joins(beginning) {
           continue
         }
@@ -180,7 +184,8 @@ public final class CacheStore: Sendable {
         key: Array(copying: key),
         word: word,
         asked: asked.map { Fill.Asked(vary: $0.0, variant: $0.1) },
-        purgeNumber: purges.number
+        purgeNumber: purges.number,
+        scope: scope
       )
       state.add(fill, at: place)
       return .lead(fill)
@@ -194,6 +199,13 @@ public final class CacheStore: Sendable {
     shard(of: fill.word).state.withLock { state in
       guard let place = state.place(of: fill) else { return }
       state.note(vary, at: place)
+    }
+  }
+
+  /// What is kept of the resource of a fill for one kind of requests.
+  public func kept(beside fill: Fill, _ vary: VaryRule?, _ variant: [UInt8]) -> CachedAnswer? {
+    shard(of: fill.word).state.withLock { state in
+      state.place(of: fill).flatMap { state.answer(at: $0, vary, variant) }
     }
   }
 
@@ -235,7 +247,8 @@ public final class CacheStore: Sendable {
   ///
   /// The shard is locked meanwhile, so that an invalidation comes before or after it.
   private func offer(_ answer: CachedAnswer?, of fill: Fill) {
-    guard let disk, let answer else { return }
+    // Parts are in memory until they are a whole.
+    guard let disk, let answer, answer.parts == nil else { return }
     disk.offer(fill.key, answer, number: fill.purgeNumber, again: false)
   }
 

@@ -99,8 +99,10 @@ public final class CachedAnswer: Sendable {
   public let terms: StoredTerms
   /// Its head.
   public let head: AnswerHead
-  /// Its body.
+  /// Its body; empty where only parts of it are there.
   public let body: CachedBody
+  /// The parts of its body that are there; nil: all of it is.
+  public let parts: CachedParts?
   /// Which fields of a request it depends on; nil: none.
   public let vary: VaryRule?
   /// What those were for it.
@@ -123,7 +125,8 @@ public final class CachedAnswer: Sendable {
     vary: VaryRule? = nil,
     variant: [UInt8] = [],
     tags: [UInt64] = [],
-    keyCount: Int
+    keyCount: Int,
+    parts: CachedParts? = nil
   ) {
     self.terms = terms
     self.head = head
@@ -132,9 +135,11 @@ public final class CachedAnswer: Sendable {
     self.variant = variant
     self.tags = tags
     self.keyCount = keyCount
+    self.parts = parts
     byteCount =
       head.bytes.count + body.count + variant.count + tags.count * 8 + keyCount
-      + Self.overhead + body.pieces.count * Self.pieceOverhead
+      + Self.overhead + (body.pieces.count + (parts?.pieceCount ?? 0)) * Self.pieceOverhead
+      + (parts?.byteCount ?? 0)
   }
 
   /// The same answer under other terms, perhaps with another head.
@@ -146,9 +151,13 @@ public final class CachedAnswer: Sendable {
       vary: vary,
       variant: variant,
       tags: tags,
-      keyCount: keyCount
+      keyCount: keyCount,
+      parts: parts
     )
   }
+
+  /// How long the whole body is.
+  public var length: Int { parts?.length ?? body.count }
 
   /// Whether the two are for the same requests.
   func isSameVariant(as other: CachedAnswer) -> Bool {

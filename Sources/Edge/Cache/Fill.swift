@@ -17,6 +17,31 @@ public struct FillWaiter: Sendable {
   func wake() { loop.wake(token) }
 }
 
+/// A part of a body that is being received, and what is there of the others.
+public struct FillPart: Sendable {
+  /// Where it is in the whole.
+  public let range: Range<Int>
+  /// The other parts; nil: none is there.
+  public let others: CachedParts?
+
+  /// Creates a part.
+  public init(_ range: Range<Int>, others: CachedParts?) {
+    self.range = range
+    self.others = others
+  }
+
+  /// Whether all of these bytes are there, or will be.
+  public func covers(_ wanted: Range<Int>) -> Bool {
+    let missing =
+      others.map { $0.span(missingOf: wanted) } ?? Int64(
+        wanted.lowerBound
+      )..<Int64(wanted.upperBound)
+    guard let missing, !missing.isEmpty else { return true }
+    return Int64(range.lowerBound) <= missing.lowerBound
+      && missing.upperBound <= Int64(range.upperBound)
+  }
+}
+
 /// An answer that is being received: one writes, any number read what has come so far, on any loop.
 ///
 /// As long as everything is kept nobody waits for a reader. Once it slides, what every reader has had is
@@ -54,6 +79,8 @@ public final class Fill: Sendable {
     public var ending: Ending?
     /// Whether it is for who leads it alone.
     public var isDeclined = false
+    /// Which part of the body it is; nil: all of it.
+    public var part: FillPart?
   }
 
   fileprivate struct State {
@@ -67,6 +94,7 @@ public final class Fill: Sendable {
     var count = 0
     var ending: Ending?
     var isDeclined = false
+    var part: FillPart?
     var slides = false
     var waiters: [FillWaiter] = []
     /// Where each reader is.
@@ -96,9 +124,18 @@ public final class Fill: Sendable {
   let asked: Asked?
   /// The last purge before it began.
   let purgeNumber: UInt64
+  /// Which bytes are asked for.
+  public let scope: PartScope
 
-  init(key: [UInt8], word: UInt64, asked: Asked?, purgeNumber: UInt64) {
+  init(
+    key: [UInt8],
+    word: UInt64,
+    asked: Asked?,
+    purgeNumber: UInt64,
+    scope: PartScope = .whole
+  ) {
     self.purgeNumber = purgeNumber
+    self.scope = scope
     self.key = key
     self.word = word
     self.asked = asked
@@ -111,10 +148,12 @@ public final class Fill: Sendable {
     _ head: AnswerHead,
     terms: StoredTerms?,
     vary: VaryRule? = nil,
-    variant: [UInt8] = []
+    variant: [UInt8] = [],
+    part: FillPart? = nil
   ) {
     change { state in
       state.head = head
+      state.part = part
       state.terms = terms
       state.vary = vary
       state.variant = variant
@@ -288,6 +327,7 @@ extension Fill.State {
     glimpse.count = count
     glimpse.ending = ending
     glimpse.isDeclined = isDeclined
+    glimpse.part = part
     if offset < count {
       let place = offset - dropped
       glimpse.piece = pieces[place / CachedBody.pieceBytes]

@@ -198,6 +198,14 @@ let routeCacheDirectives = DirectiveTable<RouteCacheSettings>(
       example: "body_limit 16KB"
     ),
     .value(
+      "ranges",
+      \.ranges,
+      rangeRule,
+      "What the upstream is asked for when a client wants a part that is not there: the whole, that part, or the "
+        + "slices of this size that it is in. Parts with the same strong `ETag` are put together.",
+      example: "ranges 1MB"
+    ),
+    .value(
       "pass_time",
       \.passTime,
       .duration(within: .zero ... .seconds(86_400)),
@@ -212,6 +220,28 @@ let routeCacheDirectives = DirectiveTable<RouteCacheSettings>(
       example: "cache_status off"
     ),
   ]
+)
+
+private let sliceSizes = ValueKind<Int>.size(within: 64 << 10...1 << 30)
+
+private let rangeRule = ValueKind<CacheRangeRule>(
+  "whole|asked|SIZE",
+  bounds: "64KB to 1GB",
+  words: ["whole", "asked"],
+  read: { text throws(ValueError) in
+    switch text {
+    case "whole": .whole
+    case "asked": .asked
+    default: .slices(try sliceSizes.read(text))
+    }
+  },
+  write: { rule in
+    switch rule {
+    case .whole: "whole"
+    case .asked: "asked"
+    case .slices(let count): sliceSizes.write(count)
+    }
+  }
 )
 
 private let staleTimes = ValueKind<Duration>.duration(within: .zero ... .seconds(30 * 86_400))

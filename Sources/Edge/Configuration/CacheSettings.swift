@@ -55,6 +55,8 @@ public struct RouteCacheSettings: Hashable, Sendable {
   public var bodyMethods: [CacheBodyMethod] = []
   /// How long such a body may be.
   public var bodyLimit = 64 << 10
+  /// What is asked for when a part is wanted that is not there.
+  public var ranges = CacheRangeRule.whole
   /// How long requests do not wait for each other after an answer that could not be kept.
   public var passTime = Duration.seconds(30)
   /// Whether answers say what the cache did: `Cache-Status`.
@@ -87,6 +89,16 @@ public struct CacheKeySettings: Hashable, Sendable {
 
   /// Creates the settings by which the whole URL does, and nothing else.
   public init() {}
+}
+
+/// What is asked for when a part is wanted that is not there.
+public enum CacheRangeRule: Hashable, Sendable {
+  /// All of it.
+  case whole
+  /// The part.
+  case asked
+  /// The slices of so many bytes that the part is in.
+  case slices(Int)
 }
 
 /// A method whose answers may be kept under keys that know the body.

@@ -18,6 +18,8 @@ public struct CacheRequest: Hashable, Sendable {
   public private(set) var isAuthorized = false
   /// Whether it has conditions or asks for parts: ``StoredAnswer`` decides what is sent.
   public private(set) var isConditional = false
+  /// Whether it has conditions besides If-Range.
+  public private(set) var hasPrecondition = false
   /// Whether it asks for parts.
   public private(set) var hasRange = false
   private let wantsUpgrade: Bool
@@ -43,8 +45,10 @@ public struct CacheRequest: Hashable, Sendable {
       case .range:
         isConditional = true
         hasRange = true
-      case .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince, .ifRange:
+      case .ifMatch, .ifNoneMatch, .ifModifiedSince, .ifUnmodifiedSince:
         isConditional = true
+        hasPrecondition = true
+      case .ifRange: isConditional = true
       default: break
       }
     }

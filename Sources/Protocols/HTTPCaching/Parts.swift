@@ -49,7 +49,7 @@ public struct ContentRange: Hashable, Sendable {
   }
 
   /// Digits alone, below 2^62.
-  private static func number(_ value: Span<UInt8>, _ digits: Range<Int>) -> Int64? {
+  static func number(_ value: Span<UInt8>, _ digits: Range<Int>) -> Int64? {
     guard 1...18 ~= digits.count else { return nil }
     var number: Int64 = 0
     for index in digits {

@@ -45,7 +45,18 @@ public enum HeadUpdate {
     }
   }
 
+  /// Whether a field of a newer part takes the place of the stored one: all but what describes the part, and the
+  /// message.
+  public static func replacesOfPart(_ name: FieldName) -> Bool {
+    switch name {
+    case .contentLength, .contentRange, .transferEncoding, .trailer: false
+    default: true
+    }
+  }
+
   /// The field lines of a stored response as a newer head has updated them, each with its CRLF.
+  ///
+  /// With `isPart` the newer head is that of a part of the same content (RFC 9111, section 3.4).
   ///
   /// Lines of a name that the newer head has are gone, all others stay, and those of the newer head
   /// stand behind them.
@@ -56,19 +67,21 @@ public enum HeadUpdate {
     in storedBytes: Span<UInt8>,
     with update: ResponseHead,
     in updateBytes: Span<UInt8>,
-    by policy: CachePolicy
+    by policy: CachePolicy,
+    isPart: Bool = false
   ) -> [UInt8] {
+    let replaces = isPart ? Self.replacesOfPart : Self.replaces
     let kept = StoredFields(of: update, in: updateBytes, by: policy)
     var lines: [UInt8] = []
     for line in stored {
       let name = storedBytes.extracting(line.nameRange.range)
       let newer = update.fields.first(named: name, in: updateBytes)
       let isReplaced =
-        newer.map { Self.replaces(line.name) && kept.keeps($0, in: updateBytes) } ?? false
+        newer.map { replaces(line.name) && kept.keeps($0, in: updateBytes) } ?? false
       if !isReplaced { append(line, of: storedBytes, to: &lines) }
     }
     for line in update.fields
-    where Self.replaces(line.name) && kept.keeps(line, in: updateBytes) {
+    where replaces(line.name) && kept.keeps(line, in: updateBytes) {
       append(line, of: updateBytes, to: &lines)
     }
     return lines

@@ -141,6 +141,13 @@ public struct StoredTerms: Hashable, Sendable, BitwiseCopyable {
     return terms
   }
 
+  /// The same, for a part of what it stands for, or with `false` for the whole.
+  public func ofPart(_ isPart: Bool) -> StoredTerms {
+    var terms = self
+    if isPart { terms.rules.insert(.isPart) } else { terms.rules.remove(.isPart) }
+    return terms
+  }
+
   /// Until when the response can be of use: while it is fresh or may be sent stale, and for
   /// `seconds` longer if it can be validated, or a client may ask for it however stale it is.
   public func isOfUse(until seconds: Int64) -> Moment {

@@ -35,6 +35,7 @@ struct CacheTests {
           pass_time 5s
           body_methods QUERY POST
           body_limit 16KB
+          ranges 1MB
           cache_status off
           key query except utm_* gclid
           key header X-Tenant Accept-Language
@@ -63,6 +64,7 @@ struct CacheTests {
     cache.passTime = .seconds(5)
     cache.bodyMethods = [.query, .post]
     cache.bodyLimit = 16 << 10
+    cache.ranges = .slices(1 << 20)
     cache.showsStatus = false
     cache.key.query = .except(["utm_*", "gclid"])
     cache.key.fields = ["x-tenant", "accept-language"]

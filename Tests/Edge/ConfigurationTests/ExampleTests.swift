@@ -137,7 +137,7 @@ struct ManualTests {
       ("docs/manual/limits.md", 5), ("docs/manual/queues.md", 1), ("docs/manual/overload.md", 3),
       ("docs/manual/failures.md", 3),
       ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7), ("docs/manual/files.md", 3),
-      ("docs/manual/cache.md", 5), ("docs/manual/compression.md", 4),
+      ("docs/manual/cache.md", 6), ("docs/manual/compression.md", 4),
       ("docs/manual/websocket.md", 2),
     ]
   )

@@ -59,6 +59,24 @@ extension Rig {
   }
 }
 
+extension Rig {
+  /// What the admin listener of ``martlet(outside:server:route:)`` says of a target.
+  ///
+  /// - Throws: ``PeerError`` or ``Wire/Failure`` when it cannot be asked.
+  public func told(_ target: String) throws -> String {
+    let wire = try Wire(to: .unix(path("state/admin.sock")))
+    return try wire.ask(target, "GET", "Connection: close").text
+  }
+
+  /// The number behind a metric with its labels; nil: it is not there.
+  ///
+  /// - Throws: ``PeerError`` or ``Wire/Failure`` when it cannot be asked.
+  public func metric(_ name: String) throws -> Double? {
+    let line = try told("/metrics").split(separator: "\n").first { $0.hasPrefix(name + " ") }
+    return line.flatMap { $0.split(separator: " ").last.flatMap { Double($0) } }
+  }
+}
+
 extension Wire {
   /// Sends a request with these fields, and receives the answer.
   ///

@@ -32,7 +32,7 @@ extension CacheFiller {
         return nil
       }
     }
-    decide(bytes)
+    if response.status == 206, fill.scope != .whole { decidePart(bytes) } else { decide(bytes) }
     switch response.bodyLength {
     case .none: return .empty
     case .fixed(let length): return .fixed(length)
@@ -88,7 +88,7 @@ extension CacheFiller {
   }
 
   /// What the tags of the answer are known by: words of `Surrogate-Key`, elements of `Cache-Tag`.
-  private func tags(of bytes: Span<UInt8>) -> [UInt64] {
+  func tags(of bytes: Span<UInt8>) -> [UInt64] {
     var words: [UInt64] = []
     for (name, separator) in [(Self.surrogateKey, UInt8(0x20)), (Self.cacheTag, UInt8(0x2C))] {
       for line in response.fields
@@ -179,12 +179,12 @@ extension CacheFiller {
       let head = AnswerHead(
         merged,
         in: text.span,
-        length: stored.body.count,
+        length: stored.length,
         keeps: { line in
           line.name != .contentLength && !cache.dropped.contains(line, in: text.span)
         }
       )
-      return stored.with(terms: terms, head: head)
+      return stored.with(terms: terms.ofPart(stored.parts != nil), head: head)
     } catch {
       return nil
     }

@@ -24,6 +24,8 @@ final class CacheFiller: InnerSocket {
   let request: CacheRequest
   /// What is asked about, if something is kept.
   let validating: CachedAnswer?
+  /// The parts that are there of what is asked for.
+  let completing: CachedAnswer?
   /// The head that is sent.
   let requestBytes: [UInt8]
   /// When it was.
@@ -36,15 +38,17 @@ final class CacheFiller: InnerSocket {
   var vary: VaryRule?
   var variant: [UInt8] = []
   var tags: [UInt64] = []
+  /// Which part comes; nil: the whole does.
+  var part: FillPart?
   /// Whether nothing more is taken.
-  private(set) var isOver = false
+  var isOver = false
   /// Whether only who led reads.
   private(set) var isAlone = false
   private var framing = StreamFraming()
   private var descriptor: Int32 = -1
   private var connection: HTTP1Connection?
   private var head: Lent?
-  private var room: Signal?
+  private(set) var room: Signal?
   /// The member that was asked, when nothing is left to be done.
   private var member: Member?
 
@@ -55,13 +59,14 @@ final class CacheFiller: InnerSocket {
     _ fill: Fill,
     _ cache: RouteCache,
     _ head: consuming Lent,
-    validating: CachedAnswer?,
+    _ cause: FillCause,
     for client: HTTP1Connection,
     leading: Exchange
   ) {
     self.fill = fill
     self.cache = cache
-    self.validating = validating
+    validating = cause.validating
+    completing = cause.completing
     worker = client.worker
     requestBytes = Array(copying: head.bytes)
     askedAt = client.moment
@@ -211,9 +216,10 @@ final class CacheFiller: InnerSocket {
   }
 
   /// Shows the head of an answer that is not kept to who led.
-  func beginAlone(_ head: AnswerHead) {
+  func beginAlone(_ head: AnswerHead, part: FillPart? = nil) {
     isAlone = true
-    fill.begin(head, terms: nil)
+    self.part = part
+    fill.begin(head, terms: nil, part: part)
   }
 
   var now: Moment { worker.moment }
@@ -236,6 +242,7 @@ final class CacheFiller: InnerSocket {
   /// All has come.
   private func finish() {
     guard !isOver else { return }
+    if let part { return finish(part) }
     isOver = true
     if let terms {
       let body = fill.body()
@@ -264,6 +271,7 @@ final class CacheFiller: InnerSocket {
       return
     }
     isOver = true
+    keepWhatCame()
     cache.plan.store.abandon(fill)
     if let validating, !(error is Superseded), fill.beginning.head == nil,
       validating.terms.mayCover(.unreachable, for: request, at: now)
@@ -311,16 +319,16 @@ extension HTTP1Connection {
     _ exchange: Exchange,
     _ cache: RouteCache,
     _ head: Span<UInt8>,
-    validating: CachedAnswer?
+    _ cause: FillCause
   ) -> CacheFiller? {
     let filler: CacheFiller?
     do throws(ExchangeError) {
-      let text = try fillHead(exchange, cache, head, validating)
+      let text = try fillHead(exchange, cache, head, cause, fill.scope)
       filler = CacheFiller(
         fill,
         cache,
         text,
-        validating: validating,
+        cause,
         for: self,
         leading: exchange
       )
@@ -341,7 +349,8 @@ extension HTTP1Connection {
     _ exchange: Exchange,
     _ cache: RouteCache,
     _ head: Span<UInt8>,
-    _ validating: CachedAnswer?
+    _ cause: FillCause,
+    _ scope: PartScope
   ) throws(ExchangeError) -> Lent {
     let isLarge = exchange.request.byteCount > BufferSize.head.bytes - 2048
     var out = loop.lend(isLarge ? .body : .head)
@@ -373,7 +382,8 @@ extension HTTP1Connection {
       try out.put(decimal: UInt64(body.bytes.count))
       try out.put("\r\n")
     }
-    if let validating, request.method != .post {
+    try putRange(cause, scope, exchange, head, &out)
+    if let validating = cause.validating, request.method != .post {
       let own = validating.head.bytes
       let bytes = own.span
       var lines: [UInt8] = []

@@ -76,6 +76,8 @@ final class RouteCache: Sendable {
   let keyRule: KeyRule?
   /// How long the body of a request may be by which its answer is kept.
   let bodyLimit: Int
+  /// What is asked for when a part is wanted that is not there.
+  let ranges: CacheRangeRule
 
   init(
     _ settings: RouteCacheSettings,
@@ -94,6 +96,7 @@ final class RouteCache: Sendable {
     passTime = Int64(clamping: settings.passTime.nanoseconds / 1_000_000)
     showsStatus = settings.showsStatus
     bodyLimit = settings.bodyLimit
+    ranges = settings.ranges
     keyRule = settings.key == CacheKeySettings() ? nil : KeyRule(settings.key)
   }
 

@@ -137,7 +137,7 @@ extension EdgeServer {
             url: String(decoding: key, as: UTF8.self),
             vary: answer.vary.map { String(decoding: $0.encoded, as: UTF8.self) } ?? "",
             status: Int(answer.head.status),
-            byteCount: answer.body.count,
+            byteCount: answer.parts?.byteCount ?? answer.body.count,
             age: answer.terms.age(at: now),
             timeToLive: answer.terms.timeToLive(at: now),
             frequency: frequency

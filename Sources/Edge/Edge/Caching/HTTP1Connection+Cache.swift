@@ -33,6 +33,7 @@ extension HTTP1Connection {
       exchange.hand.upstream = (consume proxy).upstream
       return isSent ? .rests : .needsCoroutine
     case .answer(let answer, let reuse):
+      if lacks(answer, exchange, request, head.bytes) != nil { return .needsCoroutine }
       let isFresh = reuse == .fresh
       switch reuse {
       case .fresh, .stale: break
@@ -169,9 +170,10 @@ extension HTTP1Connection {
     _ head: Span<UInt8>
   ) {
     guard let key = cacheKey(exchange, cache, head) else { return }
-    let started = beginFill(key.bytes, exchange, cache, request, head)
+    let scope = scope(of: exchange, cache, head)
+    let started = beginFill(key.bytes, exchange, cache, request, head, scope)
     guard case .lead(let fill) = started else { return }
-    startFill(fill, exchange, cache, head, validating: answer)
+    startFill(fill, exchange, cache, head, FillCause(.stale, validating: answer))
   }
 
   /// Begins to receive an answer for a request, unless somebody does, or it is there by now.
@@ -180,7 +182,8 @@ extension HTTP1Connection {
     _ exchange: Exchange,
     _ cache: RouteCache,
     _ request: CacheRequest,
-    _ head: Span<UInt8>
+    _ head: Span<UInt8>,
+    _ scope: PartScope
   ) -> CacheStart {
     let store = cache.plan.store
     let now = moment
@@ -188,13 +191,18 @@ extension HTTP1Connection {
       key,
       store.word(of: key),
       at: now,
+      scope: scope,
       known: { variant(of: $0, exchange, head) },
       joins: { fill in
-        fill.vary.map { variant(of: $0, exchange, head) == fill.variant } ?? true
+        guard fill.vary.map({ variant(of: $0, exchange, head) == fill.variant }) ?? true else {
+          return false
+        }
+        return scope == .whole && fill.part == nil || reaches(fill, exchange, head)
       },
       matching: { answer in
         isFor(answer, exchange, head)
           && answer.terms.reuse(for: request, at: now) == .fresh
+          && lacks(answer, exchange, request, head) == nil
       }
     )
   }
@@ -222,17 +230,17 @@ extension HTTP1Connection {
         in: head,
         from: answer.terms,
         tag: own.span.extracting(answer.head.tag),
-        length: Int64(answer.body.count),
+        length: Int64(answer.length),
         now: now
       )
       if form == .askOrigin { return false }
     }
     let left = answer.terms.timeToLive(at: now)
     note(outcome, status ?? CacheStatus(hitWithTimeToLive: left), exchange, cache)
-    var range = 0..<answer.body.count
+    var range = 0..<answer.length
     switch form {
     case .unsatisfiable:
-      throw ExchangeError(.rangeNotSatisfiable, detail: "\(answer.body.count)")
+      throw ExchangeError(.rangeNotSatisfiable, detail: "\(answer.length)")
     case .part(let part): range = Int(part.lowerBound)..<Int(part.upperBound)
     case .notModified: range = 0..<0
     // Several parts are sent as the whole, as RFC 9110, section 14.2, allows.
@@ -257,7 +265,7 @@ extension HTTP1Connection {
       return true
     }
     worker.counters.add(UInt64(range.count), to: cache.plan.metrics.sent)
-    var part = StoredPart(body: answer.body, range)
+    var part = StoredPart(of: answer, range)
     if copies {
       while part.count > 0, out.freeCount > 0 {
         let (bytes, place) = part.next

@@ -48,7 +48,7 @@ extension HTTP1Connection {
         return .send(answer, reuse == .fresh ? .hit : .stale, status)
       case .staleWhileRevalidating:
         store.shrink(fill)
-        startFill(fill, exchange, cache, head.bytes, validating: answer)
+        startFill(fill, exchange, cache, head.bytes, FillCause(.stale, validating: answer))
         return .send(answer, .stale, status)
       case .validate(let reason):
         store.shrink(fill)

@@ -75,8 +75,7 @@ extension HTTP1Connection {
     _ request: CacheRequest,
     _ head: borrowing Lent
   ) async throws(ExchangeError) -> CacheTry {
-    var reason = CacheStatus.Forward.uriMiss
-    var validating: CachedAnswer?
+    var cause = FillCause(.uriMiss)
     switch try findCached(exchange, cache, request, head.bytes, isCounted: false) {
     case .pass:
       note(.pass, CacheStatus(.miss), exchange, cache)
@@ -86,16 +85,25 @@ extension HTTP1Connection {
         throw ExchangeError(.notKept)
       }
     case .answer(let answer, let reuse):
+      let lack = lacks(answer, exchange, request, head.bytes)
+      if lack == .other {
+        note(.bypass, CacheStatus(.partial), exchange, cache)
+        return .alone
+      }
       switch reuse {
       case .timeout: throw ExchangeError(.notKept)
       // What cannot be validated may still cover a failure.
-      case .validate(let why), .fetch(let why): (reason, validating) = (why, answer)
+      case .validate(let why), .fetch(let why): cause = FillCause(why, validating: answer)
       case .fresh, .stale, .staleWhileRevalidating:
-        let outcome: CacheOutcome = reuse == .fresh ? .hit : .stale
-        return try await sendFound(answer, outcome, nil, exchange, cache, request, head)
+        guard case .bytes(let missing)? = lack else {
+          let outcome: CacheOutcome = reuse == .fresh ? .hit : .stale
+          return try await sendFound(answer, outcome, nil, exchange, cache, request, head)
+        }
+        if request.directives.isOnlyIfCached { throw ExchangeError(.notKept) }
+        cause = FillCause(.partial, completing: answer, missing: missing)
       }
     }
-    return try await fill(exchange, cache, request, head, (reason, validating))
+    return try await fill(exchange, cache, request, head, cause)
   }
 
   /// Reads what comes for a request, from who asks already or by asking.
@@ -104,10 +112,12 @@ extension HTTP1Connection {
     _ cache: RouteCache,
     _ request: CacheRequest,
     _ head: borrowing Lent,
-    _ cause: (reason: CacheStatus.Forward, validating: CachedAnswer?)
+    _ cause: FillCause
   ) async throws(ExchangeError) -> CacheTry {
     guard let key = cacheKey(exchange, cache, head.bytes) else { return .alone }
-    let start = beginFill(key.bytes, exchange, cache, request, head.bytes)
+    let scope = scope(of: exchange, cache, head.bytes, cause)
+    let start = beginFill(key.bytes, exchange, cache, request, head.bytes, scope)
+    var cause = cause
     var status = CacheStatus(cause.reason)
     switch start {
     case .pass:
@@ -119,15 +129,14 @@ extension HTTP1Connection {
       status.isCollapsed = true
       return try await follow(fill, nil, exchange, cache, request, head, status)
     case .lead(let fill):
-      var validating = cause.validating
       if cache.plan.store.disk != nil, cause.reason == .uriMiss {
         switch try await lookOnDisk(fill, exchange, cache, request, head) {
         case .send(let answer, let outcome, let status):
           return try await sendFound(answer, outcome, status, exchange, cache, request, head)
-        case .ask(let why, let kept): (status, validating) = (why, kept)
+        case .ask(let why, let kept): (status, cause.validating) = (why, kept)
         }
       }
-      let filler = startFill(fill, exchange, cache, head.bytes, validating: validating)
+      let filler = startFill(fill, exchange, cache, head.bytes, cause)
       return try await follow(fill, filler, exchange, cache, request, head, status)
     }
   }
@@ -141,6 +150,8 @@ extension HTTP1Connection {
     _ request: CacheRequest,
     _ head: borrowing Lent
   ) async throws(ExchangeError) -> CacheTry {
+    // What has come is not all that is wanted: the rest is asked for.
+    if lacks(answer, exchange, request, head.bytes) != nil { return .again(nil) }
     guard
       try composeStored(answer, outcome, exchange, cache, request, head.bytes, status: status)
     else {
@@ -204,7 +215,9 @@ extension HTTP1Connection {
       if let vary = first.vary, variant(of: vary, exchange, head.bytes) != first.variant {
         return .again(nil)
       }
-    } else if first.isDeclined, request.isConditional {
+    } else if first.isDeclined, request.isConditional,
+      !mayPassOn(first, of: fill, exchange, request, head.bytes)
+    {
       // Its conditions and parts are the upstream's to judge.
       note(.pass, CacheStatus(.miss), exchange, cache)
       return .alone
@@ -250,29 +263,23 @@ extension HTTP1Connection {
     _ head: borrowing Lent,
     _ noted: (outcome: CacheOutcome, status: CacheStatus)
   ) async throws(ExchangeError) -> CacheTry {
-    var form = StoredAnswer.whole
-    if let terms = first.terms {
-      form = StoredAnswer(
-        to: exchange.request,
-        in: head.bytes,
-        from: terms,
-        tag: stored.bytes.span.extracting(stored.tag),
-        length: stored.length.map { Int64($0) },
-        now: moment
-      )
-    }
-    note(noted.outcome, noted.status, exchange, cache)
+    let form = form(of: first, stored, exchange, head.bytes)
     var range = 0..<(stored.length ?? .max)
     switch form {
     case .askOrigin:
       note(.bypass, CacheStatus(.bypass), exchange, cache)
       return .alone
     case .unsatisfiable:
+      note(noted.outcome, noted.status, exchange, cache)
       throw ExchangeError(.rangeNotSatisfiable, detail: "\(stored.length ?? 0)")
     case .part(let part): range = Int(part.lowerBound)..<Int(part.upperBound)
     case .notModified: range = 0..<0
     case .whole, .parts: break
     }
+    if let part = first.part, !part.covers(range) {
+      return first.isDeclined ? .alone : .again(nil)
+    }
+    note(noted.outcome, noted.status, exchange, cache)
     if exchange.request.method == .head || stored.status == 204 { range = 0..<0 }
     var out = loop.lend(stored.bytes.count + 2048 > BufferSize.head.bytes ? .body : .head)
     let terms = first.terms.flatMap { $0.initialAge >= 1000 ? $0 : nil }
@@ -283,22 +290,34 @@ extension HTTP1Connection {
     let isChunked =
       form == .whole && stored.length == nil && exchange.request.version == .http11
       && !range.isEmpty && exchange.coding == nil
-    try await relay(range, reader, &out, exchange, isChunked: isChunked)
+    let sent = try await relay(range, first.part, reader, &out, exchange, isChunked: isChunked)
     if exchange.coding != nil { try await finishCoding(exchange) }
-    worker.counters.add(UInt64(reader.offset - range.lowerBound), to: cache.plan.metrics.sent)
+    worker.counters.add(UInt64(sent), to: cache.plan.metrics.sent)
     return .answered
   }
 
-  /// Sends the bytes of a range behind what is in the buffer.
+  /// Sends the bytes of a range behind what is in the buffer: those that come, and those that are there.
+  ///
+  /// - Returns: How many.
   private func relay(
     _ range: Range<Int>,
+    _ part: FillPart?,
     _ reader: FillReader,
     _ out: inout Lent,
     _ exchange: Exchange,
     isChunked: Bool
-  ) async throws(ExchangeError) {
-    reader.offset = range.lowerBound
-    while reader.offset < range.upperBound {
+  ) async throws(ExchangeError) -> Int {
+    let base = part?.range.lowerBound ?? 0
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      if let (bytes, place) = part?.others?.piece(at: offset) {
+        let count = min(place.count, range.upperBound - offset)
+        try await send(out, bytes, place.lowerBound..<place.lowerBound + count, exchange)
+        out.truncate(to: 0)
+        offset += count
+        continue
+      }
+      reader.offset = offset - base
       if !out.isEmpty, !reader.hasMore {
         // The client need not wait for the head until the body comes.
         try await send(out, exchange)
@@ -308,29 +327,30 @@ extension HTTP1Connection {
       let glimpse = try await next(reader, exchange)
       guard reader.offset < glimpse.count else {
         switch glimpse.ending {
-        case .complete?: break
+        case .complete? where part == nil: break
         case .failed(let error)?: throw error as? ExchangeError ?? ExchangeError(.upstreamCut)
-        case .replaced?, .restored?, nil: throw ExchangeError(.upstreamCut)
+        case .complete?, .replaced?, .restored?, nil: throw ExchangeError(.upstreamCut)
         }
         break
       }
-      let end = min(
-        glimpse.piece.count,
-        glimpse.start + min(range.upperBound - reader.offset, glimpse.count - reader.offset)
+      let count = min(
+        glimpse.piece.count - glimpse.start,
+        range.upperBound - offset,
+        glimpse.count - reader.offset
       )
-      let place = glimpse.start..<end
       if isChunked {
-        if reader.offset > range.lowerBound { try out.put("\r\n") }
-        try out.putChunkSize(place.count)
+        if offset > range.lowerBound { try out.put("\r\n") }
+        try out.putChunkSize(count)
       }
-      try await send(out, glimpse.piece, place, exchange)
+      try await send(out, glimpse.piece, glimpse.start..<glimpse.start + count, exchange)
       out.truncate(to: 0)
-      reader.offset += place.count
+      offset += count
     }
     if isChunked {
-      try out.put(reader.offset > range.lowerBound ? "\r\n0\r\n\r\n" : "0\r\n\r\n")
+      try out.put(offset > range.lowerBound ? "\r\n0\r\n\r\n" : "0\r\n\r\n")
     }
     if !out.isEmpty { try await send(out, exchange) }
+    return offset - range.lowerBound
   }
 }
 

@@ -6,11 +6,22 @@ import MartletNet
 /// What is still to be sent of an answer that is kept, behind what lies in the buffer.
 struct StoredPart {
   private let body: CachedBody
+  private let parts: CachedParts?
   private var offset: Int
   private let end: Int
 
   init(body: CachedBody, _ range: Range<Int>) {
+    self.init(body, nil, range)
+  }
+
+  /// These bytes of an answer, none of which is missing.
+  init(of answer: CachedAnswer, _ range: Range<Int>) {
+    self.init(answer.body, answer.parts, range)
+  }
+
+  private init(_ body: CachedBody, _ parts: CachedParts?, _ range: Range<Int>) {
     self.body = body
+    self.parts = parts
     offset = range.lowerBound
     end = range.upperBound
   }
@@ -20,6 +31,9 @@ struct StoredPart {
 
   /// The piece with the next bytes, and where they are in it.
   var next: (bytes: [UInt8], place: Range<Int>) {
+    if let (bytes, place) = parts?.piece(at: offset) {
+      return (bytes, place.lowerBound..<min(place.upperBound, place.lowerBound + count))
+    }
     let (bytes, start) = body.piece(at: offset)
     return (bytes, start..<min(bytes.count, start + count))
   }
