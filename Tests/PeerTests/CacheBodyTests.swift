@@ -160,6 +160,25 @@ extension PeerTests {
       }
     }
 
+    @Test("forgets what the answer to a POST names, which is not kept")
+    func names() async throws {
+      try await Rig.run { rig in
+        let origin = try Origin(rig) { request, count in
+          request.method == "POST"
+            ? "HTTP/1.1 201 Created\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n"
+            : Self.echo("max-age=60")(request, count)
+        }
+        let wire = try Self.start(rig, origin, "body_methods QUERY POST")
+        func counts() throws -> [String?] {
+          try [wire.ask("/new"), wire.ask("/new", "QUERY", body: "a"), wire.ask("/other")]
+            .map { $0.fields["x-count"] }
+        }
+        #expect(try counts() == ["0", "1", "2"])
+        #expect(try wire.ask("/a?b", "POST", body: "x").status == 201)
+        #expect(try counts() == ["4", "5", "2"])
+      }
+    }
+
     @Test("is the same for streams of HTTP/2", arguments: [3, 50_000])
     func http2(count: Int) async throws {
       try await Rig.run { rig in

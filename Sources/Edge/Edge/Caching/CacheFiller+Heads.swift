@@ -51,7 +51,7 @@ extension CacheFiller {
       requestTime: askedAt,
       responseTime: now
     )
-    if request.method == .post { invalidate(by: storing) }
+    if request.method == .post { invalidate(by: storing, bytes) }
     switch storing {
     case .refuse(let refusal):
       keepNothing(isLasting: refusal.isLasting && request.method != .post)
@@ -79,12 +79,30 @@ extension CacheFiller {
   /// kept itself, which says that nothing was changed.
   ///
   /// - Source: RFC 9111, section 4.4.
-  private func invalidate(by storing: Storing) {
+  private func invalidate(by storing: Storing, _ bytes: Span<UInt8>) {
     guard Invalidation.isDue(request.method, status: response.status) else { return }
     let store = cache.plan.store
     let key = fill.key
     store.invalidate(key.span.extracting(first: max(0, key.count - HTTP1Connection.bodyKeyCount)))
     if case .refuse = storing { store.invalidateBodies(of: key.span) }
+    let asked = requestBytes
+    let head = exchange.request
+    let query = head.hasQuery ? head.query.range.count + 1 : 0
+    let origin = CacheKey.urlEnd(in: key.span) - query - max(1, head.path.range.count)
+    guard origin >= CacheKey.spaceCount else { return }
+    let isSecure = key[CacheKey.spaceCount..<origin].starts(with: "https".utf8)
+    let targets = Invalidation.targets(
+      of: response,
+      in: bytes,
+      to: head,
+      in: asked.span,
+      scheme: isSecure ? .https : .http
+    )
+    for target in targets {
+      let other = Array(key[..<origin]) + target
+      store.invalidate(other.span)
+      store.invalidateBodies(of: other.span)
+    }
   }
 
   /// What the tags of the answer are known by: words of `Surrogate-Key`, elements of `Cache-Tag`.
