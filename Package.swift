@@ -225,7 +225,7 @@ module(
   alsoTestedWith: ["TestCorpora"]
 )
 module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"])
-module("JSONRPC", .protocols, ["JSON"], alsoTestedWith: ["TestCorpora"])
+module("JSONRPC", .protocols, ["JSON", "MartletBytes"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
 module("FailurePolicies", .edge)

@@ -8,10 +8,10 @@ private func lines(_ bytes: [UInt8], cuts: [Int]) -> [[UInt8]?] {
   var lines: [[UInt8]?] = []
   var start = 0
   for end in cuts + [bytes.count] {
-    reader.receive(bytes[start..<end])
+    reader.receive(Array(bytes[start..<end]).span)
     start = end
     do throws(MessageLines.Failure) {
-      while let line = try reader.next() { lines.append(Array(line)) }
+      while let line = try reader.next() { lines.append(line) }
     } catch {
       return lines + [nil]
     }

@@ -12,6 +12,10 @@ struct TextResolver {
   private static let patience = Timeout(.seconds(3))
   private static let streamPatience = Timeout(.seconds(5))
 
+  /// Over TCP a message has its length in front, in two bytes.
+  private static let overStream = FrameForm.counted(LengthField(byteCount: 2))
+  private static let messageBytes = 65_535
+
   /// How many of the system are asked, as its own library does.
   private static let systemCount = 3
 
@@ -92,19 +96,12 @@ struct TextResolver {
     let deadline = loop.deadline(after: Self.streamPatience)
     do {
       let stream = try await Stream.connect(to: server, on: loop, by: deadline)
-      let bytes = question.bytes
-      let head = [UInt8(bytes.count >> 8), UInt8(bytes.count & 255)]
-      try await stream.write(head + bytes, by: deadline)
-      var answer: [UInt8] = []
-      while true {
-        if answer.count >= 2 {
-          let count = Int(answer[0]) << 8 | Int(answer[1])
-          if answer.count >= 2 + count { return question.read(Array(answer[2..<2 + count])) }
-        }
-        let part = try await stream.read(.head, by: deadline)
-        if part.isEmpty { throw ACMEFailure(.unreachable, "it ended early") }
-        answer += Array(copying: part.bytes)
+      let messages = FramedStream(stream, Self.overStream, limit: Self.messageBytes)
+      try await messages.send(question.bytes, by: deadline)
+      guard let answer = try await messages.next(by: deadline) else {
+        throw ACMEFailure(.unreachable, "it ended early")
       }
+      return question.read(answer)
     } catch let failure as ACMEFailure {
       throw failure
     } catch {

@@ -99,7 +99,7 @@ extension Supervisor {
   private func line(
     from stream: Stream,
     _ lines: inout MessageLines
-  ) async throws(SessionEnd) -> ArraySlice<UInt8>? {
+  ) async throws(SessionEnd) -> [UInt8]? {
     var deadline = loop.deadline(after: lines.isWithinMessage ? Self.lineTime : Self.pauseTime)
     while true {
       do throws(MessageLines.Failure) {
@@ -111,9 +111,7 @@ extension Supervisor {
         let wasWithin = lines.isWithinMessage
         let part = try await stream.read(.head, by: deadline)
         if part.isEmpty { return nil }
-        var bytes: [UInt8] = []
-        for index in 0..<part.count { bytes.append(part.bytes[index]) }
-        lines.receive(bytes)
+        lines.receive(part.bytes)
         if !wasWithin { deadline = loop.deadline(after: Self.lineTime) }
       } catch {
         throw .over

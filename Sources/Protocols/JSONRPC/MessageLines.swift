@@ -1,3 +1,5 @@
+import MartletBytes
+
 /// Takes messages out of a stream: each is one line.
 ///
 /// JSON has no line end inside of a text, so a message written on one line needs no length before it:
@@ -11,42 +13,34 @@ public struct MessageLines: Sendable {
   }
 
   private let byteLimit: Int
-  private var bytes: [UInt8] = []
-  /// Where the next message begins, and up to where no line end was found.
-  private var start = 0
-  private var searched = 0
+  private var lines: Frames
 
   /// Creates a reader that stands before a message of at most so many bytes.
-  public init(byteLimit: Int = 1 << 20) { self.byteLimit = byteLimit }
+  public init(byteLimit: Int = 1 << 20) {
+    self.byteLimit = byteLimit
+    // One byte more may be the carriage return.
+    lines = Frames(.lines, limit: byteLimit + 1)
+  }
 
-  /// Whether a part of a message has come.
-  public var isWithinMessage: Bool { start < bytes.count }
+  /// Whether a part of a message has come, or one that was not taken out.
+  public var isWithinMessage: Bool { lines.isWithinFrame || lines.hasFrame }
 
   /// Takes in bytes that came.
-  public mutating func receive(_ more: some Sequence<UInt8>) {
-    if start > 0 {
-      bytes.removeFirst(start)
-      searched -= start
-      start = 0
-    }
-    bytes += more
-  }
+  public mutating func receive(_ more: Span<UInt8>) { lines.receive(more) }
 
   /// The next message, without its line end; nil when its end has not come yet.
   ///
   /// - Throws: ``Failure/tooLong``, as soon as it can be known.
-  public mutating func next() throws(Failure) -> ArraySlice<UInt8>? {
-    while let end = bytes[searched...].firstIndex(of: 0x0A) {
-      var line = bytes[start..<end]
-      start = end + 1
-      searched = start
-      if line.last == 0x0D { line.removeLast() }
-      guard line.count <= byteLimit else { throw .tooLong }
-      if !line.isEmpty { return line }
+  public mutating func next() throws(Failure) -> [UInt8]? {
+    do throws(FramingError) {
+      while var line = try lines.next() {
+        if line.last == 0x0D { line.removeLast() }
+        guard line.count <= byteLimit else { throw FramingError.tooLong(limit: byteLimit) }
+        if !line.isEmpty { return line }
+      }
+      return nil
+    } catch {
+      throw .tooLong
     }
-    searched = bytes.count
-    // One byte more may be the carriage return.
-    guard searched - start <= byteLimit + 1 else { throw .tooLong }
-    return nil
   }
 }
