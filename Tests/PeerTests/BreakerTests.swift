@@ -123,6 +123,9 @@ extension PeerTests {
 
   /// Second requests to another member.
   @Suite("Hedges", .timeLimit(.minutes(5 * slowness))) struct HedgeTests {
+    /// Long enough that the first member has been asked before the second one, also where much else runs.
+    private static let hedge = "hedge after 500ms"
+
     /// Two members of which the one that is asked first does `first`, and the other one `second`.
     private func members(
       _ rig: Rig,
@@ -158,7 +161,7 @@ extension PeerTests {
           try wire.send(text: self.answer("second"))
           _ = try wire.receive()
         }
-        let martlet = try rig.martlet(to: endpoints, failing: "hedge after 20ms")
+        let martlet = try rig.martlet(to: endpoints, failing: Self.hedge)
         let wire = try Wire(to: martlet.endpoint)
         try wire.send(text: plain)
         #expect(try wire.receiveAnswer().text == "second")
@@ -182,7 +185,7 @@ extension PeerTests {
           try wire.receiveEnd()
           dropped.open()
         }
-        let martlet = try rig.martlet(to: endpoints, failing: "hedge after 20ms")
+        let martlet = try rig.martlet(to: endpoints, failing: Self.hedge)
         let wire = try Wire(to: martlet.endpoint)
         try wire.send(text: plain)
         #expect(try wire.receiveAnswer().text == "first")
@@ -211,7 +214,7 @@ extension PeerTests {
         }
         let martlet = try rig.martlet(
           to: endpoints,
-          failing: "hedge after 20ms\nretry { on 503 reset }"
+          failing: Self.hedge + "\nretry { on 503 reset }"
         )
         let wire = try Wire(to: martlet.endpoint)
         try wire.send(text: plain)
@@ -238,7 +241,7 @@ extension PeerTests {
         }
         let martlet = try rig.martlet(
           to: endpoints,
-          failing: "hedge after 20ms\nretry { on 503 reset }"
+          failing: Self.hedge + "\nretry { on 503 reset }"
         )
         let wire = try Wire(to: martlet.endpoint)
         try wire.send(text: plain)
