@@ -289,6 +289,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/TLS/TLSRevoking.swift",
+    "hands OpenSSL certificates and lists for one call"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/TLS/TLSRequest.swift",
     "hands OpenSSL requests and signatures for one call"
   ),

@@ -352,6 +352,32 @@ public enum ControlMethods {
       errors: [ControlFault.failed, .unavailable].map(\.declared)
     ),
     RPCMethod(
+      "certificate.revoke",
+      "Revokes a certificate that the authority of this machine has given to others.",
+      [
+        RPCParameter(
+          "certificates",
+          .text(maxBytes: 64 << 10),
+          isOptional: true,
+          "The certificate in PEM form."
+        ),
+        RPCParameter(
+          "number",
+          .text(maxBytes: 64),
+          isOptional: true,
+          "Its number in hexadecimal digits, where there is no certificate."
+        ),
+        RPCParameter(
+          "reason",
+          .number(0...10),
+          isOptional: true,
+          "Why, as RFC 5280 numbers the reasons: 0, 1, 3, 4 or 5."
+        ),
+      ],
+      result: message("message"),
+      errors: [ControlFault.failed, .unavailable].map(\.declared)
+    ),
+    RPCMethod(
       "certificate.import",
       "Serves a certificate that was obtained otherwise, until it is time to renew it.",
       [

@@ -23,16 +23,47 @@ final class AuthorityService: Sendable {
   /// How long nothing is looked for where a signal was missed.
   private static let rest = Timeout(.seconds(1))
 
-  private let state: Mutex<ACMEAuthority>
-  private let clock: @Sendable () -> Int64
+  let state: Mutex<ACMEAuthority>
+  let clock: @Sendable () -> Int64
+  let authority: LocalAuthority
+  let storage: CertificateStorage
+  let threads: BlockingPool
+  /// The list of what was revoked, as it was told last.
+  let list = Mutex<ToldList?>(nil)
+  private let events = Events()
 
-  /// Creates the service of an authority; it is asked for names that are not `permitted` in vain.
+  /// What others are to know, until somebody tells it.
+  final class Events: Sendable {
+    private static let count = 256
+    private let all = Mutex<[CertificateEvent]>([])
+
+    func add(_ text: String) {
+      all.withLock { all in
+        if all.count < Self.count { all.append(CertificateEvent(.noted, "local authority", text)) }
+      }
+    }
+
+    func take() -> [CertificateEvent] {
+      all.withLock { all in
+        defer { all = [] }
+        return all
+      }
+    }
+  }
+
+  /// Creates the service of an authority; it is asked in vain for names that it does not permit.
   init(
     _ authority: LocalAuthority,
-    permitted: Set<String>,
+    _ storage: CertificateStorage,
+    _ threads: BlockingPool,
     clock: @escaping @Sendable () -> Int64
   ) {
     self.clock = clock
+    self.authority = authority
+    self.storage = storage
+    self.threads = threads
+    let permitted = authority.permitted
+    let events = events
     let secret = (0..<32).map { _ in UInt8.random(in: 0...255) }
     state = Mutex(
       ACMEAuthority(
@@ -55,7 +86,11 @@ final class AuthorityService: Sendable {
           },
           random: { count in (0..<count).map { _ in UInt8.random(in: 0...255) } },
           isAllowed: { name in Self.isAllowed(name, permitted) },
-          issue: { request, names in Self.issue(request, names, by: authority, at: clock()) }
+          issue: { request, names, account in
+            let issued = Self.issue(request, names, account, by: authority, at: clock())
+            if case .success(let pem) = issued { events.add(Self.given(pem, names)) }
+            return issued
+          }
         )
       )
     )
@@ -76,6 +111,7 @@ final class AuthorityService: Sendable {
   private static func issue(
     _ der: [UInt8],
     _ names: [String],
+    _ account: ACMEClientKey,
     by authority: LocalAuthority,
     at now: Int64
   ) -> Result<[UInt8], ACMEProblem> {
@@ -88,16 +124,26 @@ final class AuthorityService: Sendable {
         let asked = request.names.prefix(8).joined(separator: ", ")
         return .failure(ACMEProblem(400, "badCSR", "it asks for \(asked), which is not the order"))
       }
-      return .success(try authority.issue(for: names, to: request.key, now: now))
+      return .success(
+        try authority.issue(for: names, to: request.key, account: account.name, now: now)
+      )
     } catch {
       return .failure(ACMEProblem(400, "badCSR", "\(error)"))
     }
   }
 
-  /// What a client is answered; from any thread.
-  func answer(_ call: ACMECall) -> ACMEReply {
-    state.withLock { $0.answer(call, at: clock()) }
+  private static func given(_ pem: [UInt8], _ names: [String]) -> String {
+    do throws(TLSError) {
+      let serial = try TLSCertificates(pem: pem).serialNumber ?? []
+      return "a certificate was given for \(names.joined(separator: ", ")), its number is "
+        + RevocationList.text(serial)
+    } catch {
+      return "a certificate was given for \(names.joined(separator: ", "))"
+    }
   }
+
+  /// Has something told when there is time.
+  func note(_ text: String) { events.add(text) }
 
   // MARK: Looking at names
 
@@ -107,11 +153,13 @@ final class AuthorityService: Sendable {
     _ settings: AuthorityServiceSettings,
     on loop: EventLoop,
     _ signal: Signal,
+    tell: (CertificateEvent) -> Void,
     isOver: () -> Bool
   ) async {
     var waiting: [ACMEValidation] = []
     let running = Running()
     while !isOver() {
+      for event in events.take() { tell(event) }
       waiting += state.withLock { $0.takeValidations() }
       while waiting.count > Self.waitingCount {
         note(waiting.removeLast(), ACMEProblem(429, "rateLimited", "too many names are looked at"))

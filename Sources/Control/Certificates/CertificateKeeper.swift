@@ -182,6 +182,7 @@ public final class CertificateKeeper {
       guard !local.isEmpty || service != nil else { return nil }
       let found = try LocalAuthority.found(in: next, for: local, machine: machine, now: clock())
       authority = found.authority
+      authority?.revocations = service?.revocations
       switch found.origin {
       case .kept: break
       case .made:
@@ -199,7 +200,7 @@ public final class CertificateKeeper {
         )
         for need in needs where need.isLocal && entries[need] != nil { issue(need) }
       }
-      serve(found.authority)
+      if let authority { serve(authority) }
       return nil
     } catch {
       storage = nil

@@ -22,6 +22,7 @@ public struct CertificateFault: Error, Hashable, Sendable, CustomStringConvertib
 ///   certificates/NAME.json   where it came from
 ///   certificates/NAME.lock   held by who obtains it
 ///   local/root.pem, root.key, names    the authority of this machine
+///   local/revoked        what it has taken back
 ///   ocsp/NAME.der        what a responder has said of a certificate
 /// ```
 ///
@@ -86,9 +87,9 @@ public struct CertificateStorage: Hashable, Sendable {
 
   // MARK: Files
 
-  func read(_ name: String) throws(CertificateFault) -> [UInt8]? {
+  func read(_ name: String, limit: Int = fileBytes) throws(CertificateFault) -> [UInt8]? {
     do throws(SystemError) {
-      return try Files.read("\(path)/\(name)", limit: Self.fileBytes)
+      return try Files.read("\(path)/\(name)", limit: limit)
     } catch {
       if error.code == 2 { return nil }
       throw CertificateFault("cannot read \(path)/\(name): \(error)")

@@ -13,6 +13,8 @@ public struct LocalAuthority: Sendable {
   public let certificates: TLSCertificates
   /// The names without a dot that it is good for.
   let permitted: Set<String>
+  /// Where it tells what it has revoked, as its certificates say; nil: they do not.
+  var revocations: String?
   private let pem: [UInt8]
   private let key: TLSKey
 
@@ -21,9 +23,9 @@ public struct LocalAuthority: Sendable {
   /// How long before its end it is made anew: a year, of which nothing that it signs has the end.
   private static let restSeconds: Int64 = 365 * 86_400
   /// How long a certificate is good that it signs: ninety days.
-  private static let leafSeconds: Int64 = 90 * 86_400
+  static let leafSeconds: Int64 = 90 * 86_400
   /// Another machine's clock may be behind.
-  private static let earlySeconds: Int64 = 3600
+  static let earlySeconds: Int64 = 3600
 
   /// What became of an authority when it was looked for.
   enum Origin: Hashable, Sendable {
@@ -127,34 +129,86 @@ public struct LocalAuthority: Sendable {
 
   /// A certificate for these names with the key of somebody else, and its own certificate behind it.
   ///
+  /// - Parameters:
+  ///   - names: The names.
+  ///   - owner: The key.
+  ///   - account: Who may have it revoked without that key.
+  ///   - now: The seconds since 1970.
+  /// - Returns: Both in PEM form.
   /// - Throws: ``TLS/TLSError``.
   public func issue(
     for names: [String],
     to owner: TLSKey,
+    account: String,
     now: Int64
   ) throws(TLSError) -> [UInt8] {
-    let plan = CertificatePlan(
+    var plan = plan(names, now)
+    plan.serial = try serial(of: account)
+    return try plan.issued(for: owner, by: certificates, key) + pem
+  }
+
+  private func plan(_ names: [String], _ now: Int64) -> CertificatePlan {
+    var plan = CertificatePlan(
       .server,
       organization: "Martlet local authority",
       names: names,
       validity: now - Self.earlySeconds...now + Self.leafSeconds
     )
-    return try plan.issued(for: owner, by: certificates, key) + pem
+    plan.revocations = revocations
+    return plan
   }
 
   /// A certificate for these names with a new key.
   ///
   /// - Throws: ``TLS/TLSError``.
   public func issue(for names: [String], now: Int64) throws(TLSError) -> TLSIdentity {
-    let plan = CertificatePlan(
-      .server,
-      organization: "Martlet local authority",
-      names: names,
-      validity: now - Self.earlySeconds...now + Self.leafSeconds
-    )
     let key = try TLSKey()
-    let own = try plan.issued(for: key, by: certificates, self.key)
+    let own = try plan(names, now).issued(for: key, by: certificates, self.key)
     // Those who trust the authority have its certificate.
     return try TLSIdentity(certificates: own, key: key.pem())
+  }
+}
+
+// What it takes back.
+extension LocalAuthority {
+  /// How much of a number nobody can foresee; the rest is a code of that and of the account.
+  private static let chanceBytes = 9
+
+  /// A number for a certificate that is given to an account, by which we know the account again although nobody
+  /// writes it down.
+  private func serial(of account: String) throws(TLSError) -> [UInt8] {
+    var chance = (0..<Self.chanceBytes).map { _ in UInt8.random(in: 0...255) }
+    // RFC 5280, section 4.1.2.2: positive, and as DER writes it of this length.
+    chance[0] = chance[0] & 0x3F | 0x40
+    return chance + (try code(of: chance, account))
+  }
+
+  private func code(of chance: [UInt8], _ account: String) throws(TLSError) -> [UInt8] {
+    let secret = try TLSDigest.sha256(Array("numbers of certificates".utf8) + key.pem())
+    let code = try TLSDigest.code(of: chance + Array(account.utf8), key: secret)
+    return Array(code.prefix(CertificatePlan.serialBytes - Self.chanceBytes))
+  }
+
+  /// Whether the certificate with a number was given to an account.
+  func wasGiven(_ serial: [UInt8], to account: String) throws(TLSError) -> Bool {
+    guard serial.count == CertificatePlan.serialBytes else { return false }
+    let chance = Array(serial.prefix(Self.chanceBytes))
+    return try code(of: chance, account) == Array(serial.dropFirst(Self.chanceBytes))
+  }
+
+  /// The list of what was revoked, in DER form, good for a week.
+  ///
+  /// - Throws: ``TLS/TLSError``.
+  func list(
+    _ entries: [RevocationPlan.Entry],
+    now: Int64,
+    number: UInt64
+  ) throws(TLSError) -> [UInt8] {
+    let plan = RevocationPlan(
+      entries,
+      validity: now - Self.earlySeconds...now + 7 * 86_400,
+      number: number
+    )
+    return try plan.issued(by: certificates, key)
   }
 }

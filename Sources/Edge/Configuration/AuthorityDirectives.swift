@@ -4,6 +4,7 @@ private let authorityOptions: [WordOption<AuthorityServiceSettings>] = [
   .value("http_port", \.httpPort, .count(within: 1...65_535)),
   .value("tls_port", \.tlsPort, .count(within: 1...65_535)),
   .list("resolver", \.resolvers, .nameService),
+  .value("crl", \.revocations, .given(.webURL)),
 ]
 
 /// The directive of routes that gives certificates to others.
@@ -16,7 +17,8 @@ let authorityDirective = Directive<RouteDraft>(
   "Gives certificates of the authority of this machine to others by ACME: for private names whose server "
     + "answers over HTTP, at `http_port`, or over TLS, at `tls_port`, what it is asked, and for those, also with "
     + "`*`, that have a record which says so; `resolver` names the name services that are asked for it. The "
-    + "directory is at `directory` behind the path of the route.",
+    + "directory is at `directory` behind the path of the route, and the list of revoked certificates at "
+    + "`crl`; certificates name that place, or the one behind the word `crl`.",
   example: "acme resolver 10.0.0.53",
   read: { statement, draft, reading in
     guard reading.isOnlyHandler(statement, &draft) else { return }
@@ -37,6 +39,7 @@ let authorityDirective = Directive<RouteDraft>(
       JSONValue.Member("http_port", .number(settings.httpPort)),
       JSONValue.Member("tls_port", .number(settings.tlsPort)),
       JSONValue.Member("resolvers", .list(settings.resolvers.map { .text($0.description) })),
+      JSONValue.Member("crl", settings.revocations.map { .text($0) } ?? .null),
     ])
   }
 )
@@ -55,6 +58,25 @@ extension ValueKind where Value == Address {
         return address
       },
       write: { $0.description }
+    )
+  }
+}
+
+extension ValueKind where Value == String {
+  /// The URL of something that everybody may read.
+  fileprivate static var webURL: ValueKind {
+    ValueKind(
+      "URL",
+      read: { text throws(ValueError) in
+        guard let scheme = ["http://", "https://"].first(where: { text.hasPrefix($0) }) else {
+          throw ValueError("`\(text)` does not begin with http://", mend: "http://\(text)")
+        }
+        guard text.utf8.count <= 1024, text.utf8.count > scheme.utf8.count,
+          text.utf8.allSatisfy({ (0x21...0x7E).contains($0) })
+        else { throw ValueError("`\(text)` is no URL") }
+        return text
+      },
+      write: { $0 }
     )
   }
 }

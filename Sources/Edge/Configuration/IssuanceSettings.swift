@@ -155,14 +155,6 @@ extension EdgeConfiguration {
     }
   }
 
-  /// How the authority of this machine serves others; nil: it does not.
-  public var authorityService: AuthorityServiceSettings? {
-    for route in servers.lazy.flatMap(\.routes) {
-      if case .authority(let settings) = route.handler { return settings }
-    }
-    return nil
-  }
-
   /// The ways to prove the names of a certificate, the best one first.
   public func proofs(of need: CertificateNeed) -> [IssuanceSettings.Proof] {
     // Nothing but a record can stand for many names.

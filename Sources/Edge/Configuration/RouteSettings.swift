@@ -90,6 +90,9 @@ public enum Handler: Hashable, Sendable {
   case files(FilesSettings)
   /// Certificates for others, by ACME.
   case authority(AuthorityServiceSettings)
+  /// What the authority has revoked, for the route whose path begins so; no directive says so, `acme` in another
+  /// server does.
+  case revocations(prefix: String)
   /// The figures in Prometheus form; no directive says so, it is for the admin listener.
   case metrics
   /// The state as JSON; no directive says so, it is for the admin listener.
@@ -108,6 +111,8 @@ public struct AuthorityServiceSettings: Hashable, Sendable {
   public static let resolverCount = 3
   /// The name services that are asked for records; none: those of the system.
   public var resolvers: [Address] = []
+  /// Where the list of what was revoked is, as certificates say; nil: where it is found by itself, if it is.
+  public var revocations: String?
 
   /// Creates the settings of a service that is told nothing.
   public init() {}

@@ -12,7 +12,7 @@ struct CertificateCommand: ParsableCommand {
     abstract: "Tell or change the certificates that a running instance obtains.",
     subcommands: [
       ListCommand.self, ShowCommand.self, RenewCommand.self, TestCommand.self,
-      ImportCommand.self,
+      ImportCommand.self, RevokeCommand.self,
     ]
   )
 
@@ -128,22 +128,83 @@ struct CertificateCommand: ParsableCommand {
       let result = try view.ask(
         "certificate.import",
         [
-          JSONValue.Member("certificates", .text(try Self.text(of: certificate))),
-          JSONValue.Member("key", .text(try Self.text(of: key))),
+          JSONValue.Member("certificates", .text(try CertificateCommand.text(of: certificate))),
+          JSONValue.Member("key", .text(try CertificateCommand.text(of: key))),
         ]
       )
       view.say(result) { "\($0["message"]?.text ?? "")\n" }
     }
+  }
 
-    private static func text(of path: String) throws(CommandFailure) -> String {
-      do throws(SystemError) {
-        return String(decoding: try Files.read(path, limit: 64 << 10), as: UTF8.self)
-      } catch {
-        throw CommandFailure(
-          error.code == 13 ? .noRight : .failure,
-          "cannot read \(path): \(error)"
-        )
+  /// `martlet certificate revoke`.
+  struct RevokeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+      commandName: "revoke",
+      abstract: "Revoke a certificate that the authority of this machine has given to others.",
+      discussion: """
+        It stands in the list of revoked certificates from then on, which a route with `acme` serves. A \
+        certificate that is not at hand is named by its number, which the error log tells.
+        """
+    )
+
+    /// Why.
+    enum Reason: String, CaseIterable, ExpressibleByArgument {
+      case unspecified
+      case keyCompromise = "key-compromise"
+      case affiliationChanged = "affiliation-changed"
+      case superseded
+      case cessationOfOperation = "cessation-of-operation"
+
+      /// As RFC 5280 numbers it, section 5.3.1.
+      var number: Int {
+        switch self {
+        case .unspecified: 0
+        case .keyCompromise: 1
+        case .affiliationChanged: 3
+        case .superseded: 4
+        case .cessationOfOperation: 5
+        }
       }
+    }
+
+    @Argument(
+      help: ArgumentHelp("The certificate, in PEM form.", valueName: "certificate"),
+      completion: .file()
+    )
+    var certificate: String?
+
+    @Option(help: ArgumentHelp("Its number in hexadecimal digits.", valueName: "hex"))
+    var number: String?
+
+    @Option(help: "Why.") var reason = Reason.unspecified
+    @OptionGroup var view: ViewOptions
+
+    func validate() throws {
+      guard (certificate == nil) != (number == nil) else {
+        throw ValidationError("name either a certificate or a number")
+      }
+    }
+
+    func run() throws {
+      var members = [JSONValue.Member("reason", .number(reason.number))]
+      if let certificate {
+        let text = try CertificateCommand.text(of: certificate)
+        members.append(JSONValue.Member("certificates", .text(text)))
+      }
+      if let number { members.append(JSONValue.Member("number", .text(number))) }
+      let result = try view.ask("certificate.revoke", members)
+      view.say(result) { "\($0["message"]?.text ?? "")\n" }
+    }
+  }
+
+  private static func text(of path: String) throws(CommandFailure) -> String {
+    do throws(SystemError) {
+      return String(decoding: try Files.read(path, limit: 64 << 10), as: UTF8.self)
+    } catch {
+      throw CommandFailure(
+        error.code == 13 ? .noRight : .failure,
+        "cannot read \(path): \(error)"
+      )
     }
   }
 

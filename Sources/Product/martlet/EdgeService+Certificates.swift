@@ -80,6 +80,17 @@ extension EdgeService {
       } catch {
         throw ControlFault.failed.error("\(error)")
       }
+    case "certificate.revoke":
+      do throws(CertificateFault) {
+        let number = try await certificates.revoke(
+          arguments.text("certificates").map { Array($0.utf8) },
+          number: arguments.text("number") ?? "",
+          reason: arguments.number("reason") ?? 0
+        )
+        return .object(["message": .text("the certificate with the number \(number) is revoked")])
+      } catch {
+        throw ControlFault.failed.error("\(error)")
+      }
     default:
       do throws(CertificateFault) {
         let names = try await certificates.take(

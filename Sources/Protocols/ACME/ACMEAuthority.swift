@@ -13,8 +13,8 @@ public struct ACMEAuthorityTools: Sendable {
   /// Whether a certificate can be given for a name, which may begin with `*.`, or an address.
   public var isAllowed: @Sendable (String) -> Bool
   /// A certificate with those that vouch for it, in PEM form, for a request in DER form, which must be for
-  /// these names and no others.
-  public var issue: @Sendable ([UInt8], [String]) -> Result<[UInt8], ACMEProblem>
+  /// these names and no others; the last is the key of the account that it is given to.
+  public var issue: @Sendable ([UInt8], [String], ACMEClientKey) -> Result<[UInt8], ACMEProblem>
 
   /// Names the tools.
   public init(
@@ -23,7 +23,7 @@ public struct ACMEAuthorityTools: Sendable {
     authenticate: @escaping @Sendable ([UInt8]) -> [UInt8]?,
     random: @escaping @Sendable (Int) -> [UInt8],
     isAllowed: @escaping @Sendable (String) -> Bool,
-    issue: @escaping @Sendable ([UInt8], [String]) -> Result<[UInt8], ACMEProblem>
+    issue: @escaping @Sendable ([UInt8], [String], ACMEClientKey) -> Result<[UInt8], ACMEProblem>
   ) {
     self.verify = verify
     self.digest = digest
@@ -108,7 +108,7 @@ public struct ACMEAuthority: Sendable {
 
   let tools: ACMEAuthorityTools
   private var nonces: ACMENonces
-  var orders: [String: Order] = [:]
+  private(set) var orders: [String: Order] = [:]
   private var waiting: [ACMEValidation] = []
 
   /// Creates an authority that has no orders.
@@ -193,6 +193,8 @@ public struct ACMEAuthority: Sendable {
     guard tools.verify(request.key, request.signed, request.signature) else {
       throw ACMEProblem(403, "unauthorized", "the signature is not that of the key")
     }
+    // RFC 8555, section 7.6: the key of the certificate may sign as well as an account.
+    if call.path == "/revoke-cert" { return try revocation(request) }
     guard request.isByAccount != (call.path == "/new-account") else {
       throw ACMEProblem(
         400,
@@ -227,7 +229,7 @@ public struct ACMEAuthority: Sendable {
   private func directory(_ base: String) -> JSONValue {
     .object([
       "newNonce": .text("\(base)/new-nonce"), "newAccount": .text("\(base)/new-account"),
-      "newOrder": .text("\(base)/new-order"),
+      "newOrder": .text("\(base)/new-order"), "revokeCert": .text("\(base)/revoke-cert"),
     ])
   }
 
@@ -347,7 +349,7 @@ public struct ACMEAuthority: Sendable {
       let csr = ACMEKey.bytes(text)
     else { throw ACMEProblem(400, "badCSR", "there is no request for a certificate") }
     // One that is refused can be sent again, mended.
-    orders[id]?.certificate = try tools.issue(csr, order.names).get()
+    orders[id]?.certificate = try tools.issue(csr, order.names, order.owner).get()
     return reply(try own(id, request), id, call)
   }
 

@@ -131,12 +131,30 @@ public struct ACMEReply: Hashable, Sendable {
   public var contentType: String
   /// The body.
   public var body: [UInt8]
+  /// What has to be done before this is sent; nil: nothing.
+  public var revocation: ACMERevocation?
 
   init(_ status: Int, _ json: JSONValue? = nil, contentType: String = "application/json") {
     self.status = status
     fields = [:]
     self.contentType = contentType
     body = json.map { Array($0.compact.utf8) } ?? []
+  }
+
+  /// An answer with a document.
+  public init(document: [UInt8], contentType: String, fields: [String: String] = [:]) {
+    status = 200
+    self.fields = fields
+    self.contentType = contentType
+    body = document
+  }
+
+  /// Says that what has to be done cannot be done.
+  public mutating func refuse(_ problem: ACMEProblem) {
+    status = problem.status
+    contentType = "application/problem+json"
+    body = Array(problem.json.compact.utf8)
+    revocation = nil
   }
 }
 

@@ -26,6 +26,21 @@ void martlet_certificates_free(martlet_certificates *certificates) {
   OPENSSL_free(certificates);
 }
 
+martlet_certificates *martlet_certificates_read_der(const uint8_t *der, size_t count) {
+  ERR_clear_error();
+  const uint8_t *start = der;
+  X509 *certificate = count <= INT_MAX ? d2i_X509(NULL, &start, (long)count) : NULL;
+  martlet_certificates *found = certificate ? OPENSSL_zalloc(sizeof *found) : NULL;
+  if (found && start == der + count) {
+    found->all[found->count++] = certificate;
+    return found;
+  }
+  X509_free(certificate);
+  OPENSSL_free(found);
+  ERR_clear_error();
+  return NULL;
+}
+
 // Whether reading a PEM text has come to its end and not to something broken.
 static int at_end(void) {
   unsigned long error = ERR_peek_last_error();

@@ -175,6 +175,43 @@ static int add_names(X509 *certificate, const char *names) {
   return result;
 }
 
+// RFC 5280, section 4.2.1.13: the list is at this URL.
+static int add_list(X509 *certificate, const char *url) {
+  CRL_DIST_POINTS *points = sk_DIST_POINT_new_null();
+  DIST_POINT *point = DIST_POINT_new();
+  GENERAL_NAMES *names = sk_GENERAL_NAME_new_null();
+  GENERAL_NAME *name = GENERAL_NAME_new();
+  ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+  DIST_POINT_NAME *place = DIST_POINT_NAME_new();
+  int result = points && point && names && name && text && place &&
+               ASN1_STRING_set(text, url, (int)strlen(url));
+  if (result) {
+    GENERAL_NAME_set0_value(name, GEN_URI, text);
+    text = NULL;
+    result = sk_GENERAL_NAME_push(names, name) > 0;
+    if (result) name = NULL;
+  }
+  if (result) {
+    place->type = 0;
+    place->name.fullname = names;
+    names = NULL;
+    point->distpoint = place;
+    place = NULL;
+    result = sk_DIST_POINT_push(points, point) > 0;
+    if (result) point = NULL;
+  }
+  result = result && X509_add1_ext_i2d(
+                         certificate, NID_crl_distribution_points, points, 0,
+                         X509V3_ADD_DEFAULT) == 1;
+  DIST_POINT_NAME_free(place);
+  ASN1_IA5STRING_free(text);
+  GENERAL_NAME_free(name);
+  GENERAL_NAMES_free(names);
+  DIST_POINT_free(point);
+  CRL_DIST_POINTS_free(points);
+  return result;
+}
+
 // RFC 8737, section 3: a critical extension whose value is the digest, as an OCTET STRING.
 static int add_proof(X509 *certificate, const uint8_t *digest) {
   uint8_t value[34] = {V_ASN1_OCTET_STRING, 32};
@@ -220,10 +257,12 @@ int martlet_tls_shows_proof(
   return result;
 }
 
-static int set_serial(X509 *certificate) {
-  BIGNUM *number = BN_new();
+static int set_serial(X509 *certificate, const uint8_t *serial, size_t count) {
+  if (count > martlet_serial_bytes) return 0;
+  BIGNUM *number = count > 0 ? BN_bin2bn(serial, (int)count, NULL) : BN_new();
   // RFC 5280, section 4.1.2.2: positive, at most 20 bytes; nobody can guess the next one.
-  int result = number && BN_rand(number, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY) &&
+  int result = number &&
+               (count > 0 || BN_rand(number, 127, BN_RAND_TOP_ONE, BN_RAND_BOTTOM_ANY)) &&
                BN_to_ASN1_INTEGER(number, X509_get_serialNumber(certificate));
   BN_free(number);
   return result;
@@ -248,6 +287,7 @@ static int extend(X509 *certificate, X509V3_CTX *context, const martlet_certific
            add(certificate, context, NID_ext_key_usage, "serverAuth") &&
            add(certificate, context, NID_subject_key_identifier, "hash") &&
            add(certificate, context, NID_authority_key_identifier, "keyid") &&
+           (!plan->list || add_list(certificate, plan->list)) &&
            add_names(certificate, plan->names);
   case martlet_plan_proof:
     return add_names(certificate, plan->names) && add_proof(certificate, plan->digest);
@@ -264,7 +304,7 @@ int64_t martlet_certificate_issue(
   martlet_key *signer = issuer_key ? issuer_key : key;
   X509V3_CTX context;
   int result = certificate && X509_set_version(certificate, X509_VERSION_3) &&
-               set_serial(certificate) && set_times(certificate, plan->from, plan->until) &&
+               set_serial(certificate, plan->serial, plan->serial_count) && set_times(certificate, plan->from, plan->until) &&
                X509_set_pubkey(certificate, key) &&
                set_subject(
                    X509_get_subject_name(certificate), plan->organization, plan->common_name) &&

@@ -38,10 +38,7 @@ static int is_signed(
   return result;
 }
 
-int martlet_verify_point(
-    const uint8_t *x, const uint8_t *y, const uint8_t *bytes, size_t count,
-    const uint8_t *signature) {
-  ERR_clear_error();
+static EVP_PKEY *point_key(const uint8_t *x, const uint8_t *y) {
   uint8_t point[65] = {4};
   memcpy(point + 1, x, 32);
   memcpy(point + 33, y, 32);
@@ -53,6 +50,31 @@ int martlet_verify_point(
     key = key_from("EC", builder);
   }
   OSSL_PARAM_BLD_free(builder);
+  return key;
+}
+
+static EVP_PKEY *modulus_key(
+    const uint8_t *n, size_t n_count, const uint8_t *e, size_t e_count) {
+  if (n_count > 512 || e_count > 8) return NULL;
+  OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
+  BIGNUM *modulus = BN_bin2bn(n, (int)n_count, NULL), *exponent = BN_bin2bn(e, (int)e_count, NULL);
+  EVP_PKEY *key = NULL;
+  if (builder && modulus && exponent &&
+      OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus) &&
+      OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent)) {
+    key = key_from("RSA", builder);
+  }
+  OSSL_PARAM_BLD_free(builder);
+  BN_free(modulus);
+  BN_free(exponent);
+  return key;
+}
+
+int martlet_verify_point(
+    const uint8_t *x, const uint8_t *y, const uint8_t *bytes, size_t count,
+    const uint8_t *signature) {
+  ERR_clear_error();
+  EVP_PKEY *key = point_key(x, y);
   // RFC 7518, section 3.4: both numbers with their full length, one behind the other.
   ECDSA_SIG *pair = ECDSA_SIG_new();
   BIGNUM *left = BN_bin2bn(signature, 32, NULL), *right = BN_bin2bn(signature + 32, 32, NULL);
@@ -75,21 +97,30 @@ int martlet_verify_modulus(
     const uint8_t *n, size_t n_count, const uint8_t *e, size_t e_count, const uint8_t *bytes,
     size_t count, const uint8_t *signature, size_t signature_count) {
   ERR_clear_error();
-  if (n_count > 512 || e_count > 8) return 0;
-  OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
-  BIGNUM *modulus = BN_bin2bn(n, (int)n_count, NULL), *exponent = BN_bin2bn(e, (int)e_count, NULL);
-  EVP_PKEY *key = NULL;
-  if (builder && modulus && exponent &&
-      OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_N, modulus) &&
-      OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_RSA_E, exponent)) {
-    key = key_from("RSA", builder);
-  }
-  OSSL_PARAM_BLD_free(builder);
-  BN_free(modulus);
-  BN_free(exponent);
+  EVP_PKEY *key = modulus_key(n, n_count, e, e_count);
   int result = is_signed(key, bytes, count, signature, signature_count);
   EVP_PKEY_free(key);
   return result;
+}
+
+// Whether a certificate has a key, which is freed.
+static int has_key(const martlet_certificates *certificates, EVP_PKEY *key) {
+  EVP_PKEY *own = X509_get0_pubkey(martlet_certificates_first(certificates));
+  int result = key && own && EVP_PKEY_eq(own, key) == 1;
+  EVP_PKEY_free(key);
+  ERR_clear_error();
+  return result;
+}
+
+int martlet_certificates_has_point(
+    const martlet_certificates *certificates, const uint8_t *x, const uint8_t *y) {
+  return has_key(certificates, point_key(x, y));
+}
+
+int martlet_certificates_has_modulus(
+    const martlet_certificates *certificates, const uint8_t *n, size_t n_count, const uint8_t *e,
+    size_t e_count) {
+  return has_key(certificates, modulus_key(n, n_count, e, e_count));
 }
 
 // Requests of others

@@ -28,6 +28,15 @@ public struct CertificatePlan: Hashable, Sendable {
   public var names: [String]
   /// When it begins and ends to be good, in seconds since 1970.
   public var validity: ClosedRange<Int64>
+  /// Of a server: where its authority tells what it has revoked; nil: nowhere.
+  public var revocations: String?
+  /// The number, positive, at most ``serialBytes``; empty: one that nobody can guess.
+  public var serial: [UInt8] = []
+
+  /// The longest number of a certificate.
+  ///
+  /// - Source: RFC 5280, section 4.1.2.2.
+  public static let serialBytes = 20
 
   /// Creates a plan.
   public init(
@@ -79,31 +88,39 @@ public struct CertificatePlan: Hashable, Sendable {
       number = Int32(martlet_plan_proof)
       digest = bytes
     }
+    guard serial.count <= Self.serialBytes else { throw TLSError("a number is too long") }
     let list = names.joined(separator: "\n")
+    // The digest, and the number behind it.
+    let numbers = digest + serial
     let bytes = unsafe written(atMost: 64 << 10) { out, count in
       unsafe organization.withCString { organization in
         unsafe commonName.withCString { name in
           unsafe list.withCString { list in
             unsafe (constraints ?? "").withCString { limits in
-              unsafe digest.withUnsafeBufferPointer { digest in
-                var plan = unsafe martlet_certificate_plan(
-                  kind: number,
-                  organization: organization,
-                  common_name: commonName.isEmpty ? nil : name,
-                  names: list,
-                  from: validity.lowerBound,
-                  until: validity.upperBound,
-                  constraints: constraints == nil ? nil : limits,
-                  digest: digest.baseAddress
-                )
-                return unsafe martlet_certificate_issue(
-                  &plan,
-                  key.pointer,
-                  issuer?.certificates.pointer,
-                  issuer?.key.pointer,
-                  out,
-                  count
-                )
+              unsafe (revocations ?? "").withCString { place in
+                unsafe numbers.withUnsafeBufferPointer { numbers in
+                  var plan = unsafe martlet_certificate_plan(
+                    kind: number,
+                    organization: organization,
+                    common_name: commonName.isEmpty ? nil : name,
+                    names: list,
+                    from: validity.lowerBound,
+                    until: validity.upperBound,
+                    constraints: constraints == nil ? nil : limits,
+                    digest: numbers.baseAddress,
+                    list: revocations == nil ? nil : place,
+                    serial: numbers.baseAddress.map { unsafe $0 + digest.count },
+                    serial_count: serial.count
+                  )
+                  return unsafe martlet_certificate_issue(
+                    &plan,
+                    key.pointer,
+                    issuer?.certificates.pointer,
+                    issuer?.key.pointer,
+                    out,
+                    count
+                  )
+                }
               }
             }
           }

@@ -64,7 +64,7 @@ private final class OpenAuthority {
         authenticate: { try? TLSDigest.code(of: $0, key: [1]) },
         random: { count in (0..<count).map { _ in .random(in: 0...255) } },
         isAllowed: { _ in true },
-        issue: { der, names in
+        issue: { der, names, _ in
           do {
             return .success(try issued(names, TLSRequest(der: der).key))
           } catch {

@@ -26,6 +26,47 @@ struct IssuanceTests {
     #expect(CertificateNeed.isLocal(name) == isLocal)
   }
 
+  @Test("are looked up in a list where clients need no other certificate for that")
+  func revocations() throws {
+    func place(_ text: String) throws -> String? {
+      try load(text).authorityService?.revocations
+    }
+    let authority = "route /ca/ { acme }\nroute / { respond 404 }"
+    #expect(
+      try place("server ca.internal {\ntls auto\n\(authority)\n}")
+        == "http://ca.internal/ca/crl"
+    )
+    #expect(
+      try place("server ca.internal {\nlisten :443 tls\nlisten :8080\ntls auto\n\(authority)\n}")
+        == "http://ca.internal:8080/ca/crl"
+    )
+    // Another server of the name has the port.
+    #expect(
+      try place(
+        """
+        server ca.internal {
+        listen :443 tls
+        tls auto
+        \(authority)
+        }
+        server ca.internal {
+        listen :80
+        route / { respond 404 }
+        }
+        """
+      ) == "http://ca.internal/ca/crl"
+    )
+    #expect(try place("server ca.internal {\nlisten :443 tls\ntls auto\n\(authority)\n}") == nil)
+    // What a client calls a server without a name is not taken for it.
+    #expect(try place("server {\ntls auto\n\(authority)\n}") == nil)
+    #expect(
+      try place(
+        "server {\ntls auto\nroute /ca/ { acme crl http://a.test/x }\nroute / { respond 404 }\n}"
+      ) == "http://a.test/x"
+    )
+    #expect(try place("server a.test {\ntls auto\nroute / { respond 404 }\n}") == nil)
+  }
+
   @Test("are one for each name, and one for all addresses of a server without a name")
   func needs() throws {
     let configuration = try load(

@@ -36,7 +36,7 @@ enum Toy {
       authenticate: { digest([9] + $0) },
       random: { count in (0..<count).map { _ in UInt8.random(in: 0...255) } },
       isAllowed: { $0.hasSuffix(".test") || ["10.0.0.1", "shop"].contains($0) },
-      issue: { request, names in
+      issue: { request, names, _ in
         request == [1, 2, 3]
           ? .success(Array("chain of \(names.joined(separator: " "))".utf8))
           : .failure(ACMEProblem(400, "badCSR", "not this one"))
@@ -71,6 +71,19 @@ private struct Bench {
       location: reply.fields["Location"],
       body: reply.body
     )
+  }
+
+  /// What is to be done before a request to revoke something is answered.
+  mutating func revocation(_ payload: String, asAccount: Bool = true) -> ACMERevocation? {
+    let request = signed(payload, to: "/revoke-cert", asAccount: asAccount)
+    let call = ACMECall(
+      "POST",
+      base: Self.base,
+      path: "/revoke-cert",
+      contentType: "application/jose+json",
+      body: request.body
+    )
+    return authority.answer(call, at: now).revocation
   }
 
   /// Has a whole conversation; `isProven` says which names are shown.
@@ -125,6 +138,27 @@ private struct Bench {
     tampered: Bool = false,
     contentType: String = "application/jose+json"
   ) -> ACMEAnswer {
+    let request = signed(
+      payload,
+      to: path,
+      by: number,
+      asAccount: asAccount,
+      nonce: nonce,
+      url: url,
+      tampered: tampered
+    )
+    return answer(request, contentType: contentType)
+  }
+
+  private mutating func signed(
+    _ payload: String,
+    to path: String,
+    by number: UInt8 = 1,
+    asAccount: Bool = true,
+    nonce: String? = nil,
+    url: String? = nil,
+    tampered: Bool = false
+  ) -> ACMERequest {
     let key = Toy.key(number)
     let nonce =
       nonce ?? answer(ACMERequest(.head, "\(Self.base)/new-nonce")).nonce ?? ""
@@ -143,10 +177,7 @@ private struct Bench {
     let body =
       "{\"protected\":\"\(text(head))\",\"payload\":\"\(content)\",\"signature\":\""
       + String(decoding: Base64URL.encoded(signature.span), as: UTF8.self) + "\"}"
-    return answer(
-      ACMERequest(.post, Self.base + path, body: Array(body.utf8)),
-      contentType: contentType
-    )
+    return ACMERequest(.post, Self.base + path, body: Array(body.utf8))
   }
 
   /// Orders, and returns the path of the order.
@@ -268,6 +299,41 @@ struct ACMEAuthorityTests {
       return
     }
     #expect(failure.description.contains("badCSR"))
+  }
+
+  @Test("takes a wish to revoke something of accounts and of keys, with what the account has shown")
+  func revocations() throws {
+    var bench = Bench()
+    let proven = bench.converse(["*.a.test", "b.test"], by: .dns)
+    #expect(proven == .done(chain: Array("chain of *.a.test b.test".utf8)))
+    _ = bench.order("c.test")
+    let asked = bench.revocation("{\"certificate\":\"AQID\"}")
+    let first = try #require(asked)
+    #expect(first.certificate == [1, 2, 3] && first.reason == 0 && first.isByAccount)
+    #expect(first.provenNames == ["*.a.test", "b.test"])
+    let signed = bench.revocation("{\"certificate\":\"AQID\",\"reason\":4}", asAccount: false)
+    let byKey = try #require(signed)
+    #expect(byKey.reason == 4 && !byKey.isByAccount && byKey.provenNames.isEmpty)
+    #expect(byKey.key == first.key)
+    bench.now += 3601
+    let late = bench.revocation("{\"certificate\":\"AQID\"}")
+    #expect(late?.provenNames == [])
+  }
+
+  @Test(
+    "refuses wishes that are not in form, and reasons that are not for clients",
+    arguments: [
+      ("{}", "malformed"), ("{\"certificate\":7}", "malformed"), ("", "malformed"),
+      ("{\"certificate\":\"\"}", "malformed"), ("{\"certificate\":\"*\"}", "malformed"),
+      ("{\"certificate\":\"AQID\",\"reason\":2}", "badRevocationReason"),
+      ("{\"certificate\":\"AQID\",\"reason\":\"1\"}", "badRevocationReason"),
+    ]
+  )
+  func badRevocations(payload: String, problem: String) {
+    var bench = Bench()
+    let answer = bench.send(payload, to: "/revoke-cert")
+    #expect(answer.status == 400 && answer.problem == problem)
+    #expect(bench.send("{}", to: "/revoke-cert", tampered: true).status == 403)
   }
 
   @Test("takes each nonce once, and only its own, for an hour")

@@ -1,5 +1,6 @@
 public import ACME
 public import Configuration
+public import MartletLoop
 import MartletSystem
 import Synchronization
 public import TLS
@@ -21,8 +22,8 @@ public final class AutomaticCertificates: Sendable {
     var authority: Authority?
   }
 
-  /// What clients of the authority of this machine are answered; called from any thread.
-  public typealias Authority = @Sendable (ACMECall) -> ACMEReply
+  /// What clients of the authority of this machine are answered; called on the loop that serves them.
+  public typealias Authority = @Sendable (ACMECall, EventLoop) async -> ACMEReply
 
   private let state = Mutex(State())
 

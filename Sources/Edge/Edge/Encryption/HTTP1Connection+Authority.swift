@@ -36,7 +36,7 @@ extension HTTP1Connection {
     var body: [UInt8] = []
     try await receiveBody(exchange, &head) { (bytes: Span<UInt8>) in body.append(copying: bytes) }
     call.body = body
-    let reply = authority(call)
+    let reply = await authority(call, loop)
     exchange.status = UInt16(clamping: reply.status)
     try await sendAnswer(exchange, Array(reply.contentType.utf8), reply.body, head) {
       (out: inout Lent) throws(ExchangeError) in

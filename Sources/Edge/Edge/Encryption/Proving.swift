@@ -8,15 +8,19 @@ import MartletTelemetry
 // What answers an authority that asks over HTTP whether a host is ours.
 
 extension EdgeConfiguration {
-  /// The servers, of which those that have to answer an authority do so before everything else.
+  /// The servers, of which those that have to answer an authority, or tell what ours has revoked, do so before
+  /// everything else.
   var provingServers: [ServerSettings] {
-    zip(servers, answersProofs).map { server, answers in
-      guard answers else { return server }
+    let list = revocationsRoute
+    return zip(servers, zip(answersProofs, tellsRevocations)).map { server, does in
       var server = server
-      server.routes.insert(
-        RouteSettings(path: .prefix(ACMEProof.path), handler: .proof),
-        at: 0
-      )
+      if does.1, let list { server.routes.insert(list, at: 0) }
+      if does.0 {
+        server.routes.insert(
+          RouteSettings(path: .prefix(ACMEProof.path), handler: .proof),
+          at: 0
+        )
+      }
       return server
     }
   }

@@ -272,10 +272,8 @@ extension Route.Handler {
     case .metrics: self = .metrics
     case .status: self = .status
     case .proof: self = .proof
-    case .authority:
-      var prefix = Array(path.text.utf8)
-      while let last = prefix.last, last == 0x2A || last == 0x2F { prefix.removeLast() }
-      self = .authority(prefix: prefix)
+    case .authority: self = .authority(prefix: Array(path.authorityPrefix.utf8))
+    case .revocations(let prefix): self = .authority(prefix: Array(prefix.utf8))
     case .files:
       // They have a plan of their own.
       self = .respond(Route.FixedAnswer(FixedResponse(status: 503)))

@@ -114,6 +114,11 @@ typedef struct {
   const char *constraints;
   /// Of a proof: 32 bytes.
   const uint8_t *digest;
+  /// Of a server: where the list of revoked certificates is; NULL: nowhere.
+  const char *list;
+  /// The number, positive and at most 20 bytes; with a count of 0 one that nobody can guess.
+  const uint8_t *serial;
+  size_t serial_count;
 } martlet_certificate_plan;
 /// Makes a certificate in PEM form for `key`, which vouches for itself without an issuer: its length,
 /// or −1.
@@ -125,6 +130,39 @@ int64_t martlet_certificate_issue(
 int martlet_certificates_renewal_id(
     const martlet_certificates *certificates, uint8_t *authority, size_t *authority_count,
     uint8_t *serial, size_t *serial_count);
+
+// Revocation
+
+/// A certificate in DER form, the only one; NULL when it is broken.
+martlet_certificates *martlet_certificates_read_der(const uint8_t *der, size_t count);
+/// Whether the first certificate was signed by the first of the issuer.
+int martlet_certificates_signed_by(
+    const martlet_certificates *certificates, const martlet_certificates *issuer);
+/// Whether the key of the first certificate is the one with this point on P-256.
+int martlet_certificates_has_point(
+    const martlet_certificates *certificates, const uint8_t *x, const uint8_t *y);
+/// Whether it is the RSA key with this modulus and exponent.
+int martlet_certificates_has_modulus(
+    const martlet_certificates *certificates, const uint8_t *n, size_t n_count, const uint8_t *e,
+    size_t e_count);
+
+enum { martlet_serial_bytes = 20 };
+/// What a list of revoked certificates says.
+typedef struct {
+  /// When it was made, and until when there is a next one, in seconds since 1970.
+  int64_t from, until;
+  /// Higher than that of any list before.
+  uint64_t number;
+  /// For each certificate its number, with zeros in front, when it was revoked, and why.
+  const uint8_t *serials;
+  const int64_t *times;
+  const int32_t *reasons;
+  size_t count;
+} martlet_revocations;
+/// Makes a list in DER form that an authority signs: its length, or −1. RFC 5280, section 5.
+int64_t martlet_list_issue(
+    const martlet_revocations *plan, const martlet_certificates *issuer, martlet_key *key,
+    uint8_t *out, size_t count);
 
 // Signatures and requests of others
 
