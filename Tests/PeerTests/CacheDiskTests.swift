@@ -63,6 +63,17 @@ extension PeerTests {
       return try #require(caches?.first)
     }
 
+    /// Where the answers are that a command shows.
+    private func places(_ rig: Rig, _ words: [String]) throws -> [String] {
+      let command = [Rig.martletPath, "cache"] + words
+      let outcome = try rig.outcome(
+        of: command + ["--json", "--state-directory", rig.path("state")]
+      )
+      let json = try JSONSerialization.jsonObject(with: Data(outcome.lines.joined().utf8))
+      let objects = (json as? [String: Any])?["objects"] as? [[String: Any]]
+      return (objects ?? []).map { $0["place"] as? String ?? "" }
+    }
+
     /// Waits until a disk is as it should be.
     private func wait(_ rig: Rig, _ isGood: ([String: Any]) -> Bool) throws {
       let deadline = ContinuousClock.now + patience
@@ -157,6 +168,67 @@ extension PeerTests {
           if count.withLock({ $0 }) > before { asked.append(number) }
         }
         #expect(asked == [1, 2, 3, 4])
+      }
+    }
+
+    @Test(
+      "has forgotten what a request has changed when its answer is there, whenever it is killed"
+    )
+    func changedAndKilled() async throws {
+      try await Rig.run { rig in
+        let version = Guarded(0)
+        let member = try rig.member { wire in
+          while let request = try wire.receiveRequest() {
+            if request.method != "GET" { version.withLock { $0 += 1 } }
+            var content = "version \(version.withLock { $0 })"
+            if request.target.hasPrefix("/large") {
+              content = String(repeating: "\(request.target) ", count: 400_000)
+            }
+            try wire.send(
+              text: "HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\n"
+                + "Content-Length: \(content.utf8.count)\r\n\r\n\(content)"
+            )
+          }
+        }
+        let martlet = try start(rig, member.endpoint, memory: "256MB")
+        for round in 0..<6 {
+          try wait(rig) { isOpen($0) }
+          let wire = try Wire(to: martlet.endpoint)
+          let before = try ask(wire, "/page").text
+          try wait(rig) { isOpen($0, atLeast: 1) }
+          // The disk has something else to do.
+          for part in 0..<3 { _ = try ask(wire, "/large/\(round)/\(part)") }
+          let edge = try #require(martlet.children.last)
+          #expect(try ask(wire, "/page", "POST").status == 200)
+          kill(edge, SIGKILL)
+          let after = try Wire(to: martlet.endpoint)
+          _ = try ask(after, "/other")
+          try wait(rig) { isOpen($0) }
+          #expect(try ask(after, "/page").text != before)
+        }
+      }
+    }
+
+    @Test("is told of by what shows what is kept, also where memory has nothing of it")
+    func told() async throws {
+      try await Rig.run { rig in
+        let count = Guarded(0)
+        let member = try origin(rig, count)
+        let first = try start(rig, member.endpoint)
+        try wait(rig) { isOpen($0) }
+        for number in 0..<5 { _ = try ask(try Wire(to: first.endpoint), "/\(number)") }
+        try wait(rig) { isOpen($0, atLeast: 5) }
+        let kept = try places(rig, ["top"])
+        #expect(kept == [String](repeating: "memory", count: 5))
+        first.end()
+        let second = try start(rig, member.endpoint)
+        try wait(rig) { isOpen($0, atLeast: 5) }
+        #expect(try places(rig, ["show", "http://shop.example/3"]) == ["disk"])
+        #expect(try places(rig, ["show", "http://shop.example/9"]).isEmpty)
+        #expect(try places(rig, ["top"]) == [String](repeating: "disk", count: 5))
+        _ = try ask(try Wire(to: second.endpoint), "/3")
+        let after = try places(rig, ["top"]).sorted()
+        #expect(after == ["disk", "disk", "disk", "disk", "memory"])
       }
     }
 

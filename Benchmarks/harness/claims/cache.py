@@ -18,7 +18,7 @@ from ..report import Row
 from .claim import Claim
 
 WARMUP_SECONDS = 1
-SIZES = {"1k": 1_024, "10k": 10_240}
+SIZES = {"1k": 1_024, "10k": 10_240, "100k": 102_400, "10m": 10_485_760}
 
 MARTLET = """loops 1
 max_connections 30000
@@ -26,6 +26,7 @@ state_directory {folder}/state
 admin unix:admin.sock
 cache main {{
     memory 256MB
+    {lines}
 }}
 server {{
     listen 127.0.0.1:{port} backlog 16384
@@ -115,8 +116,12 @@ class Origin(CountingServer):
                     return
 
 
-def start(stage: Stage, bench: Bench, origin: Origin) -> list[Running]:
-    """Starts the caches on their core, each in front of the same server."""
+#: What memory has no room for is on a disk alone.
+DISK = "object_limit 64KB\n    disk {folder}/disk 4GB"
+
+
+def start(stage: Stage, bench: Bench, origin: Origin, disk: bool = False) -> list[Running]:
+    """Starts the caches on their core, each in front of the same server; those with a disk if wanted."""
     running = []
     names = [peer.name for peer in bench.peers]
     for peer in bench.peers:
@@ -125,14 +130,17 @@ def start(stage: Stage, bench: Bench, origin: Origin) -> list[Running]:
         folder.mkdir()
         if isinstance(peer, Martlet):
             path = folder / "martlet.conf"
-            path.write_text(MARTLET.format(folder=folder, port=port, upstream=origin.port))
+            lines = DISK.format(folder=folder) if disk else ""
+            path.write_text(
+                MARTLET.format(folder=folder, port=port, upstream=origin.port, lines=lines)
+            )
             command = [str(peer.program), "run", "--config", str(path)]
         elif isinstance(peer, Nginx):
             path = folder / "nginx.conf"
             text = NGINX.format(port=port, upstream=origin.port, cache=folder / "kept")
             path.write_text(nginx_head(folder) + text)
             command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(path)]
-        elif isinstance(peer, HAProxy):
+        elif isinstance(peer, HAProxy) and not disk:
             path = folder / "haproxy.cfg"
             connections = min(20_000, (descriptor_limit() - 500) // 2)
             path.write_text(
@@ -145,7 +153,7 @@ def start(stage: Stage, bench: Bench, origin: Origin) -> list[Running]:
         child.wait_for_port(port, seconds=60)
         running.append(Running(peer.name, child, port, folder))
     # Varnish takes part where the others do.
-    if "nginx" in names:
+    if "nginx" in names and not disk:
         running.append(varnish(stage, origin))
     return running
 
@@ -202,6 +210,30 @@ def hits(bench: Bench, name: str, bounds: dict[str, float]) -> list[Row]:
     finally:
         origin.close()
     rows = compare(claim, "processor time per hit", "µs", samples, "cpu", bounds)
+    rows += compare(claim, "of it user", "µs", samples, "user")
+    rows += compare(claim, "of it system", "µs", samples, "system")
+    return rows + compare(claim, "hits per second", "1/s", samples, "rate")
+
+
+def disk_hits(bench: Bench, name: str, connections: int) -> list[Row]:
+    """One object that is on the disk, asked for again and again; the kernel has it in its memory."""
+    claim = f"cache-disk-{name}"
+    origin = Origin()
+    try:
+        with Stage() as stage:
+            running = start(stage, bench, origin, disk=True)
+            target = f"/{name}.bin"
+            for one in running:
+                check(one, target, SIZES[name])
+
+            def measure(one: Running) -> Sample:
+                wrk(one.port, target, connections, WARMUP_SECONDS)
+                return cpu_sample(one, lambda: wrk(one.port, target, connections, bench.seconds))
+
+            samples = bench.interleave(claim, running, measure)
+    finally:
+        origin.close()
+    rows = compare(claim, "processor time per hit", "µs", samples, "cpu", {"nginx": 0.9})
     rows += compare(claim, "of it user", "µs", samples, "user")
     rows += compare(claim, "of it system", "µs", samples, "system")
     return rows + compare(claim, "hits per second", "1/s", samples, "rate")
@@ -272,6 +304,11 @@ METHOD = (
     "cache of open files and sendfile; Varnish and HAProxy keep answers in memory."
 )
 
+DISK_METHOD = (
+    "wrk, one thread, {connections} keep-alive connections, {seconds} s a round; both keep the answer in files, "
+    "which the kernel has in its memory; nginx with its cache of open files and sendfile."
+)
+
 CLAIMS = [
     *[
         Claim(
@@ -281,6 +318,15 @@ CLAIMS = [
             partial(hits, name=name, bounds={"nginx": 0.8, "varnish": 0.6, "haproxy": 0.8}),
         )
         for name, title in [("1k", "1 KB"), ("10k", "10 KB")]
+    ],
+    *[
+        Claim(
+            f"cache-disk-{name}",
+            f"A hit of {title} on the disk of the cache, {connections} connections",
+            DISK_METHOD.replace("{connections}", str(connections)),
+            partial(disk_hits, name=name, connections=connections),
+        )
+        for name, title, connections in [("100k", "100 KB", 64), ("10m", "10 MB", 8)]
     ],
     Claim(
         "cache-collapse",

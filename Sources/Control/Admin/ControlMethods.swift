@@ -286,7 +286,7 @@ public enum ControlMethods {
     ),
     RPCMethod(
       "cache.show",
-      "Tells the answers that are kept for a URL.",
+      "Tells the answers that are kept for a URL, in memory and on the disk.",
       [RPCParameter("url", .text(maxBytes: 65_536), "With scheme and host."), cacheName],
       errors: [ControlFault.noCache, .unavailable].map(\.declared)
     ),

@@ -56,6 +56,9 @@ struct ShardState: Sendable {
 
   // MARK: Finding
 
+  /// How often a key was asked for lately.
+  func frequency(of word: UInt64) -> Int { sketch.frequency(of: word) }
+
   /// Counts that a key was asked for.
   mutating func count(_ word: UInt64) { sketch.add(word) }
 
@@ -96,6 +99,10 @@ struct ShardState: Sendable {
       case .pass(let until):
         if now < until { return .pass }
       case .answer(let answer):
+        guard answer.body.isUsable else {
+          freed += remove(entry)
+          continue
+        }
         if matching(answer) {
           order.use(entry)
           return .answer(answer)
@@ -343,7 +350,9 @@ struct ShardState: Sendable {
   private mutating func offer(_ entry: Int, _ disk: DiskStore, _ purges: PurgeLog) {
     let number = purges.number
     if entries[entry].seen < number, isGone(entry, purges, number) { return }
-    guard case .answer(let answer) = entries[entry].content, answer.parts == nil else { return }
+    guard case .answer(let answer) = entries[entry].content, answer.parts == nil,
+      answer.body.disk == nil
+    else { return }
     let key = resources[entries[entry].resource].key
     disk.offer(key, answer, number: entries[entry].seen, again: true)
   }

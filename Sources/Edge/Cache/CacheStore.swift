@@ -212,6 +212,10 @@ public final class CacheStore: Sendable {
   /// Lets a fill have `count` more bytes in memory; if that is not possible it cannot be kept.
   public func grow(_ fill: Fill, by count: Int) -> Bool {
     guard fill.budgetedByteCount + count <= limits.objectBytes else { return false }
+    return fund(fill, by: count)
+  }
+
+  private func fund(_ fill: Fill, by count: Int) -> Bool {
     while true {
       switch budget.fill(count) {
       case .granted:
@@ -284,15 +288,38 @@ public final class CacheStore: Sendable {
   }
 
   /// Keeps an answer that was read from the disk, if it deserves that, and ends the fill with it.
-  public func restore(_ answer: CachedAnswer, of fill: Fill) {
-    _ = keep(answer, of: fill, offering: nil)
-    fill.end(.restored(answer))
+  ///
+  /// If memory has no room for its body, what is needed to send it from the disk may be kept.
+  public func restore(_ found: DiskFinding, of fill: Fill) {
+    _ = keep(found.answer, of: fill, offering: nil, otherwise: found.onDisk)
+    fill.end(.restored(found.answer))
+  }
+
+  /// Has the answer of a fill written to the disk while it comes, because it has no room in memory; `form` is all
+  /// of it but the body.
+  ///
+  /// The fill is ended here, when all of it is written, or that has failed.
+  ///
+  /// - Returns: False when there is no disk for it: nothing was begun.
+  public func spool(_ fill: Fill, _ form: CachedAnswer, length: Int?) -> Bool {
+    guard let disk else { return false }
+    let lack = Fill.spoolWindow - fill.budgetedByteCount
+    guard lack <= 0 || fund(fill, by: lack) else { return false }
+    let store = self
+    return disk.spool(fill, form, length: length) { answer in
+      if let answer {
+        _ = store.keep(answer, of: fill, offering: nil)
+      } else {
+        store.abandon(fill)
+      }
+    }
   }
 
   private func keep(
     _ answer: CachedAnswer,
     of fill: Fill,
-    offering offered: CachedAnswer?
+    offering offered: CachedAnswer?,
+    otherwise: CachedAnswer? = nil
   ) -> CacheKeeping {
     let shard = shard(of: fill.word)
     // One that was kept is renewed without a contest.
@@ -315,11 +342,13 @@ public final class CacheStore: Sendable {
         _ = fill.takeBudgeted()
         return insert(answer, of: fill, in: shard, offering: offered)
       case .refused:
+        if let otherwise { return keep(otherwise, of: fill, offering: offered) }
         abandon(fill, offering: offered)
         return .tooLarge
       case .lacks(let bytes):
         let made = makeRoom(bytes, for: contestant, near: fill.word, &beaten)
         guard made == .kept else {
+          if let otherwise { return keep(otherwise, of: fill, offering: offered) }
           abandon(fill, offering: offered)
           return made
         }
@@ -503,6 +532,22 @@ public final class CacheStore: Sendable {
         }
       }
     }
+  }
+
+  /// How often a key was asked for lately, and whether `matching` takes an answer that is kept for it.
+  public func glance(
+    at key: Span<UInt8>,
+    _ now: Moment,
+    matching: (CachedAnswer) -> Bool
+  ) -> (frequency: Int, isKept: Bool) {
+    let word = word(of: key)
+    var isKept = false
+    _ = find(key, word, at: now, isCounted: false) { answer in
+      // None is taken, so that none counts as used.
+      isKept = isKept || matching(answer)
+      return false
+    }
+    return (shard(of: word).state.withLock { $0.frequency(of: word) }, isKept)
   }
 
   /// How many answers and marks are kept.

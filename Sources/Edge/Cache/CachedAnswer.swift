@@ -60,7 +60,7 @@ public struct AnswerHead: Sendable {
   }
 }
 
-/// The bytes of a body in pieces, which nobody changes.
+/// The bytes of a body in pieces, which nobody changes, or one that stays on the disk.
 public struct CachedBody: Sendable {
   /// How long each piece is but the last one.
   public static let pieceBytes = 64 << 10
@@ -69,16 +69,41 @@ public struct CachedBody: Sendable {
   public let pieces: [[UInt8]]
   /// How many bytes there are.
   public let count: Int
+  /// Where it is if it has no pieces.
+  public let disk: DiskBody?
 
   /// Creates a body of pieces, of which all but the last one are ``pieceBytes`` long.
   public init(pieces: [[UInt8]], count: Int) {
     self.pieces = pieces
     self.count = count
+    disk = nil
   }
+
+  /// Creates a body that stays on the disk, where all of it is.
+  public init(disk: DiskBody) {
+    pieces = []
+    count = disk.count
+    self.disk = disk
+  }
+
+  /// Whether it can be sent: one that is on the disk may be gone.
+  var isUsable: Bool { disk?.isUsable ?? true }
+
+  /// How many bytes of memory it takes.
+  fileprivate var memoryByteCount: Int {
+    guard let disk else { return count + pieces.count * Self.pieceOverhead }
+    return Self.diskOverhead + disk.blockCount * Self.blockOverhead
+  }
+
+  // What belongs to each piece, to a body on the disk, and to each of its blocks.
+  static let pieceOverhead = 40
+  private static let diskOverhead = 256
+  private static let blockOverhead = 16
 
   /// Creates a body of these bytes.
   public init(_ bytes: [UInt8]) {
     count = bytes.count
+    disk = nil
     pieces =
       bytes.isEmpty
       ? []
@@ -115,7 +140,6 @@ public final class CachedAnswer: Sendable {
 
   // What an entry of the store and its lists take, and the objects themselves: rather more than less.
   private static let overhead = 512
-  private static let pieceOverhead = 40
 
   /// Creates an answer that is found by a key of `keyCount` bytes.
   public init(
@@ -137,17 +161,21 @@ public final class CachedAnswer: Sendable {
     self.keyCount = keyCount
     self.parts = parts
     byteCount =
-      head.bytes.count + body.count + variant.count + tags.count * 8 + keyCount
-      + Self.overhead + (body.pieces.count + (parts?.pieceCount ?? 0)) * Self.pieceOverhead
+      head.bytes.count + body.memoryByteCount + variant.count + tags.count * 8 + keyCount
+      + Self.overhead + (parts?.pieceCount ?? 0) * CachedBody.pieceOverhead
       + (parts?.byteCount ?? 0)
   }
 
-  /// The same answer under other terms, perhaps with another head.
-  public func with(terms: StoredTerms, head: AnswerHead? = nil) -> CachedAnswer {
+  /// The same answer under other terms, perhaps with another head or body.
+  public func with(
+    terms: StoredTerms,
+    head: AnswerHead? = nil,
+    body: CachedBody? = nil
+  ) -> CachedAnswer {
     CachedAnswer(
       terms: terms,
       head: head ?? self.head,
-      body: body,
+      body: body ?? self.body,
       vary: vary,
       variant: variant,
       tags: tags,

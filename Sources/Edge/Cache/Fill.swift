@@ -73,6 +73,10 @@ public final class Fill: Sendable {
     public var piece: [UInt8] = []
     /// See ``piece``.
     public var start = 0
+    /// Where the next bytes are, up to ``writtenCount``, if they are no longer in memory.
+    public var disk: DiskBody?
+    /// See ``disk``.
+    public var writtenCount = 0
     /// How many bytes have come.
     public var count = 0
     /// How it ended, if it did.
@@ -81,6 +85,8 @@ public final class Fill: Sendable {
     public var isDeclined = false
     /// Which part of the body it is; nil: all of it.
     public var part: FillPart?
+    /// Whether it goes to the disk while it comes.
+    public var isSpooled = false
   }
 
   fileprivate struct State {
@@ -101,18 +107,27 @@ public final class Fill: Sendable {
     var readers: [Int: Int] = [:]
     var lastReader = 0
     var writer: FillWaiter?
+    /// Who writes it to the disk while it comes.
+    var spool: DiskSpool?
+    /// Where that is, and how much of it.
+    var disk: DiskBody?
+    var writtenCount = 0
+    /// Whether a thread writes, or is about to.
+    var isDraining = false
   }
 
   /// The word and the key that it is found by.
   public let word: UInt64
   /// See ``word``.
   public let key: [UInt8]
-  private let state = Mutex(State())
+  fileprivate let state = Mutex(State())
   /// The bytes that a budget has given it.
   private let budgeted = Atomic<Int>(0)
 
   /// How many bytes are in memory at most once it slides.
   public static let window = 256 << 10
+  /// How many bytes are in memory at most that are not on the disk yet, where it goes there.
+  static let spoolWindow = 512 << 10
 
   /// What a request was, for answers that depend on these fields.
   public struct Asked: Sendable {
@@ -171,6 +186,7 @@ public final class Fill: Sendable {
   ///   is room; nil: nobody wants any.
   public func append(_ bytes: Span<UInt8>, writer: FillWaiter?) -> Int? {
     var taken: Int? = bytes.count
+    var spool: DiskSpool?
     change { state in
       var limit = bytes.count
       if state.slides {
@@ -179,17 +195,27 @@ public final class Fill: Sendable {
           return
         }
         limit = min(limit, max(0, Self.window - (state.count - state.dropped)))
-        if limit < bytes.count { state.writer = writer }
+      } else if state.spool != nil {
+        limit = min(limit, max(0, Self.spoolWindow - (state.count - state.dropped)))
       }
+      if limit < bytes.count { state.writer = writer }
       state.append(bytes.extracting(first: limit))
       taken = limit
+      spool = state.spoolToDrain()
     }
+    spool?.drain()
     return taken
   }
 
   /// Ends it; what was said first counts.
   public func end(_ ending: Ending) {
-    change { if $0.ending == nil { $0.ending = ending } }
+    var spool: DiskSpool?
+    change { state in
+      guard state.ending == nil else { return }
+      state.ending = ending
+      spool = state.spoolToDrain()
+    }
+    spool?.drain()
   }
 
   /// All that has come, as a body.
@@ -278,7 +304,7 @@ public final class Fill: Sendable {
   /// The head and what belongs to it, if it is there.
   public var beginning: Glimpse { state.withLock { $0.glimpse(from: .max) } }
 
-  private func change(_ change: (inout State) -> Void) {
+  fileprivate func change(_ change: (inout State) -> Void) {
     let waiters = state.withLock { state in
       change(&state)
       defer { state.waiters = [] }
@@ -288,7 +314,92 @@ public final class Fill: Sendable {
   }
 }
 
+extension Fill {
+  /// What a reader wants is no longer there.
+  struct Gone: Error {}
+
+  /// What there is to be written to a disk.
+  enum Unwritten {
+    /// These pieces, of which the first one begins at an offset.
+    case pieces([[UInt8]], offset: Int)
+    /// All is written, and nothing more comes.
+    case end
+    /// It came to nothing.
+    case failed
+    /// Nothing for now: whoever brings more tells.
+    case nothing
+  }
+
+  /// Has what comes written, and what is there.
+  func spool(to spool: DiskSpool) {
+    state.withLock { state in
+      state.spool = spool
+      // Until it has a place.
+      state.isDraining = true
+    }
+  }
+
+  /// Names where it is written.
+  func beginWriting(to body: DiskBody) { state.withLock { $0.disk = body } }
+
+  /// What is to be written next.
+  func takeUnwritten() -> Unwritten {
+    state.withLock { state in
+      guard !state.slides else { return .failed }
+      var isComplete = false
+      switch state.ending {
+      case .complete?: isComplete = true
+      case nil: break
+      default: return .failed
+      }
+      var pieces = state.pieces
+      if !isComplete, let last = pieces.last, last.count < CachedBody.pieceBytes {
+        pieces.removeLast()
+      }
+      if !pieces.isEmpty { return .pieces(pieces, offset: state.dropped) }
+      if isComplete { return .end }
+      state.isDraining = false
+      return .nothing
+    }
+  }
+
+  /// Notes that so many bytes more are written: they need not be in memory.
+  func didWrite(_ count: Int) {
+    let writer = state.withLock { state -> FillWaiter? in
+      state.writtenCount += count
+      let end = state.dropped + count
+      while let first = state.pieces.first, state.dropped + first.count <= end {
+        state.dropped += first.count
+        state.pieces.removeFirst()
+      }
+      return state.writer.take()
+    }
+    writer?.wake()
+  }
+
+  /// Notes that nothing more is written: unless all of it was, what comes is in memory until all who read have it.
+  func endWriting(isWhole: Bool) {
+    var writer: FillWaiter?
+    change { state in
+      state.spool = nil
+      state.isDraining = false
+      guard !isWhole else { return }
+      state.slides = true
+      writer = state.writer.take()
+    }
+    writer?.wake()
+  }
+}
+
 extension Fill.State {
+  /// Who is to write now, if nobody does: there is a block, or the end.
+  mutating func spoolToDrain() -> DiskSpool? {
+    guard let spool, !isDraining, ending != nil || count - dropped >= CachedBody.pieceBytes
+    else { return nil }
+    isDraining = true
+    return spool
+  }
+
   mutating func append(_ bytes: Span<UInt8>) {
     var offset = 0
     while offset < bytes.count {
@@ -328,7 +439,14 @@ extension Fill.State {
     glimpse.ending = ending
     glimpse.isDeclined = isDeclined
     glimpse.part = part
-    if offset < count {
+    glimpse.isSpooled = spool != nil
+    if offset < writtenCount, let disk {
+      glimpse.disk = disk
+      glimpse.writtenCount = writtenCount
+    } else if offset < dropped {
+      // It began to slide before this reader was there.
+      glimpse.ending = .failed(Fill.Gone())
+    } else if offset < count {
       let place = offset - dropped
       glimpse.piece = pieces[place / CachedBody.pieceBytes]
       glimpse.start = place % CachedBody.pieceBytes

@@ -20,7 +20,8 @@ let cacheStoreDirectives = DirectiveTable<CacheSettings>(
       \.objectBytes,
       .given(.size(within: 1 << 10...1 << 36)),
       unset: "a sixteenth of `memory`",
-      "How large the body of an answer may be that is kept; a larger one passes without being kept.",
+      "How large the body of an answer may be that is kept in memory; a larger one goes to `disk` alone, or passes "
+        + "without being kept where there is none.",
       example: "object_limit 16MB"
     ),
     .value(

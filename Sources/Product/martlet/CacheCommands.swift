@@ -27,7 +27,7 @@ struct CacheCommand: ParsableCommand {
     TextTable.Column("url"), TextTable.Column("status", isNumber: true),
     TextTable.Column("bytes", isNumber: true), TextTable.Column("age", isNumber: true),
     TextTable.Column("ttl", isNumber: true), TextTable.Column("frequency", isNumber: true),
-    TextTable.Column("vary"),
+    TextTable.Column("place"), TextTable.Column("vary"),
   ]
 
   /// `martlet cache list`.

@@ -20,11 +20,11 @@ extension EdgeService {
     switch method {
     case "cache.list": return .object(["caches": .list(server.caches().map(\.json))])
     case "cache.show":
-      let found = server.cachedObjects(in: cache, url: arguments.text("url"), limit: 1000)
+      let found = await server.cachedObjects(in: cache, url: arguments.text("url"), limit: 1000)
       return .object(["objects": .list(found.map(\.json))])
     case "cache.top":
       let limit = arguments.number("limit") ?? 20
-      let found = server.cachedObjects(in: cache, url: nil, limit: limit)
+      let found = await server.cachedObjects(in: cache, url: nil, limit: limit)
       return .object(["objects": .list(found.map(\.json))])
     case "cache.purge": return try await Self.purge(arguments, of: server)
     default: throw RPCError(RPCError.methodNotFound, "an edge process has no method `\(method)`")
@@ -110,7 +110,7 @@ extension CachedObjectView {
       "cache": .text(cache), "url": .text(url), "status": .number(status),
       "bytes": .number(byteCount), "age": .number(Int(clamping: age)),
       "ttl": .number(Int(clamping: timeToLive)), "frequency": .number(frequency),
-      "vary": .text(vary),
+      "place": .text(isOnDisk ? "disk" : "memory"), "vary": .text(vary),
     ])
   }
 }

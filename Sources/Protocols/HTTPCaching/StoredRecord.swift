@@ -131,6 +131,16 @@ public struct StoredRecord: Hashable, Sendable {
     return Int(count)
   }
 
+  /// The key in a head whose first bytes these are, which need not be right; nil: there is none.
+  public static func key(_ bytes: [UInt8]) -> [UInt8]? {
+    guard bytes.count > prefixBytes else { return nil }
+    var reader = RecordReader(bytes)
+    guard reader.number(UInt64.self) == magic else { return nil }
+    // The sum, two lengths, the length of the content and the number.
+    for _ in 0..<4 { _ = reader.number(UInt64.self) }
+    return reader.text()
+  }
+
   /// Reads a head of which nothing is missing; nil for what was not written so at this place.
   public init?(encoded bytes: [UInt8], at place: UInt64) {
     guard Self.headCount(bytes.span) == bytes.count else { return nil }

@@ -69,7 +69,9 @@ extension DiskStore {
   /// The bodies of the answers that are read for a key.
   func bodies(_ key: String) -> [[UInt8]] {
     let key = Array(key.utf8)
-    return places(of: key.span).compactMap { load($0, key: key)?.body.pieces.flatMap(\.self) }
+    return places(of: key.span).compactMap {
+      load($0, key: key)?.answer.body.pieces.flatMap(\.self)
+    }
   }
 }
 
@@ -130,12 +132,12 @@ struct DiskTests {
     // A head is the same, too.
     let key = Array("space---u3".utf8)
     let place = try #require(again.places(of: key.span).first)
-    let read = try #require(again.load(place, key: key))
+    let read = try #require(again.load(place, key: key)).answer
     let made = try answer(65_535, key: key)
     #expect(read.head.bytes == made.head.bytes && read.terms == made.terms)
     #expect(read.head.tag == made.head.tag)
     let other = Array("space---u4".utf8)
-    #expect(again.load(place, key: other) == nil)
+    #expect(again.load(place, key: other)?.answer == nil)
   }
 
   @Test("of which there was an older one are the newer one")
@@ -228,7 +230,7 @@ struct DiskTests {
     let key = Array("space---a".utf8)
     for disk in [try folder.copy().open(), try #require(store.disk)] {
       let place = try #require(disk.places(of: key.span).first)
-      let answer = try #require(disk.load(place, key: key))
+      let answer = try #require(disk.load(place, key: key)).answer
       #expect(!answer.terms.isFresh(at: later) && answer.terms.rules.contains(.isExpired))
     }
   }

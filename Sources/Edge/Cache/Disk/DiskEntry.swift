@@ -21,6 +21,8 @@ public struct DiskEntry: Hashable, Sendable {
     case purge = 4
     /// Nothing comes behind this.
     case seal = 5
+    /// Nothing comes behind this but answers that were coming, and the end.
+    case retirement = 6
   }
 
   /// How many bytes each takes.

@@ -2,7 +2,7 @@ import MartletSystem
 
 /// Where an answer is on a disk.
 public struct DiskPlace: Sendable {
-  let file: OpenFile
+  let file: DiskFile
   let segment: UInt64
   let word: UInt64
   /// What its variant is known by.
@@ -22,19 +22,17 @@ public struct DiskPlace: Sendable {
 /// A file with answers, one behind the other, and the journal that says which.
 struct DiskSegment: Sendable {
   let number: UInt64
-  let file: OpenFile
+  let file: DiskFile
   /// How many bytes of answers there are, and how many of the journal.
   var contentCount = 0
   var journalCount = 0
   /// The last purge that none of its answers need be looked at for.
   var leastNumber = UInt64.max
   fileprivate var firstEntry = -1
-  /// Whether it is about to go.
-  fileprivate var isGone = false
 
   init(number: UInt64, file: OpenFile) {
     self.number = number
-    self.file = file
+    self.file = DiskFile(file)
   }
 
   var byteCount: Int { contentCount + journalCount }
@@ -162,19 +160,36 @@ struct DiskIndex: Sendable {
     while place >= 0, places.count < Self.variantLimit {
       let entry = entries[Int(place)]
       place = entry.next
-      guard let segment = segments[entry.segment], !segment.isGone else { continue }
-      places.append(
-        DiskPlace(
-          file: segment.file,
-          segment: entry.segment,
-          word: word,
-          variant: entry.variant,
-          offset: entry.offset,
-          length: entry.length
-        )
-      )
+      guard let segment = segments[entry.segment], !segment.file.isGone else { continue }
+      places.append(self.place(of: entry, in: segment))
     }
     return places
+  }
+
+  /// Where the newest answers are, at most so many.
+  func newest(_ limit: Int) -> [DiskPlace] {
+    var places: [DiskPlace] = []
+    for number in order.reversed() {
+      guard let segment = segments[number], !segment.file.isGone else { continue }
+      var entry = segment.firstEntry
+      while entry >= 0, places.count < limit {
+        let found = entries[entry]
+        if found.isAlive { places.append(place(of: found, in: segment)) }
+        entry = Int(found.sibling)
+      }
+    }
+    return places
+  }
+
+  private func place(of entry: Entry, in segment: DiskSegment) -> DiskPlace {
+    DiskPlace(
+      file: segment.file,
+      segment: entry.segment,
+      word: entry.word,
+      variant: entry.variant,
+      offset: entry.offset,
+      length: entry.length
+    )
   }
 
   // MARK: Segments
@@ -195,7 +210,7 @@ struct DiskIndex: Sendable {
   }
 
   /// Has nothing of a segment found any more.
-  mutating func condemn(_ number: UInt64) { segments[number]?.isGone = true }
+  func condemn(_ number: UInt64) { segments[number]?.file.close() }
 
   /// Forgets some entries of a segment that was condemned, and at last the segment.
   ///

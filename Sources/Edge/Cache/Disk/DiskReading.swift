@@ -61,8 +61,8 @@ extension DiskState {
 
 /// Reading.
 extension DiskStore {
-  private enum Reading: Sendable {
-    case answer(CachedAnswer)
+  enum Reading: Sendable {
+    case answer(DiskFinding)
     /// It is for another key.
     case other
     /// It was purged.
@@ -73,15 +73,21 @@ extension DiskStore {
   }
 
   /// How long a disk may take.
-  private static let timeLimit = Timeout(.seconds(5))
+  static let timeLimit = Timeout(.seconds(5))
 
-  /// The answer at a place, if that is for this key and was not purged: all of it, and every byte as it was
-  /// written.
-  public func load(_ place: DiskPlace, key: [UInt8], on loop: EventLoop) async -> CachedAnswer? {
+  /// The answer at a place, if that is for this key and was not purged: every byte as it was written.
+  ///
+  /// A body of more than `limit` bytes stays on the disk, and is looked at before it is sent.
+  public func load(
+    _ place: DiskPlace,
+    key: [UInt8],
+    upTo limit: Int = .max,
+    on loop: EventLoop
+  ) async -> DiskFinding? {
     let store = self
     do throws(BlockingPool.Refusal) {
       return try await threads.run(on: loop, by: loop.deadline(after: Self.timeLimit)) {
-        store.load(place, key: key)
+        store.load(place, key: key, upTo: limit)
       }
     } catch {
       return nil
@@ -89,32 +95,37 @@ extension DiskStore {
   }
 
   /// The same for a thread that may wait for the disk.
-  public func load(_ place: DiskPlace, key: [UInt8]) -> CachedAnswer? {
-    switch read(place, key) {
+  public func load(_ place: DiskPlace, key: [UInt8], upTo limit: Int = .max) -> DiskFinding? {
+    switch read(place, key, upTo: limit) {
     case .answer(let answer):
-      state.withLock { $0.counts.hits += 1 }
+      noteHit()
       return answer
-    case .other: return nil
+    case .other: break
     case .gone: state.withLock { $0.index.remove(place) }
-    case .damaged:
-      state.withLock { state in
-        state.index.remove(place)
-        state.counts.damaged += 1
-        state.tell(.damaged("\(DiskNames.content(place.segment)) at \(place.offset)"))
-      }
-    case .failed(let error):
-      state.withLock { state in
-        state.index.remove(place)
-        state.counts.failures += 1
-        state.tell(.failed("\(error)"))
-      }
+    case .damaged: noteDamage(at: place)
+    case .failed(let error): noteFailure(error, at: place)
     }
     return nil
   }
 
-  private func read(_ place: DiskPlace, _ key: [UInt8]) -> Reading {
+  /// The key of the answer at a place; nil: it cannot be read.
+  func key(at place: DiskPlace) -> [UInt8]? {
+    guard let file = place.file.open else { return nil }
     do throws(SystemError) {
-      let file = place.file
+      let size = min(place.length, Self.keyBytes)
+      let first = try file.descriptor.read(upTo: size, at: Int(clamping: place.offset))
+      return StoredRecord.key(first)
+    } catch {
+      return nil
+    }
+  }
+
+  /// Enough for the longest key and what stands before it.
+  private static let keyBytes = 72 << 10
+
+  func read(_ place: DiskPlace, _ key: [UInt8], upTo limit: Int) -> Reading {
+    guard let file = place.file.open else { return .gone }
+    do throws(SystemError) {
       let start = Int(clamping: place.offset)
       let first = try file.descriptor.read(
         upTo: min(place.length, StoredRecord.blockBytes),
@@ -140,6 +151,22 @@ extension DiskStore {
       case .gone: return .gone
       case .stale(let moment): terms = terms.expired(at: moment)
       }
+      let length = Int(record.contentCount)
+      func body(isGood: Bool) -> CachedBody {
+        CachedBody(
+          disk: DiskBody(
+            place,
+            start: start + count,
+            sums: record.blocks,
+            count: length,
+            isGood: isGood,
+            of: self
+          )
+        )
+      }
+      if length > limit {
+        return .answer(DiskFinding(answer: CachedAnswer(record, terms, body(isGood: false))))
+      }
       var pieces: [[UInt8]] = []
       pieces.reserveCapacity(record.blocks.count)
       var offset = count
@@ -153,12 +180,26 @@ extension DiskStore {
         pieces.append(piece)
         offset += size
       }
-      let body = CachedBody(pieces: pieces, count: Int(record.contentCount))
-      return .answer(CachedAnswer(record, terms, body))
+      let answer = CachedAnswer(record, terms, CachedBody(pieces: pieces, count: length))
+      guard length >= DiskFinding.leastBytes else { return .answer(DiskFinding(answer: answer)) }
+      let lasting = CachedAnswer(record, terms, body(isGood: true))
+      return .answer(DiskFinding(answer: answer, onDisk: lasting))
     } catch {
       return .failed(error)
     }
   }
+}
+
+/// An answer that was read from a disk.
+public struct DiskFinding: Sendable {
+  /// How long a body is that is sent from the disk if memory has no room for it: a shorter one takes as much as what
+  /// is needed to find it.
+  static let leastBytes = 16 << 10
+
+  /// The answer.
+  public var answer: CachedAnswer
+  /// The same with a body that stays on the disk; nil: it does so anyway, or is too short for that.
+  var onDisk: CachedAnswer?
 }
 
 extension CachedAnswer {

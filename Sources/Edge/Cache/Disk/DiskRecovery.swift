@@ -27,9 +27,9 @@ struct DiskRecovery: Sendable {
     let numbers = Set(Files.names(in: path).compactMap(DiskNames.number)).sorted()
     nextNumber = (numbers.last ?? 0) + 1
     for number in numbers {
-      let (isWhole, sealPlace) = read(number, path)
+      let (isWhole, isRetired, sealPlace) = read(number, path)
       if sealPlace == nil, isWhole { continue }
-      guard isWhole, number == numbers.last, let sealPlace else {
+      guard isWhole, number == numbers.last || isRetired, let sealPlace else {
         // It goes itself, and with it whatever is older.
         forgetAll(before: number)
         damagedCount += 1
@@ -57,8 +57,12 @@ struct DiskRecovery: Sendable {
 
   /// Reads a segment.
   ///
-  /// - Returns: Whether its journal can be trusted, and where its last entry has to be put; nil: it is there.
-  private mutating func read(_ number: UInt64, _ path: String) -> (isWhole: Bool, sealPlace: Int?) {
+  /// - Returns: Whether its journal can be trusted, whether there need be no last entry, and where that has to be
+  ///   put; nil: it is there.
+  private mutating func read(
+    _ number: UInt64,
+    _ path: String
+  ) -> (isWhole: Bool, isRetired: Bool, sealPlace: Int?) {
     let journal: [UInt8]
     let content: OpenFile
     let contentCount: Int
@@ -67,7 +71,7 @@ struct DiskRecovery: Sendable {
       content = OpenFile(try Descriptor.open("\(path)/\(DiskNames.content(number))", .read))
       contentCount = Int(clamping: try content.descriptor.facts().byteCount)
     } catch {
-      return (false, nil)
+      return (false, false, nil)
     }
     var segment = DiskSegment(number: number, file: content)
     segment.contentCount = contentCount
@@ -75,18 +79,21 @@ struct DiskRecovery: Sendable {
     index.add(segment)
     let count = journal.count / DiskEntry.byteCount
     guard count > 0, DiskEntry(journal.span, at: 0, of: number)?.kind == .opening else {
-      return (false, nil)
+      return (false, false, nil)
     }
+    var isRetired = false
     for place in 1..<max(count, 1) {
       guard let entry = DiskEntry(journal.span, at: place, of: number) else {
         damagedCount += 1
-        forgetAll(before: number)
+        // What stands behind a retirement takes nothing away.
+        if !isRetired { forgetAll(before: number) }
         continue
       }
-      if entry.kind == .seal { return (place == count - 1, nil) }
+      if entry.kind == .seal { return (place == count - 1, isRetired, nil) }
+      if entry.kind == .retirement { isRetired = true }
       take(entry, of: segment)
     }
-    return (true, count)
+    return (true, isRetired, count)
   }
 
   private mutating func take(_ entry: DiskEntry, of segment: DiskSegment) {
@@ -94,7 +101,7 @@ struct DiskRecovery: Sendable {
     let end = entry.offset.addingReportingOverflow(entry.length)
     let isThere = !end.overflow && end.partialValue <= UInt64(segment.contentCount)
     switch entry.kind {
-    case .opening, .seal: break
+    case .opening, .seal, .retirement: break
     case .answer:
       if isThere {
         index.insert(entry, in: segment.number)
@@ -117,7 +124,8 @@ struct DiskRecovery: Sendable {
   private func purge(_ entry: DiskEntry, of segment: DiskSegment) -> DiskPurge? {
     guard entry.length <= UInt64(DiskPurge.textLimit + 40) else { return nil }
     do throws(SystemError) {
-      let bytes = try segment.file.descriptor.read(
+      guard let file = segment.file.open else { return nil }
+      let bytes = try file.descriptor.read(
         upTo: Int(entry.length),
         at: Int(clamping: entry.offset)
       )

@@ -92,6 +92,27 @@ enum DiskJob: Sendable {
   case tend
   case close
   case tell(@Sendable () -> Void)
+  /// What answers need that are written while they come.
+  case begin(DiskSpool)
+  case extend(DiskSpool)
+  case finish(DiskSpool)
+  case abandon(DiskSpool)
+
+  /// Whether it takes something away.
+  var isChange: Bool {
+    switch self {
+    case .forget, .purge: true
+    default: false
+    }
+  }
+
+  /// The answer that comes and fails with it.
+  var spool: DiskSpool? {
+    switch self {
+    case .begin(let spool), .extend(let spool), .finish(let spool): spool
+    default: nil
+    }
+  }
 }
 
 /// A change that came before the disk could be used.
@@ -103,7 +124,6 @@ enum EarlyChange: Sendable {
 /// What all threads know of a disk.
 struct DiskState: Sendable {
   struct Counts: Sendable {
-    var hits: UInt64 = 0
     var written: UInt64 = 0
     var dropped: UInt64 = 0
     var evicted: UInt64 = 0
@@ -126,12 +146,16 @@ struct DiskState: Sendable {
   var queue: [DiskJob] = []
   /// What goes before that: nobody waits for answers to be written who wants something gone.
   var changes: [DiskJob] = []
+  /// How many changes have been submitted that are not done.
+  var openChangeCount = 0
   private var next = 0
   var queuedByteCount = 0
   /// The one that is being written.
   private var inHand: DiskWrite?
   /// How many answers wait or are being written for a word.
   private var queuedWords: [UInt64: Int] = [:]
+  /// Answers that are written while they come, by their words.
+  var spools: [UInt64: [DiskSpool]] = [:]
   var isWorking = false
   var early: [EarlyChange] = []
   /// Whether there were too many of them: then nothing of what is found is of use.
@@ -152,7 +176,18 @@ struct DiskState: Sendable {
   init(limit: Int) { self.limit = limit }
 
   /// The largest record.
-  var objectLimit: Int { min(limit / 8, 1 << 30) }
+  var objectLimit: Int { min(limit / 4, Int(StoredRecord.contentLimit)) }
+
+  /// For how long nothing is written after a failure.
+  private static let pauseNanoseconds: Int64 = 5_000_000_000
+
+  /// Notes that something could not be written: nothing is for a while.
+  mutating func noteFailure(_ error: SystemError) {
+    counts.failures += 1
+    pausedUntil = SystemClock.monotonicNanoseconds() + Self.pauseNanoseconds
+    if !isFailing { tell(.failed("\(error)")) }
+    isFailing = true
+  }
 
   // MARK: Queue
 
@@ -198,8 +233,12 @@ struct DiskState: Sendable {
 
   /// Sees to it that nothing with a word is found once it was written.
   private func cancel(_ word: UInt64) -> Bool {
-    guard queuedWords[word] != nil else { return false }
     var isFound = false
+    for spool in spools[word] ?? [] {
+      spool.cancel()
+      isFound = true
+    }
+    guard queuedWords[word] != nil else { return isFound }
     if let inHand, inHand.word == word {
       inHand.cancel()
       isFound = true
@@ -227,6 +266,7 @@ struct DiskState: Sendable {
       return false
     }
     changes.append(.forget(word))
+    openChangeCount += 1
     return true
   }
 
@@ -239,6 +279,7 @@ struct DiskState: Sendable {
       return
     }
     changes.append(.purge(purge))
+    openChangeCount += 1
   }
 
   /// Remembers a change until the disk can be used.
@@ -259,7 +300,6 @@ struct DiskState: Sendable {
       byteCount: index.byteCount,
       limit: limit,
       queuedByteCount: queuedByteCount,
-      hitCount: counts.hits,
       writtenCount: counts.written,
       droppedCount: counts.dropped,
       evictionCount: counts.evicted,

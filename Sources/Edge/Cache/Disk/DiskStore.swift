@@ -33,6 +33,8 @@ public final class DiskStore: Sendable {
   public let path: String
   let threads: BlockingPool
   let state: Mutex<DiskState>
+  /// How many answers were read, or sent from there.
+  let hits = Atomic<UInt64>(0)
   /// What the one who writes knows.
   let writer = Mutex(DiskWriter())
 
@@ -95,6 +97,7 @@ public final class DiskStore: Sendable {
       if again, state.index.contains(word, variant: variant) || state.isQueued(word, variant) {
         return false
       }
+      guard answer.body.disk == nil else { return false }
       let size = DiskWrite.bytes(of: answer, key)
       let isTaken =
         size <= state.objectLimit && state.queuedByteCount + size <= Self.queueBytes
@@ -155,16 +158,28 @@ public final class DiskStore: Sendable {
     work()
   }
 
+  /// Whether something was taken away that does not outlive this process yet.
+  public var isChanging: Bool {
+    state.withLock { $0.openChangeCount > 0 || $0.phase == .opening && !$0.early.isEmpty }
+  }
+
   /// Waits until all changes so far outlive this process, or cannot.
   ///
   /// - Returns: Whether they do.
   public func settle(on loop: EventLoop) async -> Bool {
-    guard state.withLock({ $0.phase == .open }), let signal = Signal(on: loop) else { return false }
+    guard let signal = Signal(on: loop) else { return false }
     let token = signal.token
-    state.withLock { $0.changes.append(.tell { loop.wake(token) }) }
-    work()
+    let deadline = loop.deadline(after: Timeout(.seconds(5)))
     do throws(WaitError) {
-      try await signal.wait(by: loop.deadline(after: Timeout(.seconds(5))))
+      if state.withLock({ $0.phase == .opening }) {
+        // What has come so far is noted behind that.
+        whenSettled { loop.wake(token) }
+        try await signal.wait(by: deadline)
+      }
+      guard state.withLock({ $0.phase == .open }) else { return false }
+      state.withLock { $0.changes.append(.tell { loop.wake(token) }) }
+      work()
+      try await signal.wait(by: deadline)
     } catch {
       return false
     }
@@ -222,7 +237,7 @@ public final class DiskStore: Sendable {
   }
 
   /// Has a thread work on the queue, unless one does.
-  private func work() {
+  func work() {
     let starts = state.withLock { state in
       guard !state.isWorking else { return false }
       state.isWorking = true
@@ -264,5 +279,9 @@ public final class DiskStore: Sendable {
   }
 
   /// Its figures.
-  public var figures: DiskFigures { state.withLock { $0.figures } }
+  public var figures: DiskFigures {
+    var figures = state.withLock { $0.figures }
+    figures.hitCount = hits.load(ordering: .relaxed)
+    return figures
+  }
 }

@@ -11,9 +11,13 @@ struct DiskWriter: Sendable {
     let journal: OpenFile
     var contentEnd = 0
     var entryCount = 0
+    /// How many answers are written to it while they come.
+    var spoolCount = 0
   }
 
   var active: Active?
+  /// Segments to which nothing is written any more but answers that come, by their numbers.
+  var retired: [UInt64: Active] = [:]
   /// The number of the next segment.
   var nextNumber: UInt64 = 1
 
@@ -50,8 +54,6 @@ extension DiskStore {
   private static let mostSegmentBytes = 256 << 20
   /// The most entries of a journal.
   private static let entryLimit = 1 << 20
-  /// For how long nothing is written after a failure.
-  private static let pauseNanoseconds: Int64 = 5_000_000_000
 
   /// Does what was submitted; what goes wrong is noted.
   func perform(_ job: DiskJob, _ writer: inout DiskWriter) {
@@ -59,9 +61,13 @@ extension DiskStore {
     case .open: return open(&writer)
     case .tell(let body): return body()
     case .close: return close(&writer)
-    case .write, .forget, .purge, .tend: break
+    case .write, .forget, .purge, .tend, .begin, .extend, .finish, .abandon: break
     }
-    guard state.withLock({ $0.phase == .open }) else { return }
+    defer { if job.isChange { state.withLock { $0.openChangeCount -= 1 } } }
+    guard state.withLock({ $0.phase == .open }) else {
+      job.spool?.fail()
+      return
+    }
     do throws(SystemError) {
       try settleDebt(&writer)
       switch job {
@@ -69,6 +75,8 @@ extension DiskStore {
       case .forget(let word): try append(DiskEntry(.forget, word: word), &writer)
       case .purge(let purge): try append(purge, &writer)
       case .tend: try makeRoom(0, &writer)
+      case .begin(let spool), .extend(let spool), .finish(let spool), .abandon(let spool):
+        try perform(job, of: spool, &writer)
       case .open, .tell, .close: break
       }
       state.withLock { state in
@@ -76,16 +84,10 @@ extension DiskStore {
         state.isFailing = false
       }
     } catch {
-      state.withLock { state in
-        state.counts.failures += 1
-        state.pausedUntil = SystemClock.monotonicNanoseconds() + Self.pauseNanoseconds
-        switch job {
-        case .forget, .purge: state.owesPurge = true
-        default: break
-        }
-        if !state.isFailing { state.tell(.failed("\(error)")) }
-        state.isFailing = true
-      }
+      state.withLock { $0.noteFailure(error) }
+      // What cannot be noted must not be found at the next start: a file can be removed where none can be written.
+      if job.isChange, !dropAll(&writer) { state.withLock { $0.owesPurge = true } }
+      job.spool?.fail()
     }
   }
 
@@ -105,12 +107,19 @@ extension DiskStore {
   // MARK: Answers
 
   private func write(_ write: DiskWrite, _ writer: inout DiskWriter) throws(SystemError) {
-    guard let (answer, number) = judged(write) else { return }
+    let judged = judged(
+      write.answer,
+      write.key,
+      write.number,
+      isCancelled: { write.isCancelled }
+    )
+    guard let (answer, number) = judged else { return }
     var active = try segment(for: write.byteCount, &writer)
     let record = StoredRecord(
       answer,
       key: write.key,
       number: number,
+      contentCount: answer.body.count,
       blocks: answer.body.pieces.map { StoredRecord.sum(of: $0.span) }
     )
     let start = active.contentEnd
@@ -142,18 +151,22 @@ extension DiskStore {
   /// An answer as the purges so far leave it, and the number of the last of them; nil: it is not written.
   ///
   /// So whatever an answer still has to be looked at for stands behind it, and goes later.
-  private func judged(_ write: DiskWrite) -> (answer: CachedAnswer, number: UInt64)? {
-    let key = write.key
-    return state.withLock { state in
+  func judged(
+    _ answer: CachedAnswer,
+    _ key: [UInt8],
+    _ seen: UInt64,
+    isCancelled: () -> Bool
+  ) -> (form: CachedAnswer, number: UInt64)? {
+    state.withLock { state in
       // What it was purged by may be forgotten by now.
-      guard !write.isCancelled, write.number >= state.forgottenNumber else { return nil }
+      guard !isCancelled(), seen >= state.forgottenNumber else { return nil }
       let url = key.span.extracting(CacheKey.url(in: key))
       let number = state.base + state.lastPurge
-      switch state.purges.judge(url, write.answer.tags, since: write.number) {
-      case .kept: return (write.answer, number)
+      switch state.purges.judge(url, answer.tags, since: seen) {
+      case .kept: return (answer, number)
       case .gone: return nil
       case .stale(let moment):
-        return (write.answer.with(terms: write.answer.terms.expired(at: moment)), number)
+        return (answer.with(terms: answer.terms.expired(at: moment)), number)
       }
     }
   }
@@ -187,7 +200,7 @@ extension DiskStore {
     }
   }
 
-  private func append(
+  func append(
     _ entry: DiskEntry,
     to active: inout DiskWriter.Active
   ) throws(SystemError) {
@@ -201,7 +214,7 @@ extension DiskStore {
   // MARK: Segments
 
   /// The segment that so many bytes are written to, for which there is room then.
-  private func segment(
+  func segment(
     for byteCount: Int,
     _ writer: inout DiskWriter
   ) throws(SystemError) -> DiskWriter.Active {
@@ -218,11 +231,12 @@ extension DiskStore {
     return try begin(&writer)
   }
 
-  /// Ends the segment that is written to.
-  private func seal(_ writer: inout DiskWriter) throws(SystemError) {
+  /// Ends the segment that is written to; answers that come and are to be in it still are.
+  func seal(_ writer: inout DiskWriter) throws(SystemError) {
     guard var active = writer.active else { return }
-    try append(DiskEntry(.seal), to: &active)
+    try append(DiskEntry(active.spoolCount > 0 ? .retirement : .seal), to: &active)
     writer.active = nil
+    if active.spoolCount > 0 { writer.retired[active.number] = active }
     state.withLock { $0.index.grow(active.number, content: 0, journal: DiskEntry.byteCount) }
   }
 
@@ -249,7 +263,7 @@ extension DiskStore {
   }
 
   /// Removes the oldest segments until so many bytes are free.
-  private func makeRoom(_ byteCount: Int, _ writer: inout DiskWriter) throws(SystemError) {
+  func makeRoom(_ byteCount: Int, _ writer: inout DiskWriter) throws(SystemError) {
     while true {
       let oldest = state.withLock { state -> UInt64? in
         guard state.index.byteCount + byteCount > state.limit || state.index.isFull else {
@@ -264,14 +278,18 @@ extension DiskStore {
         return
       }
       if writer.active?.number == oldest { writer.active = nil }
+      writer.retired[oldest] = nil
       drop(oldest)
     }
   }
 
   /// Forgets a segment with everything in it.
-  func drop(_ number: UInt64) {
+  ///
+  /// - Returns: Whether its files are gone.
+  @discardableResult
+  func drop(_ number: UInt64) -> Bool {
     state.withLock { $0.index.condemn(number) }
-    remove(number)
+    let isGone = remove(number)
     var isDone = false
     while !isDone {
       // Others look things up meanwhile.
@@ -287,23 +305,43 @@ extension DiskStore {
       state.forgottenNumber = least
       state.purges.forget(upTo: least)
     }
+    return isGone
+  }
+
+  /// Forgets everything.
+  ///
+  /// - Returns: Whether no file is left.
+  private func dropAll(_ writer: inout DiskWriter) -> Bool {
+    writer.active = nil
+    writer.retired = [:]
+    var isGone = true
+    for number in state.withLock({ $0.index.order }) where !drop(number) { isGone = false }
+    return isGone
   }
 
   /// Removes the files of a segment; one that cannot be removed is met again when the folder is opened.
-  func remove(_ number: UInt64) {
-    for name in [DiskNames.content(number), DiskNames.journal(number)] {
+  ///
+  /// - Returns: Whether they are gone.
+  @discardableResult
+  func remove(_ number: UInt64) -> Bool {
+    var isGone = true
+    for name in [DiskNames.journal(number), DiskNames.content(number)] {
       do throws(SystemError) {
         try Files.remove(file(name))
       } catch {
+        // ENOENT: it was never there, or went with its folder.
+        if error.code != 2 { isGone = false }
         state.withLock { $0.counts.failures += 1 }
       }
     }
+    return isGone
   }
 
   func file(_ name: String) -> String { "\(path)/\(name)" }
 
   private func close(_ writer: inout DiskWriter) {
     writer.active = nil
+    writer.retired = [:]
     state.withLock { state in
       state.phase = .closed
       state.lock = nil
@@ -329,7 +367,13 @@ extension Descriptor {
 
 extension StoredRecord {
   /// What is written of an answer.
-  init(_ answer: CachedAnswer, key: [UInt8], number: UInt64, blocks: [UInt64]) {
+  init(
+    _ answer: CachedAnswer,
+    key: [UInt8],
+    number: UInt64,
+    contentCount: Int,
+    blocks: [UInt64]
+  ) {
     let head = answer.head
     let start = head.fields.lowerBound
     func inLines(_ range: Range<Int>) -> Range<Int> {
@@ -346,7 +390,7 @@ extension StoredRecord {
       variant: answer.variant,
       tags: answer.tags,
       number: number,
-      contentCount: UInt64(answer.body.count),
+      contentCount: UInt64(contentCount),
       blocks: blocks
     )
   }

@@ -1,6 +1,7 @@
 import Cache
 import Configuration
 import MartletTelemetry
+import Synchronization
 
 /// What a store has of its disk, for its plan, its log and whoever ends the process.
 extension CachePlan {
@@ -64,6 +65,30 @@ extension Worker {
         )
       }
     }
+  }
+
+  /// The answers that are only on a disk, for a URL or the newest.
+  func objectsOnDisk(in name: String?, url: [UInt8]?) async -> [CachedObjectView] {
+    var views: [CachedObjectView] = []
+    for cache in generation.caches where name == nil || cache.name == name {
+      guard let disk = cache.store.disk else { continue }
+      let (spaces, hasMore) = cache.spaces.withLock { ($0.all, $0.hasMore) }
+      let keys = url.map { url in spaces.map { $0 + url } } ?? []
+      // Where more than the URL tells answers apart, it cannot be known what keys there are.
+      let newest = url == nil || hasMore ? DiskStore.listingLimit : 0
+      let found = await disk.list(keys, newest: newest, on: loop) { text in
+        url.map { text.elementsEqual($0) } ?? true
+      }
+      for each in found {
+        let (key, answer) = (each.key, each.answer)
+        let (frequency, isKept) = cache.store.glance(at: key.span, moment) { kept in
+          kept.vary == answer.vary && kept.variant == answer.variant
+        }
+        guard !isKept else { continue }
+        views.append(CachedObjectView(answer, of: each.url, in: cache.name, at: moment, frequency))
+      }
+    }
+    return views
   }
 
   /// Waits until purges outlive this process.

@@ -58,19 +58,20 @@ extension CacheFiller {
       beginAlone(answerHead(bytes) { !$0.isHopByHop })
     case .store(let found):
       terms = found
-      if let length = response.knownLength, !store.grow(fill, by: length) {
-        keepNothing(isLasting: length > store.limits.objectBytes)
-        return beginAlone(answerHead(bytes) { !$0.isHopByHop })
-      }
       if case .names(let rule) = VaryRule.read(response, in: bytes, by: cache.policy) {
         vary = rule
         let asked = requestBytes
         rule.appendKey(of: exchange.request, in: asked.span, to: &variant)
       }
-      store.note(vary, of: fill)
       tags = tags(of: bytes)
       let kept = StoredFields(of: response, in: bytes, by: cache.policy)
       let head = answerHead(bytes) { kept.keeps($0, in: bytes) }
+      storedHead = head
+      if let length = response.knownLength, !store.grow(fill, by: length), !spool() {
+        keepNothing(isLasting: length > store.limits.objectBytes)
+        return beginAlone(answerHead(bytes) { !$0.isHopByHop })
+      }
+      store.note(vary, of: fill)
       fill.begin(head, terms: found, vary: vary, variant: variant)
     }
   }
@@ -103,6 +104,24 @@ extension CacheFiller {
       store.invalidate(other.span)
       store.invalidateBodies(of: other.span)
     }
+  }
+
+  /// Has the answer written to the disk while it comes.
+  ///
+  /// - Returns: False when that is not possible.
+  func spool() -> Bool {
+    guard part == nil, let terms, let storedHead else { return false }
+    let form = CachedAnswer(
+      terms: terms,
+      head: storedHead,
+      body: CachedBody([]),
+      vary: vary,
+      variant: variant,
+      tags: tags,
+      keyCount: fill.key.count
+    )
+    isSpooled = cache.plan.store.spool(fill, form, length: response.knownLength)
+    return isSpooled
   }
 
   /// What the tags of the answer are known by: words of `Surrogate-Key`, elements of `Cache-Tag`.

@@ -185,6 +185,8 @@ extension CacheFiller {
   ///
   /// - Source: RFC 9111, section 3.3.
   func keepWhatCame() {
+    // What went to the disk is not in memory any more.
+    guard !isSpooled else { return }
     guard cache.ranges != .whole, let terms, terms.status == 200,
       terms.rules.contains(.hasStrongTag), let head = fill.beginning.head, head.length != nil,
       request.method == .get

@@ -40,10 +40,14 @@ final class CacheFiller: InnerSocket {
   var tags: [UInt64] = []
   /// Which part comes; nil: the whole does.
   var part: FillPart?
+  /// The head as clients get it, if the answer is kept.
+  var storedHead: AnswerHead?
   /// Whether nothing more is taken.
   var isOver = false
   /// Whether only who led reads.
   private(set) var isAlone = false
+  /// Whether it goes to the disk while it comes.
+  var isSpooled = false
   private var framing = StreamFraming()
   private var descriptor: Int32 = -1
   private var connection: HTTP1Connection?
@@ -194,12 +198,14 @@ final class CacheFiller: InnerSocket {
   ///
   /// - Returns: How many bytes; nil: nobody wants them.
   private func add(_ bytes: Span<UInt8>) -> Int? {
-    if terms != nil, response.knownLength == nil, !cache.plan.store.grow(fill, by: bytes.count) {
+    if terms != nil, !isSpooled, response.knownLength == nil,
+      !cache.plan.store.grow(fill, by: bytes.count), !spool()
+    {
       // Too large, which was not known before: those who read have it from a window.
       keepNothing(isLasting: true)
       fill.slide()
     }
-    let taken = fill.append(bytes, writer: terms == nil ? writer() : nil)
+    let taken = fill.append(bytes, writer: terms == nil || isSpooled ? writer() : nil)
     if taken == nil { fail(ExchangeError(.clientClosed)) }
     return taken
   }
@@ -244,6 +250,12 @@ final class CacheFiller: InnerSocket {
     guard !isOver else { return }
     if let part { return finish(part) }
     isOver = true
+    if isSpooled {
+      // It is kept when all of it is on the disk.
+      fill.end(.complete)
+      room?.set()
+      return
+    }
     if let terms {
       let body = fill.body()
       if let head = fill.beginning.head {

@@ -6,18 +6,31 @@ import MartletLoop
 
 /// Requests that change something make what is kept for their target invalid.
 extension HTTP1Connection {
-  /// Forgets what the answer to a request makes invalid, before its client can know of it.
+  /// Forgets what the answer to a request makes invalid, before its client can know of it: for good, so that it
+  /// does not come back when the process is killed.
   ///
   /// - Source: RFC 9111, section 4.4.
   func invalidate(
     _ exchange: Exchange,
     _ cache: RouteCache,
+    _ answer: borrowing Lent,
+    _ head: borrowing Lent
+  ) async {
+    guard forget(exchange, cache, answer.bytes, head.bytes) else { return }
+    // Where the disk cannot note it, this is said elsewhere.
+    if let disk = cache.plan.store.disk, disk.isChanging { _ = await disk.settle(on: loop) }
+  }
+
+  /// - Returns: Whether something was to be forgotten.
+  private func forget(
+    _ exchange: Exchange,
+    _ cache: RouteCache,
     _ answer: Span<UInt8>,
     _ head: Span<UInt8>
-  ) {
+  ) -> Bool {
     guard Invalidation.isDue(exchange.request.method, status: exchange.response.status),
       let key = targetKey(exchange, cache, head)
-    else { return }
+    else { return false }
     let store = cache.plan.store
     store.invalidate(key.bytes)
     store.invalidateBodies(of: key.bytes)
@@ -39,5 +52,6 @@ extension HTTP1Connection {
       store.invalidate(other.span)
       store.invalidateBodies(of: other.span)
     }
+    return true
   }
 }

@@ -4,6 +4,7 @@ import HTTPCaching
 import HTTPMessage
 import MartletLoop
 import MartletTelemetry
+import Synchronization
 
 /// A store of answers, compiled: all loops share it, and a reload that leaves its settings keeps it.
 final class CachePlan: Sendable {
@@ -11,6 +12,8 @@ final class CachePlan: Sendable {
   let settings: CacheSettings
   let store: CacheStore
   let metrics: CacheMetrics
+  /// What the keys of its routes begin with, and whether more than the URL stands in some.
+  let spaces = Mutex<(all: Set<[UInt8]>, hasMore: Bool)>(([], false))
 
   init(
     _ settings: CacheSettings,
@@ -98,6 +101,11 @@ final class RouteCache: Sendable {
     bodyLimit = settings.bodyLimit
     ranges = settings.ranges
     keyRule = settings.key == CacheKeySettings() ? nil : KeyRule(settings.key)
+    let (space, hasMore) = (space, keyRule != nil)
+    plan.spaces.withLock { spaces in
+      spaces.all.insert(space)
+      if hasMore { spaces.hasMore = true }
+    }
   }
 
   /// Bytes that differ where the answers of two routes may.

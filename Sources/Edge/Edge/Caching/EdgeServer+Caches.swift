@@ -51,6 +51,8 @@ public struct CachedObjectView: Hashable, Sendable {
   public var timeToLive: Int64
   /// How often it was asked for lately, at most 15.
   public var frequency: Int
+  /// Whether its body is on the disk and not in memory.
+  public var isOnDisk: Bool
 }
 
 /// What is purged.
@@ -117,32 +119,29 @@ extension EdgeServer {
     return await workers[0].perform { await $0.settleDisks(of: names) }
   }
 
-  /// The answers that are kept for a URL, or those that are asked for most.
+  /// The answers that are kept for a URL, or those that are asked for most; of what is only on a disk the newest.
   ///
   /// - Complexity: O(*n* log *n*) in the answers.
   public func cachedObjects(
     in name: String?,
     url: String?,
     limit: Int
-  ) -> [CachedObjectView] {
+  ) async -> [CachedObjectView] {
+    let wanted = url.map { Self.keyText($0) }
+    var views = keptObjects(in: name, url: url, limit: limit)
+    views += await workers[0].perform { await $0.objectsOnDisk(in: name, url: wanted) }
+    Self.keepMostWanted(&views, limit)
+    return views
+  }
+
+  private func keptObjects(in name: String?, url: String?, limit: Int) -> [CachedObjectView] {
     let now = Self.moment
     let wanted = url.map { Self.keyText($0) }
     var views: [CachedObjectView] = []
     for plan in generation.caches where name == nil || plan.name == name {
       plan.store.forEach { key, answer, frequency in
         if let wanted, !key.elementsEqual(wanted) { return }
-        views.append(
-          CachedObjectView(
-            cache: plan.name,
-            url: String(decoding: key, as: UTF8.self),
-            vary: answer.vary.map { String(decoding: $0.encoded, as: UTF8.self) } ?? "",
-            status: Int(answer.head.status),
-            byteCount: answer.parts?.byteCount ?? answer.body.count,
-            age: answer.terms.age(at: now),
-            timeToLive: answer.terms.timeToLive(at: now),
-            frequency: frequency
-          )
-        )
+        views.append(CachedObjectView(answer, of: key, in: plan.name, at: now, frequency))
         // Enough to choose from, and not all of a large store at once.
         if views.count >= 4 * limit + 4096 { Self.keepMostWanted(&views, limit) }
       }
@@ -169,6 +168,26 @@ extension EdgeServer {
     let end = slash ?? bytes.count
     let origin = bytes[..<end].map { (0x41...0x5A).contains($0) ? $0 + 0x20 : $0 }
     return origin + (slash == nil && addsPath ? [0x2F] : bytes[end...])
+  }
+}
+
+extension CachedObjectView {
+  init(
+    _ answer: CachedAnswer,
+    of url: ArraySlice<UInt8>,
+    in cache: String,
+    at now: Moment,
+    _ frequency: Int
+  ) {
+    self.cache = cache
+    self.url = String(decoding: url, as: UTF8.self)
+    vary = answer.vary.map { String(decoding: $0.encoded, as: UTF8.self) } ?? ""
+    status = Int(answer.head.status)
+    byteCount = answer.parts?.byteCount ?? answer.body.count
+    age = answer.terms.age(at: now)
+    timeToLive = answer.terms.timeToLive(at: now)
+    self.frequency = frequency
+    isOnDisk = answer.body.disk != nil
   }
 }
 

@@ -235,8 +235,7 @@ extension HTTP1Connection {
       )
       if form == .askOrigin { return false }
     }
-    let left = answer.terms.timeToLive(at: now)
-    note(outcome, status ?? CacheStatus(hitWithTimeToLive: left), exchange, cache)
+    noteStored(answer, outcome, status, at: now, exchange, cache)
     var range = 0..<answer.length
     switch form {
     case .unsatisfiable:
@@ -251,7 +250,8 @@ extension HTTP1Connection {
     // Where bytes are copied anyway, as many as possible go with the head.
     var copies = tls != nil || carrier != nil
     var out = loop.lend(answer.head.bytes.count + 2048 > BufferSize.head.bytes ? .body : .head)
-    if copies, range.count > out.freeCount - answer.head.bytes.count - 1024 {
+    if copies, answer.body.disk == nil, range.count > out.freeCount - answer.head.bytes.count - 1024
+    {
       out = loop.lend(.body)
     }
     try putStoredHead(answer.head, form, answer.terms, at: now, exchange, cache, head, &out)
@@ -266,7 +266,7 @@ extension HTTP1Connection {
     }
     worker.counters.add(UInt64(range.count), to: cache.plan.metrics.sent)
     var part = StoredPart(of: answer, range)
-    if copies {
+    if copies, part.disk == nil {
       while part.count > 0, out.freeCount > 0 {
         let (bytes, place) = part.next
         let count = min(place.count, out.freeCount)
@@ -279,6 +279,23 @@ extension HTTP1Connection {
     exchange.hand.sent = 0
     exchange.hand.out = consume out
     return true
+  }
+
+  /// Notes that an answer is sent that is kept.
+  private func noteStored(
+    _ answer: CachedAnswer,
+    _ outcome: CacheOutcome,
+    _ status: CacheStatus?,
+    at now: Moment,
+    _ exchange: Exchange,
+    _ cache: RouteCache
+  ) {
+    var told = status ?? CacheStatus(hitWithTimeToLive: answer.terms.timeToLive(at: now))
+    if status == nil, let body = answer.body.disk {
+      told.detail = "disk"
+      body.disk.noteHit()
+    }
+    note(outcome, told, exchange, cache)
   }
 
   /// Writes the head of an answer that is kept, or that is being received.

@@ -37,14 +37,15 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) -> DiskOutcome {
     let store = cache.plan.store
     let found = await readFromDisk(fill, exchange, cache, head)
-    if let answer = found {
+    if let found {
+      let answer = found.answer
       let now = moment
       var status = CacheStatus(hitWithTimeToLive: answer.terms.timeToLive(at: now))
       status.detail = "disk"
       let reuse = answer.terms.reuse(for: request, at: now)
       switch reuse {
       case .fresh, .stale:
-        store.restore(answer, of: fill)
+        store.restore(found, of: fill)
         return .send(answer, reuse == .fresh ? .hit : .stale, status)
       case .staleWhileRevalidating:
         store.shrink(fill)
@@ -74,7 +75,7 @@ extension HTTP1Connection {
     _ exchange: Exchange,
     _ cache: RouteCache,
     _ head: borrowing Lent
-  ) async -> CachedAnswer? {
+  ) async -> DiskFinding? {
     let store = cache.plan.store
     guard let disk = store.disk else { return nil }
     let key = fill.key
@@ -82,11 +83,12 @@ extension HTTP1Connection {
     for _ in 0..<Self.readsOfDisk {
       guard let place = places.first else { return nil }
       places.removeFirst()
-      guard store.grow(fill, by: place.length) else { continue }
-      let answer = await disk.load(place, key: key, on: loop)
-      if let answer, isFor(answer, exchange, head.bytes) { return answer }
+      // What memory has no room for is sent from the disk.
+      let limit = store.grow(fill, by: place.length) ? Int.max : 0
+      let found = await disk.load(place, key: key, upTo: limit, on: loop)
+      if let found, isFor(found.answer, exchange, head.bytes) { return found }
       store.shrink(fill)
-      if let answer, let vary = answer.vary {
+      if let vary = found?.answer.vary {
         // What one answer depends on, the others most often do too.
         let wanted = disk.variantWord(vary, variant(of: vary, exchange, head.bytes))
         places = places.filter { $0.variant == wanted }

@@ -31,7 +31,7 @@ extension HTTP1Connection {
       return try await passOn(exchange, route, cache, &head)
     }
     if exchange.hand.out != nil || exchange.hand.stored != nil {
-      return try await sendStored(exchange)
+      if try await sendStored(exchange) { return }
     }
     let request = CacheRequest(exchange.request, in: head.bytes, by: cache.policy)
     switch request.way(by: cache.policy) {
@@ -158,8 +158,7 @@ extension HTTP1Connection {
       note(.bypass, CacheStatus(.bypass), exchange, cache)
       return .alone
     }
-    try await sendStored(exchange)
-    return .answered
+    return try await sendStored(exchange) ? .answered : .again(nil)
   }
 
   // MARK: Following
@@ -263,7 +262,11 @@ extension HTTP1Connection {
     _ head: borrowing Lent,
     _ noted: (outcome: CacheOutcome, status: CacheStatus)
   ) async throws(ExchangeError) -> CacheTry {
-    let form = form(of: first, stored, exchange, head.bytes)
+    var form = self.form(of: first, stored, exchange, head.bytes)
+    if case .part(let part) = form, first.isSpooled, part.lowerBound > first.count + Self.farAhead {
+      // What is on its way to the disk is long in coming.
+      form = .askOrigin
+    }
     var range = 0..<(stored.length ?? .max)
     switch form {
     case .askOrigin:
@@ -296,6 +299,9 @@ extension HTTP1Connection {
     return .answered
   }
 
+  /// How far behind what has come of a body a part may begin that is waited for.
+  private static let farAhead = 4 << 20
+
   /// Sends the bytes of a range behind what is in the buffer: those that come, and those that are there.
   ///
   /// - Returns: How many.
@@ -325,7 +331,18 @@ extension HTTP1Connection {
       }
       if exchange.coding != nil, !reader.hasMore { try await sendCodedHead(exchange) }
       let glimpse = try await next(reader, exchange)
-      guard reader.offset < glimpse.count else {
+      if let disk = glimpse.disk {
+        // What goes to the disk is no part.
+        let place = offset..<min(range.upperBound, glimpse.writtenCount)
+        if isChunked {
+          if offset > range.lowerBound { try out.put("\r\n") }
+          try out.putChunkSize(place.count)
+        }
+        try await send(&out, disk, place, exchange)
+        offset = place.upperBound
+        continue
+      }
+      guard !glimpse.piece.isEmpty else {
         switch glimpse.ending {
         case .complete? where part == nil: break
         case .failed(let error)?: throw error as? ExchangeError ?? ExchangeError(.upstreamCut)

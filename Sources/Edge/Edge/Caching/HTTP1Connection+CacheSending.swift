@@ -7,8 +7,8 @@ import MartletNet
 struct StoredPart {
   private let body: CachedBody
   private let parts: CachedParts?
-  private var offset: Int
-  private let end: Int
+  private(set) var offset: Int
+  let end: Int
 
   init(body: CachedBody, _ range: Range<Int>) {
     self.init(body, nil, range)
@@ -26,10 +26,13 @@ struct StoredPart {
     end = range.upperBound
   }
 
+  /// Where the body is if it is not in memory.
+  var disk: DiskBody? { body.disk }
+
   /// How many bytes are left.
   var count: Int { end - offset }
 
-  /// The piece with the next bytes, and where they are in it.
+  /// The piece with the next bytes of a body in memory, and where they are in it.
   var next: (bytes: [UInt8], place: Range<Int>) {
     if let (bytes, place) = parts?.piece(at: offset) {
       return (bytes, place.lowerBound..<min(place.upperBound, place.lowerBound + count))
@@ -44,11 +47,24 @@ struct StoredPart {
 
 /// Sending what is in hand of an answer that is kept: pieces go to the socket from where they are.
 extension HTTP1Connection {
+  /// How far a call has come.
+  enum StoredProgress {
+    /// All was sent.
+    case all
+    /// The socket takes no more for now.
+    case full
+    /// Much was sent at a time: others come first.
+    case pause
+    /// A thread has to look at what comes next.
+    case unread
+  }
+
   /// As much as is sent to one client before others have their turn.
-  private static let storedBytesAtOnce = 2 << 20
+  static let storedBytesAtOnce = 2 << 20
 
   /// Sends what is in hand, as far as nothing has to be waited for.
-  func sendStoredNow(_ exchange: Exchange) throws(ExchangeError) -> FileProgress {
+  func sendStoredNow(_ exchange: Exchange) throws(ExchangeError) -> StoredProgress {
+    if let part = exchange.hand.stored, part.disk != nil { return try sendDiskNow(exchange) }
     exchange.responseStarted = true
     var left = Self.storedBytesAtOnce
     while left > 0 {
@@ -102,17 +118,25 @@ extension HTTP1Connection {
     }
   }
 
-  private func take(_ count: Int, _ exchange: Exchange) {
+  func take(_ count: Int, _ exchange: Exchange) {
     exchange.hand.stored?.take(count)
     if exchange.hand.stored?.count == 0 { exchange.hand.stored = nil }
   }
 
   /// Sends what is in hand, all of it.
-  func sendStored(_ exchange: Exchange) async throws(ExchangeError) {
-    if exchange.pace != nil || exchange.coding != nil { return try await sendPieces(exchange) }
+  ///
+  /// - Returns: False when the disk has something else, and nothing was sent: the answer has to be found anew.
+  @discardableResult
+  func sendStored(_ exchange: Exchange) async throws(ExchangeError) -> Bool {
+    if exchange.pace != nil || exchange.coding != nil {
+      guard try await lookAtStored(exchange) else { return false }
+      try await sendPieces(exchange)
+      return true
+    }
     while true {
       switch try sendStoredNow(exchange) {
-      case .all: return
+      case .all: return true
+      case .unread: guard try await lookAtStored(exchange) else { return false }
       case .full: try await waitForRoom(exchange)
       case .pause: await loop.yield()
       }
@@ -124,8 +148,16 @@ extension HTTP1Connection {
     if let out = exchange.hand.out.take() {
       try await send(out, exchange.hand.sent..<out.count, exchange)
     }
+    exchange.responseStarted = true
     let nothing = loop.lend(.head)
     while let part = exchange.hand.stored {
+      if let disk = part.disk {
+        _ = try await lookAtStored(exchange)
+        let block = try blockOfStored(part, disk)
+        try await send(block, 0..<block.count, exchange)
+        take(block.count, exchange)
+        continue
+      }
       let (bytes, place) = part.next
       try await send(nothing, bytes, place, exchange)
       take(place.count, exchange)

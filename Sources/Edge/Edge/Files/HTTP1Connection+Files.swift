@@ -45,7 +45,10 @@ extension HTTP1Connection {
     if exchange.hand.out == nil, exchange.hand.file == nil, exchange.hand.stored == nil {
       guard try await prepareFile(exchange, plan, head) else { return }
     }
-    if exchange.hand.stored != nil { return try await sendStored(exchange) }
+    if exchange.hand.stored != nil {
+      try await sendStored(exchange)
+      return
+    }
     if exchange.pace != nil || exchange.coding != nil { return try await sendBuffers(exchange) }
     while true {
       switch try sendFileNow(exchange) {

@@ -247,7 +247,7 @@ struct ReverseProxy: ~Copyable {
       guard count > 0 else { throw ExchangeError(.upstreamReset, detail: "within the head") }
     }
     noteJudgement(answer)
-    if let cache = route.cache { client.invalidate(exchange, cache, answer.bytes, head.bytes) }
+    if let cache = route.cache { await client.invalidate(exchange, cache, answer, head) }
     note(.answered, of: source.pool)
     if upstream.watchesTries {
       watchAnswer(from: source.pool)
