@@ -119,6 +119,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Edge/Compression/CompressionDictionary.swift",
+    "owns what a library has prepared, and lends it bytes with their count for one call"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Edge/Compression/Decoder.swift",
     "owns a decoder of a library, and lends it bytes with their counts for one call"
   ),
@@ -259,6 +264,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/TLS/RunningDigest.swift",
+    "owns a hash of OpenSSL, and lends it bytes with their counts for one call"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/TLS/TLSContext.swift",
     "owns a context of OpenSSL, and is called back with what that holds"
   ),
@@ -346,6 +356,11 @@ let allowances: [Allowance] = [
     .uncheckedSendable,
     "Sources/Edge/Compression/BodyCoder.swift",
     "a coder that one thread at a time uses; who hands it on waits for that one"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/Edge/Compression/CompressionDictionary.swift",
+    "nothing changes it once it is there"
   ),
   Allowance(
     .uncheckedSendable,

@@ -35,8 +35,12 @@ public final class BodyCoder: @unchecked Sendable {
     public init(_ coding: ContentCoding, level: Int, length: Int?) {
       self.coding = coding
       self.level = level
-      // Only gzip has its window for life.
-      window = level > 0 && coding == .gzip ? CodingWindow(length: length) : .large
+      // Only gzip has its window for life, and Zstandard the memory that a large one takes.
+      switch coding {
+      case .gzip where level > 0: window = CodingWindow(length: length)
+      case .dictionaryZstandard: window = CodingWindow(lengthWithDictionary: length)
+      default: window = .large
+      }
     }
   }
 
@@ -74,16 +78,21 @@ public final class BodyCoder: @unchecked Sendable {
 
   /// Begins a body, for whose decoding `limits` count; a length that is given must be true.
   ///
+  /// What names the `dictionary` that it is coded against comes out first.
+  ///
   /// - Throws: ``CodingError/noMemory``.
   public func begin(
     length: Int?,
-    limits: DecodingLimits = DecodingLimits()
+    limits: DecodingLimits = DecodingLimits(),
+    against dictionary: CompressionDictionary? = nil
   ) throws(CodingError) {
     (start, takenCount) = (0, 0)
     input.removeAll()
     output.removeAll()
     switch machine {
-    case .encoder(let encoder): try encoder.begin(length: length)
+    case .encoder(let encoder):
+      try encoder.begin(length: length, against: dictionary)
+      if let dictionary { output.append(dictionary.header(of: kind.coding).span) }
     case .decoder(let decoder):
       decoder.limits = limits
       try decoder.begin()
@@ -145,7 +154,10 @@ public final class BodyCoder: @unchecked Sendable {
     case (.gzip, 1...): return own + (kind.window == .large ? 272 << 10 : 136 << 10)
     case (.zstandard, 1...3): return own + 1792 << 10
     case (.zstandard, 4...): return own + 4096 << 10
-    case (.brotli, 1...9):
+    case (.dictionaryZstandard, _):
+      let window = kind.window == .widest ? 8192 : kind.window == .wide ? 1024 : 128
+      return own + (window + (kind.level > 3 ? 9216 : 1664)) << 10
+    case (.brotli, 1...9), (.dictionaryBrotli, 1...9):
       // Its tables grow with the level, from 7 on to twice the size each.
       let sizes = [0, 512, 1536, 1536, 4352, 5504, 6144, 12_544, 20_736, 39_424]
       return own + sizes[kind.level] << 10

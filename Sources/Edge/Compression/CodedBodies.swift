@@ -6,6 +6,7 @@ public final class CodedBodies<Body> {
   private struct Key: Hashable {
     let source: ObjectIdentifier
     let kind: BodyCoder.Kind
+    let dictionary: DictionaryDigest?
   }
 
   private struct Entry {
@@ -39,9 +40,10 @@ public final class CodedBodies<Body> {
   /// What was made of a source by a coder of this kind, and how long that was before.
   public func body(
     of source: AnyObject,
-    _ kind: BodyCoder.Kind
+    _ kind: BodyCoder.Kind,
+    against dictionary: DictionaryDigest? = nil
   ) -> (body: Body, plainCount: UInt64)? {
-    let key = Key(source: ObjectIdentifier(source), kind: kind)
+    let key = Key(source: ObjectIdentifier(source), kind: kind, dictionary: dictionary)
     if let entry = young[key] {
       // The place of an object that is gone may be another's by now.
       return entry.source === source ? (entry.body, entry.plainCount) : nil
@@ -58,11 +60,12 @@ public final class CodedBodies<Body> {
     _ body: Body,
     of source: AnyObject,
     _ kind: BodyCoder.Kind,
+    against dictionary: DictionaryDigest? = nil,
     byteCount: Int,
     plainCount: UInt64
   ) {
     guard byteCount <= bodyLimit else { return }
-    let key = Key(source: ObjectIdentifier(source), kind: kind)
+    let key = Key(source: ObjectIdentifier(source), kind: kind, dictionary: dictionary)
     if let before = old.removeValue(forKey: key) { oldBytes -= before.byteCount }
     insert(
       Entry(

@@ -15,6 +15,7 @@ public enum CodedHead {
     _ response: ResponseHead,
     in bytes: Span<UInt8>,
     _ verdict: CodingVerdict,
+    dependsOnDictionary: Bool = false,
     to head: inout [UInt8]
   ) {
     let changesBody: Bool
@@ -43,13 +44,31 @@ public enum CodedHead {
       head += coding.name.description.utf8
       head += lineEnd
     }
-    if verdict != .leave, !varies(response, in: bytes) { head += vary }
+    if verdict != .leave {
+      head += missingVary(response, in: bytes, dependsOnDictionary: dependsOnDictionary)
+    }
   }
 
-  /// Whether an answer says that it depends on what codings the client takes.
-  public static func varies(_ response: ResponseHead, in bytes: Span<UInt8>) -> Bool {
-    CompressionRules.hasDirective(acceptEncoding, .vary, response.fields, in: bytes)
-      || CompressionRules.hasDirective([0x2A], .vary, response.fields, in: bytes)
+  /// The line that is missing for an answer to say that it depends on what codings the client takes, and on which
+  /// dictionary it has; empty: it says so.
+  ///
+  /// - Source: RFC 9842, section 6.2.
+  public static func missingVary(
+    _ response: ResponseHead,
+    in bytes: Span<UInt8>,
+    dependsOnDictionary: Bool = false
+  ) -> [UInt8] {
+    func says(_ name: [UInt8]) -> Bool {
+      CompressionRules.hasDirective(name, .vary, response.fields, in: bytes)
+    }
+    guard !says([0x2A]) else { return [] }
+    let namesDictionary = !dependsOnDictionary || says(availableDictionary)
+    switch (says(acceptEncoding), namesDictionary) {
+    case (true, true): return []
+    case (false, true): return vary
+    case (true, false): return varyByDictionary
+    case (false, false): return varyByBoth
+    }
   }
 
   /// Takes the lines out of trailers that tell the digest of the old bytes; each line has its CRLF.
@@ -85,7 +104,9 @@ public enum CodedHead {
     .map { Array($0.utf8) }
   private static let contentEncoding = Array("Content-Encoding: ".utf8)
   private static let acceptEncoding = Array("accept-encoding".utf8)
-  /// The line that says that an answer depends on what codings the client takes.
-  public static let vary = Array("Vary: Accept-Encoding\r\n".utf8)
+  private static let availableDictionary = Array("available-dictionary".utf8)
+  private static let vary = Array("Vary: Accept-Encoding\r\n".utf8)
+  private static let varyByDictionary = Array("Vary: Available-Dictionary\r\n".utf8)
+  private static let varyByBoth = Array("Vary: Accept-Encoding, Available-Dictionary\r\n".utf8)
   private static let lineEnd: [UInt8] = [0x0D, 0x0A]
 }

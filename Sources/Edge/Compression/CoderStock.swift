@@ -23,11 +23,12 @@ public final class CoderStock {
   public func take(
     _ kind: BodyCoder.Kind,
     length: Int?,
-    limits: DecodingLimits = DecodingLimits()
+    limits: DecodingLimits = DecodingLimits(),
+    against dictionary: CompressionDictionary? = nil
   ) -> BodyCoder? {
     guard let coder = idle[kind]?.popLast() ?? make(kind) else { return nil }
     do throws(CodingError) {
-      try coder.begin(length: length, limits: limits)
+      try coder.begin(length: length, limits: limits, against: dictionary)
     } catch {
       forget(coder)
       return nil

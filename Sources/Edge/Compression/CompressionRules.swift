@@ -54,13 +54,14 @@ public struct CompressionRules: Sendable {
   ///
   /// `response` was read as the answer to GET, though it may be one to HEAD: both have the same fields.
   /// `refusal` is set where it would have been coded but for that. With `isPublic` it has nothing in it that is
-  /// not for everybody.
+  /// not for everybody. `dictionaryCodings` are those for which there is the dictionary that the client has.
   public func verdict(
     on response: ResponseHead,
     in bytes: Span<UInt8>,
     to request: RequestHead,
     in requestBytes: Span<UInt8>,
     isPublic: Bool,
+    dictionaryCodings: [ContentCoding] = [],
     refusal: inout CodingRefusal?
   ) -> CodingVerdict {
     switch response.status {
@@ -78,7 +79,7 @@ public struct CompressionRules: Sendable {
     // A part is one of the content without a coding.
     guard response.status != 206, request.version == .http11,
       !Self.hasDirective(Self.noTransform, .cacheControl, request.fields, in: requestBytes),
-      let coding = choice(AcceptedCodings(of: request, in: requestBytes))
+      let coding = choice(AcceptedCodings(of: request, in: requestBytes), dictionaryCodings)
     else { return .vary }
     if sparesForeign, !isPublic, Self.isForeign(request, in: requestBytes) {
       refusal = .foreign
@@ -88,10 +89,15 @@ public struct CompressionRules: Sendable {
   }
 
   /// The coding that a client likes most; nil: none, or no coding at all more than any.
-  public func choice(_ accepted: AcceptedCodings) -> ContentCoding? {
+  ///
+  /// Those with a dictionary come first where it likes several as much.
+  public func choice(
+    _ accepted: AcceptedCodings,
+    _ dictionaryCodings: [ContentCoding] = []
+  ) -> ContentCoding? {
     var best: ContentCoding?
     var most = max(1, accepted.weight(of: .identity))
-    for coding in codings {
+    for coding in dictionaryCodings + codings {
       let weight = accepted.weight(of: coding)
       if weight > most || weight == most && best == nil { (best, most) = (coding, weight) }
     }
@@ -131,6 +137,7 @@ public struct CompressionRules: Sendable {
       elements.next(in: bytes) == nil,
       response.fields.filter({ $0.name == .contentEncoding }).count == 1,
       let coding = ContentCoding(bytes.extracting(name)), coding != .identity,
+      !coding.needsDictionary,
       !Self.hasDirective(Self.noTransform, .cacheControl, response.fields, in: bytes)
     else { return .leave }
     let accepted = AcceptedCodings(of: request, in: requestBytes)
@@ -181,6 +188,35 @@ public struct CompressionRules: Sendable {
     return false
   }
 
+  /// Whether an answer may be coded against a dictionary: whoever has asked for it can read it.
+  ///
+  /// - Source: RFC 9842, section 9.3.3.
+  public static func allowsDictionary(
+    _ response: ResponseHead,
+    in bytes: Span<UInt8>,
+    to request: RequestHead,
+    in requestBytes: Span<UInt8>
+  ) -> Bool {
+    if request.field(named: fetchSite.span, in: requestBytes) == nil { return true }
+    if has(fetchSite, sameOrigin, request, requestBytes) { return true }
+    if request.field(named: fetchMode.span, in: requestBytes) == nil { return true }
+    if has(fetchMode, navigate, request, requestBytes)
+      || has(fetchMode, sameOrigin, request, requestBytes)
+    {
+      return true
+    }
+    guard has(fetchMode, cors, request, requestBytes),
+      let origin = request.first(.origin)
+    else { return false }
+    let asking = requestBytes.extracting(origin.valueRange.range)
+    for line in response.fields
+    where equalIgnoringCase(bytes.extracting(line.nameRange.range), allowedOrigin.span) {
+      let allowed = bytes.extracting(line.valueRange.range)
+      return equalIgnoringCase(allowed, asking) || allowed.count == 1 && allowed[0] == 0x2A
+    }
+    return false
+  }
+
   /// Whether a URL, or an origin, is of this host.
   private static func names(_ url: Span<UInt8>, _ host: Span<UInt8>) -> Bool {
     var start = 0
@@ -209,9 +245,14 @@ public struct CompressionRules: Sendable {
   private static let fetchMode = Array("sec-fetch-mode".utf8)
   private static let fetchUser = Array("sec-fetch-user".utf8)
   private static let crossSite = Array("cross-site".utf8)
+  private static let sameOrigin = Array("same-origin".utf8)
+  private static let cors = Array("cors".utf8)
+  private static let allowedOrigin = Array("access-control-allow-origin".utf8)
   private static let navigate = Array("navigate".utf8)
   private static let isUser = Array("?1".utf8)
   private static let noTransform = Array("no-transform".utf8)
+  private static let privately = Array("private".utf8)
+  private static let noStore = Array("no-store".utf8)
   private static let callType = Array("application/grpc".utf8)
 
   // MARK: Lists
@@ -230,6 +271,14 @@ public struct CompressionRules: Sendable {
       }
     }
     return false
+  }
+
+  /// Whether an answer says that it is for one user alone, or to be kept by nobody.
+  ///
+  /// - Source: RFC 9111, sections 5.2.2.5 and 5.2.2.7.
+  public static func isPrivate(_ response: ResponseHead, in bytes: Span<UInt8>) -> Bool {
+    hasDirective(privately, .cacheControl, response.fields, in: bytes)
+      || hasDirective(noStore, .cacheControl, response.fields, in: bytes)
   }
 
   private static func begins(_ bytes: Span<UInt8>, _ prefix: [UInt8]) -> Bool {

@@ -46,9 +46,11 @@ public final class Decoder {
 
   /// Creates a decoder; ``begin()`` comes next.
   ///
-  /// nil for identity, and without memory.
+  /// nil for identity, for what needs a dictionary, and without memory.
   public init?(_ coding: ContentCoding, limits: DecodingLimits = DecodingLimits()) {
-    guard let kind = coding.kind, let decoder = unsafe martlet_decoder_new(kind) else { return nil }
+    guard !coding.needsDictionary, let kind = coding.kind,
+      let decoder = unsafe martlet_decoder_new(kind)
+    else { return nil }
     self.coding = coding
     self.limits = limits
     unsafe self.decoder = decoder

@@ -35,6 +35,10 @@ public enum CodingWindow: Int, CaseIterable, Sendable {
   case medium
   /// For longer ones, and those of which the length is not known.
   case large
+  /// For bodies that are coded against a dictionary and have up to 1 MB, or nobody knows how many bytes.
+  case wide
+  /// For longer ones.
+  case widest
 
   /// The window for a body of this length; nil: it is not known.
   public init(length: Int?) {
@@ -45,17 +49,31 @@ public enum CodingWindow: Int, CaseIterable, Sendable {
     }
   }
 
-  /// The window as a power of two: 32 KB is the most that gzip can do, and the others take 256 and 128 KB
-  /// where they could take more than ever pays for pages.
+  /// The window for a body that is coded against a dictionary, which Zstandard forgets behind the end of its window;
+  /// nil: its length is not known.
+  init(lengthWithDictionary length: Int?) {
+    switch length {
+    case .some(...131_072): self = .large
+    case .some(1_048_577...): self = .widest
+    default: self = .wide
+    }
+  }
+
+  /// The window as a power of two.
+  ///
+  /// 32 KB is the most that gzip can do, and the others take 256 and 128 KB where they could take more than ever
+  /// pays for pages. 8 MB is what each client can take.
   func bits(of coding: ContentCoding) -> Int32 {
     switch (self, coding) {
     case (.small, .gzip): 12
     case (.medium, .gzip): 14
-    case (.large, .gzip): 15
+    case (.large, .gzip), (.wide, .gzip), (.widest, .gzip): 15
     case (.small, _): 12
     case (.medium, _): 14
-    case (.large, .brotli): 18
+    case (.large, .brotli), (.large, .dictionaryBrotli): 18
     case (.large, _): 17
+    case (.wide, _): 20
+    case (.widest, _): 23
     }
   }
 }
@@ -72,6 +90,8 @@ public final class Encoder {
   /// How far back it looks.
   public let window: CodingWindow
   private let encoder: OpaquePointer
+  /// What the body is coded against, which has to live as long.
+  private var dictionary: CompressionDictionary?
 
   /// Creates an encoder; ``begin(length:)`` comes next.
   ///
@@ -94,17 +114,30 @@ public final class Encoder {
     case .identity: 0...0
     case .gzip: 1...9
     case .brotli: 1...9
+    // Below, dictionaries are not looked at.
+    case .dictionaryBrotli: 5...9
     // Beyond these it takes windows and memory that no answer is worth.
-    case .zstandard: 1...15
+    case .zstandard, .dictionaryZstandard: 1...15
     }
   }
 
   /// Begins another body, of which nothing was taken yet; a length that is given must be true.
   ///
+  /// A coding that needs a dictionary must have one that was prepared for it. What stands in front of such a body is
+  /// not written.
+  ///
   /// - Throws: ``CodingError/noMemory``.
-  public func begin(length: Int?) throws(CodingError) {
+  public func begin(
+    length: Int?,
+    against dictionary: CompressionDictionary? = nil
+  ) throws(CodingError) {
     let length = length.map { UInt64($0) } ?? .max
-    guard unsafe martlet_encoder_begin(encoder, length) == 0 else { throw .noMemory }
+    let prepared = unsafe dictionary?.pointer(for: coding)
+    precondition((unsafe prepared != nil) == coding.needsDictionary, "a coding has its dictionary")
+    let step = unsafe martlet_encoder_begin(encoder, length, prepared)
+    // The one before is needed until now.
+    self.dictionary = dictionary
+    guard step == 0 else { throw .noMemory }
   }
 
   /// Takes bytes from `offset` on, which moves behind what was taken, and fills `block`.
@@ -153,8 +186,8 @@ extension ContentCoding {
     switch self {
     case .identity: nil
     case .gzip: martlet_coding_gzip.asStep
-    case .brotli: martlet_coding_brotli.asStep
-    case .zstandard: martlet_coding_zstd.asStep
+    case .brotli, .dictionaryBrotli: martlet_coding_brotli.asStep
+    case .zstandard, .dictionaryZstandard: martlet_coding_zstd.asStep
     }
   }
 }

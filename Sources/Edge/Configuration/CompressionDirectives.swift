@@ -40,6 +40,8 @@ let compressionDirectives = DirectiveTable<CompressionDraft>(
         + "long they are, such a page could learn what stands in them. Files, and what a cache keeps, always are.",
       example: "cross_site allow"
     ),
+    dictionaryBlock,
+    rememberDirective,
   ]
 )
 
@@ -116,6 +118,7 @@ func compressDirective<Settings: Sendable>(
       if draft.isOff, let inner = statement.block?.first {
         reading.error("`compress off` has no block", mend: "remove `off`", at: inner.range)
       }
+      reading.checkDictionaries(of: draft.settings, at: statement.name.range)
       settings[keyPath: path] = draft.isOff ? .off : .on(draft.settings)
     },
     show: { settings, mask in

@@ -1,3 +1,5 @@
+public import Compression
+
 /// Which answers are sent in a content coding, and in which.
 public struct CompressionSettings: Hashable, Sendable {
   /// A content coding, by its name.
@@ -38,12 +40,49 @@ public struct CompressionSettings: Hashable, Sendable {
   public var leastBytes = 1024
   /// What becomes of answers that pages of other sites ask for in the name of their user.
   public var crossSite = CrossSiteRule.refuse
+  /// The files that answers are compressed against, for clients that have them.
+  public var dictionaries: [DictionarySettings] = []
+  /// Which earlier answers are kept for the same; nil: none.
+  public var remembered: RememberedAnswerSettings?
 
   /// Creates the usual settings.
   public init() {}
 
   /// How much a coding tries.
   public func level(of coding: Coding) -> Int { levels[coding] ?? coding.usualLevel }
+}
+
+/// A file that answers are compressed against.
+public struct DictionarySettings: Hashable, Sendable {
+  /// Where it is.
+  public var path: String
+  /// What is in it; empty where only the text of a configuration is at hand.
+  public var bytes: [UInt8]
+  /// What clients are told of it.
+  public var use: DictionaryUse
+
+  /// Creates settings of a file.
+  public init(path: String, bytes: [UInt8], use: DictionaryUse) {
+    self.path = path
+    self.bytes = bytes
+    self.use = use
+  }
+
+  /// The value of `Use-As-Dictionary`.
+  public var fieldValue: String { use.text }
+}
+
+/// Which answers are kept so that later ones can be compressed against them.
+public struct RememberedAnswerSettings: Hashable, Sendable {
+  /// How many.
+  public var count = 16
+  /// How much memory they may take.
+  public var memoryBytes = 16 << 20
+  /// How large one may be.
+  public var bodyBytes = 1 << 20
+
+  /// Creates the usual settings.
+  public init() {}
 }
 
 /// What becomes of answers that pages of other sites ask for in the name of their user.

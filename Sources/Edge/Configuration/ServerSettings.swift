@@ -309,3 +309,14 @@ public enum Via: Hashable, Sendable {
   /// The pseudonym in the field, see RFC 9110, section 7.6.3.
   case name(String)
 }
+
+extension ServerSettings {
+  /// The files that answers of the server or of one of its routes are compressed against.
+  public var dictionaries: [DictionarySettings] {
+    var all: [DictionarySettings] = []
+    for choice in [compression] + routes.map(\.overrides.compression) {
+      if case .on(let settings)? = choice { all += settings.dictionaries }
+    }
+    return all
+  }
+}

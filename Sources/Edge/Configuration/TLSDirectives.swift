@@ -4,7 +4,7 @@ import TLS
 /// The directives whose words are the paths of files that must be at hand.
 let attachedFileDirectives: Set<String> = [
   "certificate", "client_authorities", "client_revoked", "ticket_secret", "authorities", "revoked",
-  "trust", "ocsp_response",
+  "trust", "ocsp_response", "dictionary",
 ]
 
 /// A `tls` block with its places.

@@ -20,6 +20,8 @@ public final class FileRules: Sendable {
   let validNanoseconds: Int64
   /// The fields that a rule of the route writes or leaves out.
   let omitted: Set<Field>
+  /// What is said of files that are dictionaries, by their path from the root on.
+  private let dictionaries: [[UInt8]: String]
 
   /// A field that is said of a file.
   public enum Field: String, Hashable, Sendable, CaseIterable {
@@ -29,6 +31,7 @@ public final class FileRules: Sendable {
     case cacheControl = "Cache-Control"
     case ranges = "Accept-Ranges"
     case vary = "Vary"
+    case dictionary = "Use-As-Dictionary"
   }
 
   /// One thing that is looked for.
@@ -55,9 +58,23 @@ public final class FileRules: Sendable {
   }
 
   /// Makes settings ready.
-  public init(_ settings: FilesSettings, omitting omitted: Set<Field> = []) {
+  ///
+  /// `dictionaries` are files that clients may use as such, wherever they are.
+  public init(
+    _ settings: FilesSettings,
+    omitting omitted: Set<Field> = [],
+    dictionaries: [DictionarySettings] = []
+  ) {
     self.settings = settings
     self.omitted = omitted
+    let root = Self.names(settings.root)
+    var uses: [[UInt8]: String] = [:]
+    for dictionary in dictionaries {
+      let names = Self.names(dictionary.path)
+      guard names.starts(with: root) else { continue }
+      uses[Array(names.dropFirst(root.count).joined(separator: [0x2F]))] = dictionary.fieldValue
+    }
+    self.dictionaries = uses
     links = LinkRule(rawValue: settings.links.rawValue) ?? .never
     indexNames = settings.indexNames.map { Array($0.utf8) }
     candidates =
@@ -86,7 +103,19 @@ public final class FileRules: Sendable {
 
   /// Whether both find the same files and say the same of them.
   public func isSame(as other: FileRules) -> Bool {
-    self === other || settings == other.settings && omitted == other.omitted
+    self === other
+      || settings == other.settings && omitted == other.omitted
+        && dictionaries == other.dictionaries
+  }
+
+  /// The names that a path goes through.
+  private static func names(_ path: String) -> [ArraySlice<UInt8>] {
+    Array(path.utf8).split(separator: 0x2F).filter { $0 != [0x2E] }
+  }
+
+  /// The value of `Use-As-Dictionary` for a file; nil: none is sent.
+  func dictionaryUse(of path: RelativePath) -> String? {
+    dictionaries.isEmpty ? nil : dictionaries[path.bytes]
   }
 
   private static func candidate(_ candidate: FileCandidate) -> Candidate? {

@@ -123,6 +123,7 @@ extension FileStore {
       var saying = Representation.Saying(
         type: rules.types.type(ofName: path.name),
         cacheControl: rules.cacheControl(of: path),
+        dictionaryUse: rules.dictionaryUse(of: path),
         varies: false,
         tags: rules.tagForm,
         namesFile: rules.settings.changes.contains { $0 != .delete },

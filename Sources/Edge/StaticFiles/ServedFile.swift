@@ -38,6 +38,7 @@ public final class Representation {
   struct Saying {
     var type: String?
     var cacheControl: String?
+    var dictionaryUse: String?
     var varies: Bool
     var tags: TagForm
     /// Whether tags name the very file: where each version is a file of its own.
@@ -77,6 +78,9 @@ public final class Representation {
     }
     if let value = saying.cacheControl, !saying.omitted.contains(.cacheControl) {
       lines.append(line: .cacheControl, Array(value.utf8))
+    }
+    if let value = saying.dictionaryUse, !saying.omitted.contains(.dictionary) {
+      lines += Array("Use-As-Dictionary: \(value)\r\n".utf8)
     }
     if saying.varies, !saying.omitted.contains(.vary) {
       lines.append(line: .vary, Array("Accept-Encoding".utf8))

@@ -14,6 +14,10 @@ public struct AcceptedCodings: Hashable, Sendable {
     case brotli
     /// Zstandard, RFC 8878.
     case zstandard
+    /// Brotli against a dictionary that the client has, RFC 9842, section 4.
+    case dictionaryBrotli
+    /// Zstandard against a dictionary that the client has, RFC 9842, section 5.
+    case dictionaryZstandard
 
     /// The coding's name as fields have it.
     public var name: StaticString {
@@ -22,6 +26,16 @@ public struct AcceptedCodings: Hashable, Sendable {
       case .gzip: "gzip"
       case .brotli: "br"
       case .zstandard: "zstd"
+      case .dictionaryBrotli: "dcb"
+      case .dictionaryZstandard: "dcz"
+      }
+    }
+
+    /// Whether it needs a dictionary.
+    public var needsDictionary: Bool {
+      switch self {
+      case .identity, .gzip, .brotli, .zstandard: false
+      case .dictionaryBrotli, .dictionaryZstandard: true
       }
     }
 
@@ -39,7 +53,7 @@ public struct AcceptedCodings: Hashable, Sendable {
   }
 
   /// By raw value, in thousandths; −1: not named.
-  private var weights = SIMD4<Int16>(repeating: -1)
+  private var weights = SIMD8<Int16>(repeating: -1)
   private var others: Int16 = -1
 
   /// What a client takes that does not say so: no coding, to be safe.
@@ -74,11 +88,13 @@ public struct AcceptedCodings: Hashable, Sendable {
 
   /// How much the client likes a coding, 0 to 1000; 0: it does not take it.
   ///
-  /// No coding at all is taken unless it is refused, yet less gladly than any that is named.
+  /// No coding at all is taken unless it is refused, yet less gladly than any that is named. One that needs a
+  /// dictionary is taken only by name, for `*` says nothing of what a client has.
   public func weight(of coding: Coding) -> Int {
     let own = weights[Int(coding.rawValue)]
     if own >= 0 { return Int(own) }
     if coding == .identity { return others == 0 ? 0 : 1 }
+    if coding.needsDictionary { return 0 }
     return Int(max(0, others))
   }
 }

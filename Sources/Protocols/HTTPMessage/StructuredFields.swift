@@ -12,6 +12,8 @@ public enum StructuredValue: Hashable, Sendable {
   case string(Range<Int>)
   /// A token.
   case token(Range<Int>)
+  /// What stands between the colons of a byte sequence: Base64.
+  case bytes(Range<Int>)
   /// Any other type, or a list of values.
   case other
 }
@@ -177,7 +179,7 @@ private struct StructuredReader {
       guard offset + 1 < end, bytes[offset + 1] & 0xFE == 0x30 else { return nil }
       offset += 2
       return .truth(bytes[offset - 1] == 0x31)
-    case 0x3A: return enclosed(in: bytes, by: 0x3A)
+    case 0x3A: return enclosed(in: bytes, by: 0x3A).map { .bytes($0) }
     case 0x40:
       offset += 1
       guard case .integer? = number(in: bytes) else { return nil }
@@ -185,7 +187,7 @@ private struct StructuredReader {
     case 0x25:
       offset += 1
       guard offset < end, bytes[offset] == 0x22 else { return nil }
-      return enclosed(in: bytes, by: 0x22)
+      return enclosed(in: bytes, by: 0x22).map { _ in .other }
     default: return nil
     }
   }
@@ -228,15 +230,16 @@ private struct StructuredReader {
     return .string(start..<offset - 1)
   }
 
-  /// Bytes in Base64 between colons, or escaped text between quotes: passed over.
-  mutating func enclosed(in bytes: Span<UInt8>, by mark: UInt8) -> StructuredValue? {
+  /// Bytes in Base64 between colons, or escaped text between quotes.
+  mutating func enclosed(in bytes: Span<UInt8>, by mark: UInt8) -> Range<Int>? {
     offset += 1
+    let start = offset
     while offset < end, bytes[offset] != mark {
       guard 0x20..<0x7F ~= bytes[offset] else { return nil }
       offset += 1
     }
     guard offset < end else { return nil }
     offset += 1
-    return .other
+    return start..<offset - 1
   }
 }

@@ -1,14 +1,15 @@
-#include "CCompression.h"
+#include "Dictionaries.h"
 
-#include <brotli/encode.h>
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
-#include <zstd.h>
 
 // brotli cannot begin anew: it gives its memory back and takes it again. What it gives back is kept for
 // that, or the kernel would have to clear the same pages for every body.
 enum { kept_limit = 24 };
+
+// The tables of zstd have no more entries than this power of two, however large its window is.
+enum { table_limit_log = 19 };
 
 typedef struct {
   void *memory;
@@ -62,7 +63,8 @@ static void give_block(void *opaque, void *memory) {
   free(memory);
 }
 
-static int begin_brotli(martlet_encoder *encoder, uint64_t length) {
+static int begin_brotli(
+    martlet_encoder *encoder, uint64_t length, const martlet_dictionary *dictionary) {
   if (encoder->brotli != NULL) BrotliEncoderDestroyInstance(encoder->brotli);
   encoder->brotli = BrotliEncoderCreateInstance(take_block, give_block, encoder);
   if (encoder->brotli == NULL) return martlet_step_no_memory;
@@ -70,11 +72,25 @@ static int begin_brotli(martlet_encoder *encoder, uint64_t length) {
   BrotliEncoderSetParameter(encoder->brotli, BROTLI_PARAM_QUALITY, (uint32_t)encoder->level);
   BrotliEncoderSetParameter(encoder->brotli, BROTLI_PARAM_LGWIN, (uint32_t)encoder->window_bits);
   BrotliEncoderSetParameter(encoder->brotli, BROTLI_PARAM_SIZE_HINT, hint);
-  return martlet_step_done;
+  if (dictionary == NULL) return martlet_step_done;
+#ifdef MARTLET_HAS_BROTLI_DICTIONARIES
+  return BrotliEncoderAttachPreparedDictionary(encoder->brotli, dictionary->brotli)
+             ? martlet_step_done
+             : martlet_step_broken;
+#else
+  return martlet_step_broken;
+#endif
 }
 
-static int begin_zstd(martlet_encoder *encoder, uint64_t length) {
+static int begin_zstd(
+    martlet_encoder *encoder, uint64_t length, const martlet_dictionary *dictionary) {
   ZSTD_CCtx_reset(encoder->zstd, ZSTD_reset_session_only);
+  // Without one, this takes away the one before.
+  size_t result = ZSTD_CCtx_refCDict(encoder->zstd, dictionary == NULL ? NULL : dictionary->zstd);
+  if (!ZSTD_isError(result) && dictionary != NULL && dictionary->zstd == NULL) {
+    result = ZSTD_CCtx_refPrefix(encoder->zstd, dictionary->bytes, dictionary->count);
+  }
+  if (ZSTD_isError(result)) return martlet_step_no_memory;
   unsigned long long size = length == UINT64_MAX ? ZSTD_CONTENTSIZE_UNKNOWN : length;
   return ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(encoder->zstd, size)) ? martlet_step_broken
                                                                       : martlet_step_done;
@@ -89,7 +105,8 @@ static int open_encoder(martlet_encoder *encoder) {
                  &encoder->zlib, encoder->level, Z_DEFLATED, encoder->window_bits + 16,
                  memory < 1 ? 1 : memory, Z_DEFAULT_STRATEGY) == Z_OK;
     }
-    case martlet_coding_brotli: return begin_brotli(encoder, UINT64_MAX) == martlet_step_done;
+    case martlet_coding_brotli:
+      return begin_brotli(encoder, UINT64_MAX, NULL) == martlet_step_done;
     case martlet_coding_zstd:
       encoder->zstd = ZSTD_createCCtx();
       if (encoder->zstd == NULL) return 0;
@@ -97,8 +114,9 @@ static int open_encoder(martlet_encoder *encoder) {
       ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_windowLog, encoder->window_bits);
       // Its tables are as large as a window of many megabytes needs, unless the length is known.
       if (encoder->level > 3) {
-        ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_hashLog, encoder->window_bits + 1);
-        ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_chainLog, encoder->window_bits);
+        int bits = encoder->window_bits < table_limit_log ? encoder->window_bits : table_limit_log;
+        ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_hashLog, bits + 1);
+        ZSTD_CCtx_setParameter(encoder->zstd, ZSTD_c_chainLog, bits);
       }
       return 1;
     default: return 0;
@@ -125,12 +143,13 @@ void martlet_encoder_free(martlet_encoder *encoder) {
   free(encoder);
 }
 
-int martlet_encoder_begin(martlet_encoder *encoder, uint64_t length) {
+int martlet_encoder_begin(
+    martlet_encoder *encoder, uint64_t length, const martlet_dictionary *dictionary) {
   switch (encoder->coding) {
     case martlet_coding_gzip:
       return deflateReset(&encoder->zlib) == Z_OK ? martlet_step_done : martlet_step_broken;
-    case martlet_coding_brotli: return begin_brotli(encoder, length);
-    default: return begin_zstd(encoder, length);
+    case martlet_coding_brotli: return begin_brotli(encoder, length, dictionary);
+    default: return begin_zstd(encoder, length, dictionary);
   }
 }
 

@@ -246,9 +246,29 @@ struct CodedHeadTests {
   )
   func varies(field: String, isEnough: Bool) throws {
     let answer = try Case([field, "Content-Length: 3"])
-    #expect(CodedHead.varies(answer.response, in: answer.bytes.span) == isEnough)
+    let missing = CodedHead.missingVary(answer.response, in: answer.bytes.span)
+    #expect(missing.isEmpty == isEnough)
     let added = isEnough ? "" : "Vary: Accept-Encoding\r\n"
     #expect(answer.head(.vary) == "HTTP/1.1 200 OK\r\n\(field)\r\nContent-Length: 3\r\n" + added)
+  }
+
+  @Test(
+    "says that it depends on the client's dictionary too where it may: RFC 9842, section 6.2",
+    arguments: [
+      ("Vary: Accept-Encoding", "Vary: Available-Dictionary\r\n"),
+      ("Vary: available-dictionary", "Vary: Accept-Encoding\r\n"),
+      ("Vary: Origin", "Vary: Accept-Encoding, Available-Dictionary\r\n"),
+      ("Vary: accept-encoding, available-dictionary", ""), ("Vary: *", ""),
+    ]
+  )
+  func variesByDictionary(field: String, line: String) throws {
+    let answer = try Case([field, "Content-Length: 3"])
+    let missing = CodedHead.missingVary(
+      answer.response,
+      in: answer.bytes.span,
+      dependsOnDictionary: true
+    )
+    #expect(String(decoding: missing, as: UTF8.self) == line)
   }
 
   @Test("trailers lose the digests of other bytes")

@@ -1,3 +1,4 @@
+import Compression
 import Configuration
 import Directives
 import Testing
@@ -50,6 +51,42 @@ struct CompressionTests {
     #expect(off.servers[0].routes[0].overrides.compression == .off)
   }
 
+  @Test("is read into settings: dictionaries")
+  func dictionaries() throws {
+    let text = """
+      compress zstd gzip {
+        dictionary /srv/a.dict {
+          match /products/*
+          destinations document script
+          id "pages 1"
+        }
+        dictionary /srv/b.dict
+        remember 32 memory 64MB up_to 4MB
+      }
+      """
+    let loaded = load("", text)
+    #expect(loaded.rendered() == "")
+    let server = try #require(loaded.configuration).servers[0]
+    guard case .on(let settings)? = server.routes[0].overrides.compression else {
+      Issue.record("no compression")
+      return
+    }
+    #expect(settings.dictionaries.map(\.path) == ["/srv/a.dict", "/srv/b.dict"])
+    #expect(
+      settings.dictionaries.map(\.use) == [
+        DictionaryUse(
+          match: "/products/*",
+          destinations: ["document", "script"],
+          id: "pages 1"
+        ), DictionaryUse(match: "/*"),
+      ]
+    )
+    var remembered = RememberedAnswerSettings()
+    (remembered.count, remembered.memoryBytes, remembered.bodyBytes) = (32, 64 << 20, 4 << 20)
+    #expect(settings.remembered == remembered)
+    #expect(server.dictionaries == settings.dictionaries)
+  }
+
   @Test(
     "is refused where it cannot be meant",
     arguments: [
@@ -68,6 +105,22 @@ struct CompressionTests {
       ),
       ("compress { min_size 0B }", "`0B` is less than the least allowed, 1B"),
       ("compress { cross_site maybe }", "`maybe` is none of refuse, allow"),
+      ("compress gzip { remember 3 }", "gzip knows no dictionaries"),
+      ("compress { remember 0 }", "`0` is less than the least allowed, 1"),
+      ("compress { remember 9 up_to 9MB }", "`9MB` is more than the most allowed, 8MB"),
+      ("compress {\ndictionary a\ndictionary a\n}", "`a` stands twice"),
+      (
+        "compress { dictionary a { match b } }",
+        "`b` is no pattern of paths: it does not begin with the `/` of a path"
+      ),
+      (
+        "compress { dictionary a { match \"/(b)\" } }",
+        "`/(b)` is no pattern of paths: regular expressions may not stand in it"
+      ),
+      (
+        "compress { dictionary a { destinations Document } }",
+        "`Document` is no destination of requests"
+      ),
     ]
   )
   func refuses(text: String, problem: String) {

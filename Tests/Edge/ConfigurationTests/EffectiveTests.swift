@@ -53,7 +53,9 @@ struct EffectiveTests {
     let server = try first("server", in: whole)
     let upstream = try first("upstream", in: whole)
     let route = try first("route", in: server)
-    let inner: Set = ["route", "overload", "queue", "check", "eject", "files", "cors"]
+    let inner: Set = [
+      "route", "overload", "queue", "check", "eject", "files", "cors", "dictionary",
+    ]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
       "cache": try first("cache", in: whole), "route cache": route["cache"] ?? .null,
@@ -73,6 +75,18 @@ struct EffectiveTests {
     #expect(server["access_log"] == .null)
     #expect(upstream["name"] == .text("api"))
     #expect(try first("member", in: upstream)["weight"] == .number(1))
+  }
+
+  @Test("has every setting of a dictionary")
+  func dictionaries() throws {
+    let text = "server { listen :80\n compress { dictionary /a.dict }\n route / { respond 200 } }"
+    let server = try first("server", in: effective(text))
+    let shown = try first("dictionary", in: server["compress"])
+    let block = try #require(ConfigurationReference.blocks.first { $0.name == "dictionary" })
+    for directive in block.directives {
+      #expect(shown[directive.name] != nil, "\(directive.name)")
+    }
+    #expect(shown["path"] == .text("/a.dict") && shown["match"] == .text("/*"))
   }
 
   @Test("has every setting of files")

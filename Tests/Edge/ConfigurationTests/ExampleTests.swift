@@ -33,6 +33,7 @@ func whole(_ line: String, in block: String) -> String {
   case "files": "server {\nroute / {\nfiles /srv/www {\n\(line)\n}\n}\n}"
   case "decompress": "server {\ndecompress {\n\(line)\n}\nroute / { respond 200 }\n}"
   case "compress": "server {\ncompress {\n\(line)\n}\nroute / { respond 200 }\n}"
+  case "dictionary": whole("dictionary a.dict {\n\(line)\n}", in: "compress")
   case "cors":
     "server {\nroute / {\ncors {\norigins https://a.example\n\(line)\n}\nrespond 200\n}\n}"
   case "tcp":
@@ -137,7 +138,7 @@ struct ManualTests {
       ("docs/manual/limits.md", 5), ("docs/manual/queues.md", 1), ("docs/manual/overload.md", 3),
       ("docs/manual/failures.md", 3),
       ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7), ("docs/manual/files.md", 3),
-      ("docs/manual/cache.md", 6), ("docs/manual/compression.md", 4),
+      ("docs/manual/cache.md", 6), ("docs/manual/compression.md", 6),
       ("docs/manual/websocket.md", 2),
     ]
   )

@@ -330,7 +330,7 @@ private func date(_ seconds: Int64) -> String {
   private func weights(_ text: String) -> [Int] {
     let bytes = Array(text.utf8)
     let accepted = AcceptedCodings(bytes.span)
-    return AcceptedCodings.Coding.allCases.map { accepted.weight(of: $0) }
+    return [.identity, .gzip, .brotli, .zstandard].map { accepted.weight(of: $0) }
   }
 
   @Test(
@@ -348,5 +348,19 @@ private func date(_ seconds: Int64) -> String {
   )
   func weight(text: String, expected: [Int]) {
     #expect(weights(text) == expected)
+  }
+
+  @Test(
+    "codings with a dictionary are taken by name only: RFC 9842, section 6.1",
+    arguments: [
+      ("*", [0, 0]), ("gzip, dcb, dcz", [1000, 1000]), ("DCZ;q=0.5, *", [0, 500]), ("br", [0, 0]),
+    ]
+  )
+  func dictionaries(text: String, expected: [Int]) {
+    let bytes = Array(text.utf8)
+    let accepted = AcceptedCodings(bytes.span)
+    let weights = [AcceptedCodings.Coding.dictionaryBrotli, .dictionaryZstandard]
+      .map { accepted.weight(of: $0) }
+    #expect(weights == expected)
   }
 }

@@ -36,7 +36,8 @@ private struct Lines {
       ("?1", StructuredValue.truth(true)), ("?0", .truth(false)), ("0", .integer(0)),
       ("-7", .integer(-7)), ("999999999999999", .integer(999_999_999_999_999)),
       ("42;a;b=?0;c=\"x\"", .integer(42)), ("  42  ", .integer(42)), ("?1 ; a", .other),
-      ("4.5", .other), ("@1659578233", .other), (":aGk=:", .other), ("%\"f%c3%bc\"", .other),
+      ("4.5", .other), ("@1659578233", .other), (":aGk=:", .bytes(16..<20)),
+      ("%\"f%c3%bc\"", .other),
     ]
   )
   func values(text: String, value: StructuredValue) {

@@ -19,6 +19,10 @@ final class BodyCoding {
   let source: AnyObject?
   private var made: [UInt8] = []
   private var keptLimit: Int
+  /// What the body is coded against; nil: nothing.
+  let dictionary: CompressionDictionary?
+  /// What is noted of the body, for later ones to be coded against; nil: nothing.
+  let lesson: DictionaryLesson?
   /// Whether the body is over.
   var isFinished = false
   /// Whether another thread may still use the coder.
@@ -36,8 +40,12 @@ final class BodyCoding {
     length: Int?,
     flushes: Bool,
     source: AnyObject? = nil,
-    keptLimit: Int = 0
+    keptLimit: Int = 0,
+    against dictionary: CompressionDictionary? = nil,
+    lesson: DictionaryLesson? = nil
   ) {
+    self.dictionary = dictionary
+    self.lesson = lesson
     self.source = source
     self.keptLimit = source == nil ? 0 : keptLimit
     self.coder = coder
@@ -57,6 +65,15 @@ final class BodyCoding {
   func needsThread(for push: Push) -> Bool {
     guard isLong || coder.takenCount > UInt64(Self.shortBytes) else { return false }
     return push != .flush || coder.inputCount > Self.eventBytes
+  }
+
+  /// Puts in what there is room for.
+  ///
+  /// - Returns: How many bytes.
+  func take(_ bytes: Span<UInt8>) -> Int {
+    let count = coder.take(bytes)
+    lesson?.take(bytes.extracting(0..<count))
+    return count
   }
 
   /// Notes what came out and goes on.

@@ -13,12 +13,15 @@ final class CompressionPlan: Sendable {
   let metrics: CompressionMetrics
   /// How large answers may become that are decoded.
   let limits: DecodingLimits
+  /// What answers are coded against, for clients that have it; nil: nothing.
+  let dictionaries: RouteDictionaries?
   private let levels: [Int]
 
   init(
     _ wanted: CompressionSettings?,
     decoding limits: DecodingLimits?,
     isPublic: Bool,
+    place: String,
     _ metrics: CompressionMetrics
   ) {
     var rules = CompressionRules()
@@ -37,7 +40,11 @@ final class CompressionPlan: Sendable {
     for coding in CompressionSettings.Coding.allCases {
       levels[Int(coding.coding.rawValue)] = wanted.level(of: coding)
     }
+    for (coding, level) in RouteDictionaries.levels(of: wanted) {
+      levels[Int(coding.rawValue)] = level
+    }
     self.levels = levels
+    dictionaries = RouteDictionaries(wanted, place: place)
     self.limits = limits ?? DecodingLimits()
     self.isPublic = isPublic
     self.metrics = metrics
@@ -64,7 +71,13 @@ final class CompressionPlan: Sendable {
     }
     guard wanted != nil || limits != nil else { return (nil, requests) }
     let isPublic = if case .files = settings.handler { true } else { false }
-    let plan = CompressionPlan(wanted, decoding: limits, isPublic: isPublic, metrics)
+    let plan = CompressionPlan(
+      wanted,
+      decoding: limits,
+      isPublic: isPublic,
+      place: "\(server.name) \(settings.path.text)",
+      metrics
+    )
     return (plan, requests)
   }
 
@@ -89,6 +102,7 @@ struct CompressionMetrics: Sendable {
   private let times: [Histogram]
   private let refused: [Counter]
   private let reused: [Counter]
+  private let dictionaries: [Counter]
   private let decodedTaken: [Counter]
   private let decodedMade: [Counter]
   let coders: Gauge
@@ -105,6 +119,10 @@ struct CompressionMetrics: Sendable {
       EdgeMetrics.compressionRefused,
       each: CodingRefusal.allCases.map(\.word)
     )
+    dictionaries = layout.counters(
+      EdgeMetrics.compressionDictionaries,
+      each: DictionaryOutcome.allCases.map(\.rawValue)
+    )
     reused = layout.counters(EdgeMetrics.compressionReused, each: names)
     decodedTaken = layout.counters(EdgeMetrics.decompressionTaken, each: names)
     decodedMade = layout.counters(EdgeMetrics.decompressionMade, each: names)
@@ -112,7 +130,7 @@ struct CompressionMetrics: Sendable {
     memory = layout.gauge(EdgeMetrics.compressionMemory)
   }
 
-  static let codings: [ContentCoding] = [.gzip, .brotli, .zstandard]
+  static let codings = ContentCoding.allCases.filter { $0 != .identity }
 
   private func place(_ coding: ContentCoding) -> Int { max(0, Int(coding.rawValue) - 1) }
 
@@ -133,6 +151,10 @@ struct CompressionMetrics: Sendable {
   func time(_ coding: ContentCoding) -> Histogram { times[place(coding)] }
 
   subscript(refusal: CodingRefusal) -> Counter { refused[refusal.rawValue] }
+
+  subscript(outcome: DictionaryOutcome) -> Counter {
+    dictionaries[DictionaryOutcome.allCases.firstIndex(of: outcome) ?? 0]
+  }
 }
 
 extension Worker {

@@ -36,21 +36,25 @@ extension HTTP1Connection {
       return
     }
     var refusal: CodingRefusal?
+    let isPublic = isPublic || plan.isPublic
+    let dictionary = knownDictionary(plan, exchange, head, out.bytes)
     var verdict = plan.rules.verdict(
       on: worker.composedHead,
       in: out.bytes,
       to: exchange.request,
       in: head,
-      isPublic: isPublic || plan.isPublic,
+      isPublic: isPublic,
+      dictionaryCodings: dictionary?.codings ?? [],
       refusal: &refusal
     )
     if let kind = plan.kind(for: verdict, worker.composedHead.knownLength),
       exchange.request.method != .head
     {
-      if let source, let (body, count) = worker.codedBodies.body(of: source, kind) {
-        return try putCoded(body, count, kind, plan, exchange, verdict, &out)
-      }
-      if try startCoding(kind, plan, exchange, verdict, of: source, &out) { return }
+      var work = CodingWork(plan: plan, verdict: verdict, kind: kind, source: source)
+      work.dictionary = kind.coding.needsDictionary ? dictionary : nil
+      work.lesson = lesson(plan, exchange, head, out.bytes, isPublic: isPublic)
+      if try putCoded(work, exchange, &out) { return }
+      if try startCoding(work, exchange, &out) { return }
       refusal = .memory
       verdict = .vary
     }
@@ -58,13 +62,17 @@ extension HTTP1Connection {
     switch verdict {
     case .leave: return
     case .vary:
-      guard !CodedHead.varies(worker.composedHead, in: out.bytes) else { return }
+      let line = CodedHead.missingVary(
+        worker.composedHead,
+        in: out.bytes,
+        dependsOnDictionary: plan.dictionaries != nil
+      )
+      guard !line.isEmpty else { return }
       out.truncate(to: out.count - 2)
-      try out.put(CodedHead.vary)
+      try out.put(line)
       try out.put("\r\n")
     case .confirm, .encode, .decode:
-      var lines: [UInt8] = []
-      CodedHead.append(worker.composedHead, in: out.bytes, verdict, to: &lines)
+      let lines = codedHead(plan, verdict, out.bytes)
       out.truncate(to: 0)
       try out.put(lines)
       try out.put("\r\n")
@@ -72,53 +80,77 @@ extension HTTP1Connection {
     exchange.headBytesSent = out.count
   }
 
+  /// The lines of the head that is composed, as a verdict makes them.
+  private func codedHead(
+    _ plan: CompressionPlan,
+    _ verdict: CodingVerdict,
+    _ bytes: Span<UInt8>
+  ) -> [UInt8] {
+    var lines: [UInt8] = []
+    lines.reserveCapacity(bytes.count + 96)
+    CodedHead.append(
+      worker.composedHead,
+      in: bytes,
+      verdict,
+      dependsOnDictionary: plan.dictionaries != nil,
+      to: &lines
+    )
+    return lines
+  }
+
   /// Takes the head back and a coder for the body.
   ///
   /// - Returns: False when there is no memory for a coder.
   private func startCoding(
-    _ kind: BodyCoder.Kind,
-    _ plan: CompressionPlan,
+    _ work: CodingWork,
     _ exchange: Exchange,
-    _ verdict: CodingVerdict,
-    of source: AnyObject?,
     _ out: inout Lent
   ) throws(ExchangeError) -> Bool {
     let response = worker.composedHead
-    let length = response.knownLength
-    guard let coder = worker.coders.take(kind, length: length, limits: plan.limits) else {
-      return false
-    }
+    let (plan, kind, length) = (work.plan, work.kind, response.knownLength)
+    let coder = worker.coders.take(
+      kind,
+      length: length,
+      limits: plan.limits,
+      against: work.dictionary
+    )
+    guard let coder else { return false }
     worker.counters.add(1, to: plan.metrics.coders)
     worker.tellCoderMemory(plan.metrics)
-    var lines: [UInt8] = []
-    lines.reserveCapacity(out.count + 64)
-    CodedHead.append(response, in: out.bytes, verdict, to: &lines)
     exchange.coding = BodyCoding(
       coder,
       plan,
-      head: lines,
+      head: codedHead(plan, work.verdict, out.bytes),
       length: length,
       flushes: length == nil || isEventStream(response, out.bytes),
-      source: source,
-      keptLimit: worker.codedBodies.bodyLimit
+      source: work.source,
+      keptLimit: worker.codedBodies.bodyLimit,
+      against: work.dictionary,
+      lesson: work.lesson
     )
     if kind.level > 0 { exchange.coded = kind.coding }
+    if work.dictionary != nil { worker.counters.add(to: plan.metrics[.used]) }
     out.truncate(to: 0)
     return true
   }
 
   /// Puts an answer in hand whose body was coded before.
+  ///
+  /// - Returns: False when it was not, or something is to be learned of it.
   private func putCoded(
-    _ body: CachedBody,
-    _ plainCount: UInt64,
-    _ kind: BodyCoder.Kind,
-    _ plan: CompressionPlan,
+    _ work: CodingWork,
     _ exchange: Exchange,
-    _ verdict: CodingVerdict,
     _ out: inout Lent
-  ) throws(ExchangeError) {
-    var lines: [UInt8] = []
-    CodedHead.append(worker.composedHead, in: out.bytes, verdict, to: &lines)
+  ) throws(ExchangeError) -> Bool {
+    let (plan, kind) = (work.plan, work.kind)
+    guard let source = work.source, work.lesson == nil,
+      let (body, plainCount) = worker.codedBodies.body(
+        of: source,
+        kind,
+        against: work.dictionary?.digest
+      )
+    else { return false }
+    let lines = codedHead(plan, work.verdict, out.bytes)
     out.truncate(to: 0)
     try out.put(lines)
     try out.put("Content-Length: ")
@@ -129,6 +161,8 @@ extension HTTP1Connection {
     exchange.plainBytes = plainCount
     exchange.hand.stored = StoredPart(body: body, 0..<body.count)
     worker.counters.add(to: plan.metrics.reused(kind.coding))
+    if work.dictionary != nil { worker.counters.add(to: plan.metrics[.used]) }
+    return true
   }
 
   /// Whether each write is an event that somebody waits for, however long the body is.
@@ -149,7 +183,7 @@ extension HTTP1Connection {
     guard let coding = exchange.coding, out.count <= BodyCoding.shortBytes,
       coding.head.count <= BufferSize.head.bytes
     else { return false }
-    _ = coding.coder.take(out.bytes)
+    _ = coding.take(out.bytes)
     switch coding.run(.end) {
     case .done: break
     case .full:
@@ -184,7 +218,7 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) {
     var start = range.lowerBound
     while start < range.upperBound {
-      start += coding.coder.take(block.bytes.extracting(start..<range.upperBound))
+      start += coding.take(block.bytes.extracting(start..<range.upperBound))
       if coding.coder.isFull { try await run(.more, exchange, coding) }
     }
     if coding.flushes, !coding.isEnding, !range.isEmpty { try await run(.flush, exchange, coding) }
@@ -199,7 +233,7 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) {
     var start = range.lowerBound
     while start < range.upperBound {
-      start += coding.coder.take(bytes.span.extracting(start..<range.upperBound))
+      start += coding.take(bytes.span.extracting(start..<range.upperBound))
       if coding.coder.isFull { try await run(.more, exchange, coding) }
     }
     if coding.flushes, !coding.isEnding, !range.isEmpty { try await run(.flush, exchange, coding) }
@@ -275,12 +309,14 @@ extension HTTP1Connection {
         CachedBody(made),
         of: source,
         kind,
+        against: coding.dictionary?.digest,
         byteCount: made.count,
         plainCount: coding.coder.takenCount
       )
     }
     worker.coders.giveBack(coding.coder, isSound: !coding.isLost)
     worker.tellCoderMemory(metrics)
+    if let lesson = coding.lesson, coding.isFinished { learn(lesson, coding.plan) }
   }
 
   // MARK: Blocks
@@ -341,6 +377,16 @@ extension HTTP1Connection {
     try await sendPlain(frame, bytes, 0..<count + 2, exchange)
     coding.coder.output.removeAll()
   }
+}
+
+/// A body that is to be coded, and how.
+struct CodingWork {
+  let plan: CompressionPlan
+  let verdict: CodingVerdict
+  let kind: BodyCoder.Kind
+  let source: AnyObject?
+  var dictionary: CompressionDictionary?
+  var lesson: DictionaryLesson?
 }
 
 extension BodyCoding {

@@ -126,7 +126,9 @@ extension HTTP1Connection {
       var elements = ListElements(line.valueRange.range)
       while let element = elements.next(in: bytes) {
         let name = bytes.extracting(element)
-        guard let coding = ContentCoding(name), found == nil || coding == .identity else {
+        guard let coding = ContentCoding(name), !coding.needsDictionary,
+          found == nil || coding == .identity
+        else {
           throw ExchangeError(.codingNotSupported, detail: String(decoding: name))
         }
         if coding != .identity { found = coding }

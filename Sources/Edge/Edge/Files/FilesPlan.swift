@@ -23,10 +23,11 @@ final class FilesPlan: Sendable {
     _ settings: FilesSettings,
     index: Int,
     response: Route.FieldRules,
+    dictionaries: [DictionarySettings],
     _ layout: inout MetricLayout.Builder
   ) {
     let omitted = FileRules.Field.allCases.filter { response.leavesOut($0.rawValue) }
-    rules = FileRules(settings, omitting: Set(omitted))
+    rules = FileRules(settings, omitting: Set(omitted), dictionaries: dictionaries)
     self.index = index
     metrics = FileMetrics(&layout)
     changes = settings.changes.map(\.method)

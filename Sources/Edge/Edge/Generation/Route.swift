@@ -147,7 +147,13 @@ final class Route: Sendable {
         nil
       }
     if case .files(let settings) = settings.handler {
-      let plan = FilesPlan(settings, index: files.count, response: response, &layout)
+      let plan = FilesPlan(
+        settings,
+        index: files.count,
+        response: response,
+        dictionaries: server.dictionaries,
+        &layout
+      )
       files.append(plan)
       self.files = plan
       handler = .files(plan)

@@ -154,6 +154,12 @@ extension EdgeMetrics {
     "Answers that were sent as they are though the client would have taken a coding.",
     labels: ["reason"]
   )
+  static let compressionDictionaries = MetricFamily(
+    .counter,
+    "martlet_compression_dictionaries_total",
+    "What came of dictionaries that clients have named, and how many answers were noted as one.",
+    labels: ["outcome"]
+  )
   static let decompressionTaken = MetricFamily(
     .counter,
     "martlet_decompression_taken_bytes_total",

@@ -22,12 +22,30 @@ enum {
 typedef struct martlet_encoder martlet_encoder;
 typedef struct martlet_decoder martlet_decoder;
 
+/// Bytes that bodies are coded against, made ready for encoders of one coding.
+///
+/// Nothing changes it: encoders of several threads may use it at once.
+typedef struct martlet_dictionary martlet_dictionary;
+
+/// Whether there are dictionaries for a coding: the library may be too old.
+int martlet_has_dictionaries(int coding);
+/// Makes a copy of bytes ready, for encoders of about this level; NULL without memory, and where there are
+/// no dictionaries.
+martlet_dictionary *martlet_dictionary_new(
+    int coding, int level, const uint8_t *bytes, size_t count);
+/// No encoder may use it any more.
+void martlet_dictionary_free(martlet_dictionary *dictionary);
+/// How many bytes of memory it holds.
+size_t martlet_dictionary_bytes(const martlet_dictionary *dictionary);
+
 /// An encoder that stands before a body; NULL without memory. `window_bits` is how far back it looks, as a
 /// power of two.
 martlet_encoder *martlet_encoder_new(int coding, int level, int window_bits);
 void martlet_encoder_free(martlet_encoder *encoder);
-/// Begins another body; `length` is UINT64_MAX where it is not known. A length must be true.
-int martlet_encoder_begin(martlet_encoder *encoder, uint64_t length);
+/// Begins another body; `length` is UINT64_MAX where it is not known. A length must be true. A dictionary must
+/// live until another body begins; NULL: there is none.
+int martlet_encoder_begin(
+    martlet_encoder *encoder, uint64_t length, const martlet_dictionary *dictionary);
 /// Takes bytes, and writes what has come of them so far.
 int martlet_encoder_step(
     martlet_encoder *encoder, int push, const uint8_t *in, size_t count, size_t *taken, uint8_t *out,
