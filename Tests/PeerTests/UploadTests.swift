@@ -44,6 +44,102 @@ extension PeerTests {
 
     private static let part = "Content-Type: application/partial-upload"
 
+    /// A field with the digest of bytes, as another program has computed it.
+    private func digest(_ name: String, _ bytes: [UInt8], _ rig: Rig) throws -> String {
+      let outcome = try rig.outcome(of: ["sha512sum", try rig.write(bytes, to: "digested")])
+      let digits = try #require(outcome.lines.first?.split(separator: " ").first)
+      let digest = stride(from: 0, to: digits.count, by: 2).map { place in
+        UInt8(digits.dropFirst(place).prefix(2), radix: 16) ?? 0
+      }
+      return "\(name): md5=:YQ==:, sha-512=:\(Data(digest).base64EncodedString()):"
+    }
+
+    @Test("are refused whose digest is another one, and go on from before")
+    func digests() async throws {
+      try await Rig.run { rig in
+        let martlet = try start(rig)
+        let bytes = Array(FileTests.large[..<200_000])
+        let (first, second) = (Array(bytes[..<90_000]), Array(bytes[90_000...]))
+        for name in ["Content-Digest", "Repr-Digest"] {
+          let right = try digest(name, bytes, rig)
+          // What is refused ends the connection.
+          let wrong = try ask(Wire(to: martlet.endpoint), "PUT", "/css/a", first, right)
+          #expect(wrong.status == 400)
+          let wire = try Wire(to: martlet.endpoint)
+          #expect(try ask(wire, "GET", "/css/a").status == 404)
+          #expect(try ask(wire, "PUT", "/css/a", bytes, right).status == 201)
+          #expect(try ask(wire, "GET", "/css/a").body == bytes)
+          #expect(try ask(wire, "DELETE", "/css/a").status == 204)
+        }
+        let whole = try digest("Repr-Digest", bytes, rig)
+        let begun = try ask(
+          Wire(to: martlet.endpoint),
+          "PUT",
+          "/css/b",
+          first,
+          "Upload-Complete: ?0",
+          whole,
+          try digest("Content-Digest", first, rig)
+        )
+        #expect(begun.status == 201)
+        let upload = try target(begun)
+        let rest = ["Upload-Complete: ?1", "Upload-Offset: 90000", Self.part]
+        func append(_ bytes: [UInt8], _ field: String) throws -> Answer {
+          try ask(
+            Wire(to: martlet.endpoint),
+            "PATCH",
+            upload,
+            bytes,
+            field,
+            rest[0],
+            rest[1],
+            rest[2]
+          )
+        }
+        #expect(try append(second, try digest("Content-Digest", first, rig)).status == 400)
+        let state = try ask(Wire(to: martlet.endpoint), "HEAD", upload)
+        #expect(state.fields["upload-offset"] == "90000")
+        #expect(try append(second, try digest("Content-Digest", second, rig)).status == 201)
+        #expect(try ask(Wire(to: martlet.endpoint), "GET", "/css/b").body == bytes)
+        let other = try ask(
+          Wire(to: martlet.endpoint),
+          "PUT",
+          "/css/c",
+          first,
+          "Upload-Complete: ?1",
+          whole
+        )
+        #expect(other.status == 400 && other.fields["upload-complete"] == "?1")
+        #expect(try ask(Wire(to: martlet.endpoint), "GET", "/css/c").status == 404)
+      }
+    }
+
+    @Test("are told of while they come")
+    func progress() async throws {
+      try await Rig.run { rig in
+        let martlet = try start(rig)
+        let wire = try Wire(to: martlet.endpoint)
+        let bytes = [UInt8](repeating: 7, count: 9_500_000)
+        let answer = try ask(wire, "PUT", "/css/a", bytes, "Upload-Complete: ?1")
+        #expect(answer.status == 201 && answer.interim == [104, 104])
+        let line = try #require(
+          answer.interimHeads.last?.split(separator: "\r\n").first { $0.hasPrefix("Upload-Offset") }
+        )
+        let offset = try #require(Int(line.dropFirst("Upload-Offset: ".count)))
+        #expect((8 << 20...9_500_000).contains(offset))
+        // Clients of early drafts do not know that.
+        let other = try ask(
+          wire,
+          "PUT",
+          "/css/b",
+          bytes,
+          "Upload-Draft-Interop-Version: 4",
+          "Upload-Complete: ?1"
+        )
+        #expect(other.status == 201 && other.interim == [104])
+      }
+    }
+
     @Test("come in parts, and are there when the last one has come")
     func parts() async throws {
       try await Rig.run { rig in

@@ -15,6 +15,8 @@ public enum UploadFailure: Error, Hashable, Sendable {
   case tooLarge
   /// It is longer, or shorter, than was said.
   case length
+  /// It has another digest than was said.
+  case digest
   /// The file cannot be put in place, or its bytes cannot be kept.
   case file(FileChangeFailure)
 
@@ -100,6 +102,21 @@ public final class FileUpload: Sendable {
       } catch {
         throw UploadFailure(error)
       }
+    }
+  }
+
+  /// Forgets what has come behind an offset.
+  ///
+  /// - Throws: ``UploadFailure``.
+  public func shorten(to offset: Int64) throws(UploadFailure) {
+    try state.withLock { state throws(UploadFailure) in
+      guard state.isOpen, let file else { throw .takenOver }
+      guard offset < state.offset else { return }
+      do throws(SystemError) { try file.descriptor.shorten(to: offset) } catch {
+        throw UploadFailure(error)
+      }
+      state.offset = offset
+      state.syncedOffset = min(state.syncedOffset, offset)
     }
   }
 

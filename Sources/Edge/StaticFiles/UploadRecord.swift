@@ -75,6 +75,8 @@ public struct UploadRecord: Hashable, Sendable {
   public var length: Int64?
   /// What it replaces; nil: nothing is there.
   public var before: Version?
+  /// What digests the whole has, in the form of `Repr-Digest`; nil: nobody has said.
+  public var digests: String?
   /// How far it is.
   public var state = State.receiving
 
@@ -110,6 +112,7 @@ public struct UploadRecord: Hashable, Sendable {
     case .number(let number)? where number >= 0: length = Int64(number)
     default: return nil
     }
+    digests = value["digests"]?.text
     guard let version = value["replaces"] else { return }
     guard let before = Version(version) else { return nil }
     self.before = before
@@ -123,6 +126,7 @@ public struct UploadRecord: Hashable, Sendable {
       JSONValue.Member("state", .text(state.rawValue)),
     ]
     if let length { members.append(JSONValue.Member("length", .number(Int(length)))) }
+    if let digests { members.append(JSONValue.Member("digests", .text(digests))) }
     if let before { members.append(JSONValue.Member("replaces", before.json)) }
     return Array((JSONValue.object(members).formatted() + "\n").utf8)
   }

@@ -30,6 +30,8 @@ public struct UploadDialect: Hashable, Sendable {
   public var hasMediaType: Bool { isSince(6) }
   /// Whether refusals tell their reason in a form that programs read.
   public var tellsProblems: Bool { isSince(5) }
+  /// Whether it is told how far an upload is while its content comes.
+  public var tellsProgress: Bool { isSince(5) }
   /// What the key is called that says how long an upload is kept.
   public var ageKey: String { isSince(7) ? "max-age" : "expires" }
 }

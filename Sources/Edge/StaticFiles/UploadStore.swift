@@ -62,18 +62,20 @@ public final class UploadStore: Sendable {
 
   // MARK: Uploads
 
-  /// Begins an upload.
+  /// Begins an upload; `digests` are those of the whole, if they were sent.
   ///
   /// - Throws: ``UploadFailure``; ``UploadFailure/noPlace`` where there are too many, or the folder of the file is
   ///   on another file system.
   public func begin(
     _ path: RelativePath,
     length: Int64?,
+    digests: String? = nil,
     replacing before: FileFacts?,
     at now: Int64
   ) throws(UploadFailure) -> FileUpload {
     guard takePlace(at: now) else { throw .noPlace }
-    let record = UploadRecord(path: path, createdSeconds: now, length: length, before: before)
+    var record = UploadRecord(path: path, createdSeconds: now, length: length, before: before)
+    record.digests = digests
     let name = UploadName.random()
     do throws(SystemError) {
       let folder = try openFolder(makes: true)
@@ -210,14 +212,24 @@ public final class UploadStore: Sendable {
 
   /// Puts the file in place, if there still is what was there before.
   ///
-  /// All of it is on the disk when this returns. Where that is not possible for good, the upload is removed.
+  /// All of it is on the disk when this returns. Where that is not possible for good, the upload is removed. `hasDigests`
+  /// tells whether a file has the digests that its record names.
   ///
   /// - Throws: ``UploadFailure``.
-  public func finish(_ upload: FileUpload, length: Int64?) throws(UploadFailure) {
+  public func finish(
+    _ upload: FileUpload,
+    length: Int64?,
+    hasDigests: (OpenFile, String) throws(SystemError) -> Bool = { _, _ throws(SystemError) in true
+    }
+  ) throws(UploadFailure) {
     let (file, offset) = try upload.closeOnce()
     if let length, length != offset {
       cancel(upload)
       throw .length
+    }
+    if let digests = upload.record.digests, try !isSound(upload.name, digests, hasDigests) {
+      cancel(upload)
+      throw .digest
     }
     do throws(SystemError) {
       let folder = try openFolder(makes: false)
@@ -242,6 +254,20 @@ public final class UploadStore: Sendable {
     counts.withLock { counts in
       counts.open = max(0, counts.open - 1)
       counts.remembered += 1
+    }
+  }
+
+  private func isSound(
+    _ name: UploadName,
+    _ digests: String,
+    _ hasDigests: (OpenFile, String) throws(SystemError) -> Bool
+  ) throws(UploadFailure) -> Bool {
+    do throws(SystemError) {
+      let folder = try openFolder(makes: false)
+      // Whoever writes to it cannot read it.
+      return try hasDigests(OpenFile(try folder.open(Self.bytes(name), links: .never)), digests)
+    } catch {
+      throw UploadFailure(error)
     }
   }
 

@@ -13,6 +13,7 @@
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 // Keys
@@ -72,6 +73,38 @@ int martlet_key_sign(martlet_key *key, const uint8_t *bytes, size_t count, uint8
 int martlet_digest(const uint8_t *bytes, size_t count, uint8_t *out) {
   unsigned int length = 0;
   return EVP_Digest(bytes, count, out, &length, EVP_sha256(), NULL) == 1 && length == 32;
+}
+
+struct martlet_hash {
+  EVP_MD_CTX *context;
+  int is_sound;
+};
+
+martlet_hash *martlet_hash_new(int is_long) {
+  martlet_hash *hash = calloc(1, sizeof *hash);
+  if (hash == NULL) return NULL;
+  hash->context = EVP_MD_CTX_new();
+  hash->is_sound = hash->context != NULL &&
+                   EVP_DigestInit_ex(hash->context, is_long ? EVP_sha512() : EVP_sha256(), NULL) == 1;
+  if (hash->is_sound) return hash;
+  martlet_hash_free(hash);
+  return NULL;
+}
+
+void martlet_hash_free(martlet_hash *hash) {
+  if (hash == NULL) return;
+  EVP_MD_CTX_free(hash->context);
+  free(hash);
+}
+
+void martlet_hash_add(martlet_hash *hash, const uint8_t *bytes, size_t count) {
+  if (EVP_DigestUpdate(hash->context, bytes, count) != 1) hash->is_sound = 0;
+}
+
+size_t martlet_hash_end(martlet_hash *hash, uint8_t *out) {
+  unsigned int length = 0;
+  if (!hash->is_sound || EVP_DigestFinal_ex(hash->context, out, &length) != 1) return 0;
+  return length;
 }
 
 int martlet_authenticate(

@@ -254,6 +254,13 @@ extension Descriptor {
     try rewind()
   }
 
+  /// Cuts off what the file holds behind so many bytes, and goes to its end.
+  ///
+  /// - Throws: ``SystemError``. System calls: `ftruncate(2)`, `lseek(2)`.
+  public borrowing func shorten(to byteCount: Int64) throws(SystemError) {
+    try check(martlet_shorten(number, byteCount), .ftruncate)
+  }
+
   /// A file without a name, of a size that nobody can change, full of zeros.
   ///
   /// - Throws: ``SystemError``. System calls: `memfd_create(2)`, `fcntl(2)`, `F_ADD_SEALS`.

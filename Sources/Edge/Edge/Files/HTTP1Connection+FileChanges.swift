@@ -109,9 +109,12 @@ extension HTTP1Connection {
     } catch {
       throw ExchangeError(error)
     }
+    let digests = try BodyDigests(of: exchange.request, in: head.bytes, .content, .representation)
     try await receiveBody(exchange, &head) { (bytes: Span<UInt8>) throws(ExchangeError) in
+      digests?.add(bytes)
       try write(bytes, to: draft)
     }
+    if let digests, !digests.finish() { throw ExchangeError(.refused, detail: "content_digest") }
     try await onThread(exchange) { () throws(FileChangeFailure) in
       try draft.finish(replacing: before)
     }

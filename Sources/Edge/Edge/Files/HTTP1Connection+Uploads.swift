@@ -42,9 +42,13 @@ extension HTTP1Connection {
     }
     if let length, length > uploads.byteLimit { throw ExchangeError(.bodyTooLarge) }
     let now = worker.clock.seconds
+    let said = BodyDigests.text(of: .representation, in: exchange.request, head.bytes)
+    let digests = said.isEmpty ? nil : said
     let begun = try await onFileThread { () -> Result<FileUpload, UploadFailure> in
       do throws(UploadFailure) {
-        return .success(try uploads.begin(path, length: length, replacing: before, at: now))
+        return .success(
+          try uploads.begin(path, length: length, digests: digests, replacing: before, at: now)
+        )
       } catch {
         return .failure(error)
       }
@@ -79,6 +83,31 @@ extension HTTP1Connection {
     }
     return true
   }
+
+  /// Tells how far an upload is whose content still comes, once that is on the disk.
+  ///
+  /// - Source: draft-ietf-httpbis-resumable-upload-12, section 4.2.2.
+  private func tellProgress(
+    _ work: UploadWork,
+    _ exchange: Exchange
+  ) async throws(ExchangeError) {
+    let offset = work.upload.offset
+    try await sync(work)
+    var out = loop.lend(.head)
+    try out.put("HTTP/1.1 104 Upload Resumption Supported\r\n")
+    try work.request.dialect.putVersion(&out)
+    try out.put("Upload-Offset: ")
+    try out.put(decimal: UInt64(offset))
+    try out.put("\r\n\r\n")
+    do throws(StreamError) {
+      try await stream.write(out, by: sendDeadline(exchange))
+    } catch {
+      throw ExchangeError(sending: error)
+    }
+  }
+
+  /// How many bytes come before the client is told once more how far its upload is.
+  private static let progressBytes: Int64 = 8 << 20
 
   /// Says where an upload is known that begins, before its content has come.
   private func announce(
@@ -240,7 +269,8 @@ extension HTTP1Connection {
 
   /// Writes the content of a request behind what has come of its upload.
   ///
-  /// What has come when the client goes away stays; an upload that is longer than it may be goes.
+  /// What has come when the client goes away stays; an upload that is longer than it may be goes. Content that has
+  /// another digest than was said is forgotten.
   private func receive(
     _ exchange: Exchange,
     _ work: UploadWork,
@@ -248,15 +278,30 @@ extension HTTP1Connection {
     _ head: inout Lent
   ) async throws(ExchangeError) {
     var broken: UploadFailure?
+    let start = work.upload.offset
+    var told = start
+    let tells = exchange.request.version != .http10 && work.request.dialect.tellsProgress
+    let digests = try BodyDigests(of: exchange.request, in: head.bytes, .content)
     do throws(ExchangeError) {
-      try await receiveBody(exchange, &head) { (bytes: Span<UInt8>) throws(ExchangeError) in
-        do throws(UploadFailure) {
-          try work.upload.append(bytes, length: length)
-        } catch {
-          broken = error
-          throw ExchangeError(error)
+      try await receiveBody(
+        exchange,
+        &head,
+        { (bytes: Span<UInt8>) throws(ExchangeError) in
+          do throws(UploadFailure) {
+            digests?.add(bytes)
+            try work.upload.append(bytes, length: length)
+          } catch {
+            broken = error
+            throw ExchangeError(error)
+          }
+        },
+        pause: { () async throws(ExchangeError) in
+          let offset = work.upload.offset
+          guard tells, offset - told >= Self.progressBytes else { return }
+          told = offset
+          try await tellProgress(work, exchange)
         }
-      }
+      )
     } catch {
       if broken == .length || broken == .tooLarge {
         let (upload, uploads) = (work.upload, work.uploads)
@@ -264,6 +309,11 @@ extension HTTP1Connection {
         _ = try await onFileThread { uploads.cancel(upload) }
       }
       throw error
+    }
+    if let digests, !digests.finish() {
+      let upload = work.upload
+      try await attempt { () throws(UploadFailure) in try upload.shorten(to: start) }
+      throw ExchangeError(.refused, detail: "content_digest")
     }
   }
 
@@ -282,14 +332,14 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) {
     let (upload, uploads) = (work.upload, work.uploads)
     let failure = try await failure(of: { () throws(UploadFailure) in
-      try uploads.finish(upload, length: length)
+      try uploads.finish(upload, length: length, hasDigests: BodyDigests.areOf)
     })
     switch failure {
     case nil: break
     case .length?:
       count(.failed, work.plan)
       return try await refuse(exchange, .lengths, work.request.dialect, head)
-    case .file(.changed)?, .file(.conflict)?:
+    case .file(.changed)?, .file(.conflict)?, .digest?:
       count(.failed, work.plan)
       let error = failure.map { ExchangeError($0) } ?? ExchangeError(.internalError)
       // All has come, so that to go on would not help.

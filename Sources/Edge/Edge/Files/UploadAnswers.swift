@@ -172,6 +172,7 @@ extension ExchangeError {
     case .takenOver: self.init(.fileConflict, detail: "upload_taken_over")
     case .tooLarge: self.init(.bodyTooLarge)
     case .length: self.init(.refused, detail: "upload_length")
+    case .digest: self.init(.refused, detail: "repr_digest")
     case .file(let failure): self.init(failure)
     }
   }

@@ -6,18 +6,24 @@ import MartletNet
 extension HTTP1Connection {
   /// Receives a body, and hands on what comes; what stands behind it is kept for the next request.
   ///
-  /// A client that waits for that is told to go on.
+  /// A client that waits for that is told to go on. `pause` is called whenever more is to come.
   ///
   /// - Throws: ``ExchangeError``: the body is too long, broken, or does not come in time, or `take` wants no more.
   func receiveBody(
     _ exchange: Exchange,
     _ head: inout Lent,
-    _ take: (Span<UInt8>) throws(ExchangeError) -> Void
+    _ take: (Span<UInt8>) throws(ExchangeError) -> Void,
+    pause: () async throws(ExchangeError) -> Void = { () async throws(ExchangeError) in }
   ) async throws(ExchangeError) {
-    _ = try await takeBody(exchange, &head) { (bytes: Span<UInt8>) throws(ExchangeError) in
-      try take(bytes)
-      return true
-    }
+    _ = try await takeBody(
+      exchange,
+      &head,
+      while: { (bytes: Span<UInt8>) throws(ExchangeError) in
+        try take(bytes)
+        return true
+      },
+      pause: pause
+    )
   }
 
   /// Receives a body as long as `take` wants more of it.
@@ -26,7 +32,8 @@ extension HTTP1Connection {
   func takeBody(
     _ exchange: Exchange,
     _ head: inout Lent,
-    while take: (Span<UInt8>) throws(ExchangeError) -> Bool
+    while take: (Span<UInt8>) throws(ExchangeError) -> Bool,
+    pause: () async throws(ExchangeError) -> Void = { () async throws(ExchangeError) in }
   ) async throws(ExchangeError) -> Lent? {
     if exchange.body.expectsContinue, !exchange.body.hasEnded {
       var out = loop.lend(.head)
@@ -55,8 +62,9 @@ extension HTTP1Connection {
       let wantsMore = try take(block.bytes.extracting(part.data))
       block.removeFirst(part.end)
       guard exchange.body.hasEnded else {
-        if wantsMore { continue }
-        return block
+        guard wantsMore else { return block }
+        try await pause()
+        continue
       }
       if !block.isEmpty { carried = consume block }
       return nil

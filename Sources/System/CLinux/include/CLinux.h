@@ -222,6 +222,10 @@ static inline int64_t martlet_sync(int fd) { MARTLET_RESULT(fsync(fd)); }
 static inline int64_t martlet_lock(int fd) { MARTLET_RESULT(flock(fd, LOCK_EX | LOCK_NB)); }
 static inline int64_t martlet_unlock(int fd) { MARTLET_RESULT(flock(fd, LOCK_UN)); }
 static inline int64_t martlet_truncate(int fd) { MARTLET_RESULT(ftruncate(fd, 0)); }
+// Goes to the new end of the file, too.
+static inline int64_t martlet_shorten(int fd, int64_t size) {
+  MARTLET_RESULT(ftruncate(fd, size) != 0 ? -1 : lseek(fd, size, SEEK_SET));
+}
 // A file without a name; it stays open when the process executes another program.
 static inline int64_t martlet_memory_file(const char *name) {
   MARTLET_RESULT((int)syscall(SYS_memfd_create, name, 0));

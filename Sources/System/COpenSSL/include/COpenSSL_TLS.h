@@ -95,6 +95,13 @@ int martlet_key_point(martlet_key *key, uint8_t *x, uint8_t *y);
 int martlet_key_sign(martlet_key *key, const uint8_t *bytes, size_t count, uint8_t *out);
 /// SHA-256: 32 bytes.
 int martlet_digest(const uint8_t *bytes, size_t count, uint8_t *out);
+/// A digest of bytes that come one after the other: SHA-512, or SHA-256; NULL without memory.
+typedef struct martlet_hash martlet_hash;
+martlet_hash *martlet_hash_new(int is_long);
+void martlet_hash_free(martlet_hash *hash);
+void martlet_hash_add(martlet_hash *hash, const uint8_t *bytes, size_t count);
+/// Writes up to 64 bytes, and returns how many.
+size_t martlet_hash_end(martlet_hash *hash, uint8_t *out);
 /// HMAC with SHA-256: 32 bytes.
 int martlet_authenticate(
     const uint8_t *key, size_t key_count, const uint8_t *bytes, size_t count, uint8_t *out);
