@@ -49,10 +49,7 @@ extension PeerTests {
     }
 
     private func ask(_ wire: Wire, _ target: String, _ method: String = "GET") throws -> Answer {
-      try wire.send(
-        text: "\(method) \(target) HTTP/1.1\r\nHost: shop.example\r\nContent-Length: 0\r\n\r\n"
-      )
-      return try wire.receiveAnswer()
+      try wire.ask(target, method, "Content-Length: 0", host: "shop.example")
     }
 
     /// What the only cache is said to be.

@@ -22,9 +22,6 @@ enum WebSocketAccept {
   /// The line that answers a key.
   static func line(for key: [UInt8]) -> [UInt8] {
     let digest = SHA1.digest(of: key + Array("258EAFA5-E914-47DA-95CA-C5AB0DC85B11".utf8))
-    let text = Base64URL.encoded(digest.span).map { byte -> UInt8 in
-      byte == 0x2D ? 0x2B : byte == 0x5F ? 0x2F : byte
-    }
-    return Array("Sec-WebSocket-Accept: ".utf8) + text + Array("=\r\n".utf8)
+    return Array("Sec-WebSocket-Accept: ".utf8) + Base64.encoded(digest.span) + [0x0D, 0x0A]
   }
 }

@@ -3,6 +3,12 @@ import MartletNet
 
 /// How a connection ends whose client may still be sending.
 extension HTTP1Connection {
+  /// Reads until the client has read its answer, and does nothing else any more.
+  func lingerOnly() {
+    isLingering = true
+    worker.serve(self)
+  }
+
   /// Closes the connection so that the client still reads the answer.
   ///
   /// A socket that is closed while input is unread resets the connection, and the reset may destroy

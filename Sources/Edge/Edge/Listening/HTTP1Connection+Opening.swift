@@ -48,12 +48,6 @@ extension HTTP1Connection {
   /// Says that requests come next.
   func endOpening() { isOpening = false }
 
-  /// Reads until the client has read its answer, and does nothing else any more.
-  func lingerOnly() {
-    isLingering = true
-    worker.serve(self)
-  }
-
   /// Answers the requests that came with what goes before them, or rests.
   func goOn() {
     if isOpening {
