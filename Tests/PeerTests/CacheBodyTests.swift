@@ -179,7 +179,7 @@ extension PeerTests {
       }
     }
 
-    @Test("is the same for streams of HTTP/2", arguments: [3, 50_000])
+    @Test("is the same for streams of HTTP/2", arguments: [3, 200_000])
     func http2(count: Int) async throws {
       try await Rig.run { rig in
         let origin = try Origin(rig, Self.echo("max-age=60"))

@@ -48,7 +48,9 @@ final class HTTP2Client {
       try flush()
       bytes.removeFirst(taken)
       if bytes.isEmpty { return }
-      try receiveSome()
+      // Where something was taken, what was lacking was room for what waits, and that has left: the other end need
+      // not have anything to say.
+      if taken == 0 { try receiveSome() }
     }
   }
 
