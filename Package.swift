@@ -296,8 +296,8 @@ module(
   "Certificates",
   .control,
   [
-    "MartletBytes", "JSON", "MartletSystem", "TLS", "MartletLoop", "MartletNet", "MartletProcess",
-    "ACME", "Directives", "Configuration", "Edge",
+    "MartletBytes", "MartletTelemetry", "JSON", "MartletSystem", "TLS", "MartletLoop", "MartletNet",
+    "MartletProcess", "ACME", "Directives", "Configuration", "Edge",
   ],
   alsoTestedWith: ["TestPeers"]
 )

@@ -78,6 +78,7 @@ extension PeerTests {
         let nginx = try member(rig)
         let martlet = try martlet(rig, to: nginx, block)
         #expect(try rig.ask(martlet).status == 502)
+        try martlet.line(with: reason)
       }
     }
 

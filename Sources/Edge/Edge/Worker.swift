@@ -264,6 +264,7 @@ final class Worker {
   func forget(_ connection: HTTP1Connection) {
     if !connection.places.isEmpty { connection.leaveLimits() }
     if connection.carrier != nil { return forgetCarried(connection) }
+    if let tls = connection.tls { noteFault(of: tls, connection.peer, at: connection.acceptor) }
     connections[Int(connection.stream.descriptor)] = nil
     noteClosed(connection.acceptor.plan.metrics)
   }

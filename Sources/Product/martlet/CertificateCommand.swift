@@ -1,8 +1,7 @@
 import ArgumentParser
+import Certificates
 import JSON
-import MartletBytes
 import MartletSystem
-import MartletTelemetry
 import Supervision
 
 /// `martlet certificate`.
@@ -215,18 +214,8 @@ struct CertificateCommand: ParsableCommand {
       members.map { member in
         guard ["from", "until", "next"].contains(member.name), let number = member.value.number
         else { return member }
-        return JSONValue.Member(member.name, .text(Self.date(number)))
+        return JSONValue.Member(member.name, .text(CertificateTime.text(Int64(number))))
       }
     )
-  }
-
-  /// A time in seconds since 1970 as `2026-01-02 04:05`, in UTC.
-  private static func date(_ seconds: Int) -> String {
-    var text = TextBuffer()
-    var writer = TimestampText(.rfc3339)
-    writer.append(Timestamp(unixNanoseconds: UInt64(max(0, seconds)) * 1_000_000_000), to: &text)
-    // Whole minutes are enough.
-    let whole = String(decoding: Array(copying: text.bytes).prefix(16), as: UTF8.self)
-    return whole.split(separator: "T").joined(separator: " ")
   }
 }

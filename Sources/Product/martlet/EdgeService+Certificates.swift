@@ -184,6 +184,19 @@ extension CheckedConfiguration {
   }
 }
 
+extension SourceBundle {
+  /// What is wrong with the certificates of a configuration, for people.
+  func certificateProblems(of configuration: EdgeConfiguration) -> [String] {
+    let now = SystemClock.wallMicroseconds() / 1_000_000
+    let found = CertificateWatch.problems(of: configuration, at: now) { settings in
+      guard case .bytes(let pem)? = files[settings.certificates] else { return nil }
+      // One that cannot be read is an error of the configuration.
+      do throws(TLSError) { return try TLSCertificates(pem: pem) } catch { return nil }
+    }
+    return found.map { "warning: the certificate `\($0.path)`: \($0.detail)" }
+  }
+}
+
 extension CertificateKeeper.Trial {
   /// What came of it as an object.
   fileprivate var json: JSONValue {

@@ -30,6 +30,7 @@ final class EdgeService {
   private(set) var health: HealthMonitor?
   var certificates: CertificateKeeper?
   var staples: StapleKeeper?
+  private var watch: CertificateWatch?
   /// What that has obtained.
   let automatic = AutomaticCertificates()
   private var admin: (key: String, server: AdminServer)?
@@ -197,6 +198,9 @@ final class EdgeService {
         tlsFiles,
         storage: configuration.issuance.storage ?? storage
       )
+      let watch = watch ?? CertificateWatch(on: loop) { server.note($0) }
+      self.watch = watch
+      watch.prepare(configuration) { tlsFiles.identity($0)?.certificates }
       let changes = changes(in: offer.number)
       let effective = configuration.applying(changes.layers)
       try await server.publish(sockets: sockets, logs: logs) { previous in
@@ -219,6 +223,7 @@ final class EdgeService {
       monitor.follow(server.generation.upstreams)
       certificates?.follow()
       staples?.follow()
+      watch.follow()
       try openAdmin(zip(offer.listeners, files).first { $0.0.hasPrefix(Self.adminPrefix) }, server)
     } catch {
       throw CommandFailure(.failure, "\(error)")
@@ -346,6 +351,7 @@ final class EdgeService {
     health?.end()
     certificates?.end()
     staples?.end()
+    watch?.end()
     let limit = limit ?? server?.generation.configuration.process.drainLimit ?? .zero
     await server?.drain(limit: limit, closesIdle: closesIdle)
     finished.set()

@@ -23,12 +23,14 @@ struct CheckCommand: ParsableCommand {
 
   func run() throws {
     let source = config.map { ConfigurationSource.file($0) } ?? .hello
-    let loaded = ConfigurationLoader.load(source.bundle())
+    let bundle = source.bundle()
+    let loaded = ConfigurationLoader.load(bundle)
     let failure = CommandFailure(.configuration, json ? "" : loaded.rendered(Console.style))
     if json { Console.say(loaded.json.formatted()) }
     guard let configuration = loaded.configuration else { throw failure }
     guard !json else { return }
     if !failure.message.isEmpty { Console.complain(failure.message) }
+    for problem in bundle.certificateProblems(of: configuration) { Console.complain(problem) }
     var parts: [String] = []
     if !configuration.servers.isEmpty || configuration.tcp.isEmpty && configuration.udp.isEmpty {
       parts.append(Self.count(configuration.servers.count, "server"))

@@ -17,6 +17,9 @@ typedef struct {
   // The errno of a call that failed, or −1 at the end of the input.
   int error;
   uint8_t is_drained, has_failed, ends_next, first_count, first[8];
+  // What the other side has done behind its handshake that it may not, and what OpenSSL calls it.
+  int fault;
+  unsigned long fault_error;
   // Messages of handshakes, which cost more than they are worth, and the bytes that came with them.
   uint64_t message_count, received;
   uint8_t *carried;
@@ -34,6 +37,12 @@ enum { free_messages = 128, bytes_a_message = 16384 };
 // one a key as well: more than a few are to be paid for with content.
 static int is_flooded(const socket_state *state) {
   return state->message_count > free_messages + state->received / bytes_a_message;
+}
+
+static void note_fault(socket_state *state, int fault, unsigned long error) {
+  if (state->fault) return;
+  state->fault = fault;
+  state->fault_error = error;
 }
 
 static void note_first(socket_state *state, const char *bytes, size_t count) {
@@ -61,6 +70,7 @@ static int socket_read(BIO *bio, char *out, int count) {
     return (int)taken;
   }
   if (is_flooded(state)) {
+    note_fault(state, martlet_fault_new_keys, 0);
     state->error = EPROTO;
     return -1;
   }
@@ -133,10 +143,14 @@ static void make_method(void) {
 
 // Floods
 
-// Called for each message of a handshake, those behind it too.
+// Called for each message of a handshake, those behind it too, and for each alert.
 void martlet_tls_note(const SSL *tls, int where, int value) {
-  (void)value;
-  if (where == SSL_CB_ACCEPT_LOOP) state_of((martlet_tls *)tls)->message_count++;
+  socket_state *state = state_of((martlet_tls *)tls);
+  if (where == SSL_CB_ACCEPT_LOOP) state->message_count++;
+  // RFC 5246, section 7.2.2: it was refused, and the session goes on.
+  if (where == SSL_CB_WRITE_ALERT && (value & 0xFF) == SSL_AD_NO_RENEGOTIATION) {
+    note_fault(state, martlet_fault_renegotiation, 0);
+  }
 }
 
 // Errors
@@ -185,6 +199,21 @@ int martlet_tls_error_cause(uint64_t error) {
   case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return martlet_cause_certificate;
   default: return martlet_cause_malformed;
   }
+}
+
+int martlet_tls_verify_text(martlet_tls *tls, char *out, size_t count) {
+  long result = SSL_get_verify_result(tls);
+  if (result == X509_V_OK) return 0;
+  OPENSSL_strlcpy(out, X509_verify_cert_error_string(result), count);
+  return 1;
+}
+
+int martlet_tls_take_fault(martlet_tls *tls, uint64_t *error) {
+  socket_state *state = state_of(tls);
+  int fault = state->fault;
+  *error = state->fault_error;
+  state->fault = martlet_fault_none;
+  return fault;
 }
 
 // Sessions
@@ -284,7 +313,12 @@ static int64_t failure(martlet_tls *tls, int result) {
   default: break;
   }
   state->has_failed = 1;
-  ERR_clear_error();
+  uint64_t error = martlet_tls_error();
+  if (state->error == 0 && error != 0) {
+    int is_alert = martlet_tls_error_cause(error) == martlet_cause_refused;
+    note_fault(
+        state, is_alert ? martlet_fault_refused : martlet_fault_malformed, (unsigned long)error);
+  }
   if (state->error > 0) return -state->error;
   // A client that closes without a word is no surprise. A server's answer may end with its connection,
   // and a part of it must not be taken for the whole.
@@ -367,9 +401,13 @@ int64_t martlet_tls_hello_name(martlet_tls *tls, const uint8_t **name) {
   size_t count;
   if (!SSL_client_hello_get0_ext(tls, TLSEXT_TYPE_server_name, &bytes, &count)) return 0;
   // RFC 6066, section 3: a list of one name, which is a host.
-  if (count < 5 || (size_t)(bytes[0] << 8 | bytes[1]) + 2 != count || bytes[2] != 0) return -1;
-  size_t length = (size_t)(bytes[3] << 8 | bytes[4]);
-  if (length + 5 != count || length == 0 || length > 255) return -1;
+  size_t length = count < 5 ? 0 : (size_t)(bytes[3] << 8 | bytes[4]);
+  if (count < 5 || (size_t)(bytes[0] << 8 | bytes[1]) + 2 != count || bytes[2] != 0 ||
+      length + 5 != count || length == 0 || length > 255) {
+    // Else the log would tell of a call that failed, and not why.
+    ERR_raise(ERR_LIB_SSL, SSL_R_BAD_EXTENSION);
+    return -1;
+  }
   *name = bytes + 5;
   return (int64_t)length;
 }

@@ -43,12 +43,16 @@ public struct TLSFailure: Error, Hashable, Sendable {
   static func taken() -> TLSFailure {
     let error = martlet_tls_error()
     guard error != 0 else { return TLSFailure(.failed) }
-    let text = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { out in
+    return TLSFailure(cause(of: martlet_tls_error_cause(error)), text(of: error))
+  }
+
+  /// What OpenSSL calls an error.
+  static func text(of error: UInt64) -> String {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { out in
       guard let start = out.baseAddress else { return "" }
       unsafe martlet_tls_error_text(error, start, out.count)
       return unsafe String(cString: start)
     }
-    return TLSFailure(cause(of: martlet_tls_error_cause(error)), text)
   }
 
   private static func cause(of number: Int32) -> Cause {
@@ -63,5 +67,35 @@ public struct TLSFailure: Error, Hashable, Sendable {
     case martlet_cause_refused: .refused
     default: .failed
     }
+  }
+}
+
+/// What the other side of a session has done, behind the handshake, that it may not.
+public struct TLSFault: Hashable, Sendable {
+  /// The kinds that are told apart.
+  public enum Kind: String, Hashable, Sendable, CaseIterable {
+    /// It wanted to begin a second handshake in the first one's session, which was refused.
+    ///
+    /// RFC 5246, section 7.4.1.
+    case renegotiation
+    /// It has changed its keys more often than what it sends is worth.
+    ///
+    /// RFC 8446, section 4.6.3.
+    case newKeys = "new_keys"
+    /// It has sent what is no record, or what cannot be decrypted.
+    case malformed
+    /// It has ended the session with an alert.
+    case refused
+  }
+
+  /// The kind.
+  public var kind: Kind
+  /// OpenSSL's words for it; may be empty.
+  public var text: String
+
+  /// Creates a fault.
+  public init(kind: Kind, text: String) {
+    self.kind = kind
+    self.text = text
   }
 }

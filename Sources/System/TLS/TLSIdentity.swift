@@ -56,6 +56,15 @@ public final class TLSCertificates: @unchecked Sendable {
     return withExtendedLifetime(found) { found.names }
   }
 
+  /// Whether one of `names`, as certificates have them, means `name`, which may be a pattern itself.
+  ///
+  /// - Source: RFC 9525, section 6.3.
+  public static func names(_ names: some Collection<String>, cover name: String) -> Bool {
+    if names.contains(name) { return true }
+    guard let dot = name.firstIndex(of: "."), !name.hasPrefix("*.") else { return false }
+    return names.contains("*" + name[dot...])
+  }
+
   /// When the first one begins and ends to be good, in seconds since 1970.
   public var validity: ClosedRange<Int64> {
     var from: Int64 = 0

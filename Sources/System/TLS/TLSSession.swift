@@ -103,7 +103,32 @@ public final class TLSSession: SocketLayer {
     if error > 0 { return TLSFailure(.closed, SystemError.message(of: error)) }
     if error < 0, failure.cause != .refused { return TLSFailure(.closed) }
     if failure.cause == .malformed, beginsAsHTTP { failure.cause = .plainHTTP }
+    if failure.cause == .certificate, let reason = verifyText { failure.text += ": \(reason)" }
     return failure
+  }
+
+  /// Why the certificate of the other side is not good.
+  private var verifyText: String? {
+    unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: 256) { out in
+      guard let start = out.baseAddress,
+        unsafe martlet_tls_verify_text(pointer, start, out.count) == 1
+      else { return nil }
+      return unsafe String(cString: start)
+    }
+  }
+
+  /// What the other side has done behind the handshake that it may not, told once; nil: nothing.
+  public func takeFault() -> TLSFault? {
+    var error: UInt64 = 0
+    let kind: TLSFault.Kind
+    switch Int(unsafe martlet_tls_take_fault(pointer, &error)) {
+    case martlet_fault_renegotiation: kind = .renegotiation
+    case martlet_fault_new_keys: kind = .newKeys
+    case martlet_fault_malformed: kind = .malformed
+    case martlet_fault_refused: kind = .refused
+    default: return nil
+    }
+    return TLSFault(kind: kind, text: error == 0 ? "" : TLSFailure.text(of: error))
   }
 
   /// Whether nothing has come yet.

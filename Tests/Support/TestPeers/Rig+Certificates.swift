@@ -56,3 +56,53 @@ extension Rig {
     return try outcome(of: ["sh", "-c", "exec \(words) < \(file) 2>&1"])
   }
 }
+
+extension Rig {
+  /// Makes a certificate that is good between two times, as `20200101000000Z`, which may both be over; without
+  /// `authority` it vouches for itself.
+  ///
+  /// - Throws: ``PeerError`` when openssl refuses.
+  public func certificate(
+    _ name: String,
+    for names: [String],
+    from start: String,
+    until end: String,
+    authority: CertificateFiles? = nil
+  ) throws -> CertificateFiles {
+    let files = CertificateFiles(certificate: path("\(name).pem"), key: path("\(name).key"))
+    let list = names.map { $0.first?.isNumber == true ? "IP:\($0)" : "DNS:\($0)" }
+    let request = path("\(name).request")
+    var words = [
+      "openssl", "req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+      "-keyout", files.key, "-out", request, "-subj", "/CN=\(name)",
+    ]
+    if !list.isEmpty { words += ["-addext", "subjectAltName=" + list.joined(separator: ",")] }
+    let made = try outcome(of: words)
+    guard made.status == 0 else { throw PeerError("openssl refuses: \(made.lines)") }
+    let settings = try write(
+      """
+      [ca]
+      default_ca = own
+      [own]
+      new_certs_dir = \(path("."))
+      database = \(write("", to: "\(name).index"))
+      rand_serial = yes
+      default_md = sha256
+      policy = any
+      copy_extensions = copy
+      [any]
+      commonName = supplied
+      """,
+      to: "\(name).conf"
+    )
+    let signer = authority.map { ["-cert", $0.certificate, "-keyfile", $0.key] }
+    let signed = try outcome(
+      of: [
+        "openssl", "ca", "-batch", "-notext", "-config", settings, "-in", request, "-out",
+        files.certificate, "-startdate", start, "-enddate", end,
+      ] + (signer ?? ["-selfsign", "-keyfile", files.key])
+    )
+    guard signed.status == 0 else { throw PeerError("openssl refuses: \(signed.lines)") }
+    return files
+  }
+}

@@ -16,6 +16,7 @@ extension Worker {
 
   /// Lets go of a connection that has ended.
   func forget(_ connection: HTTP2Connection) {
+    if let tls = connection.tls { noteFault(of: tls, connection.peer, at: connection.acceptor) }
     http2[Int(connection.stream.descriptor)] = nil
     noteClosed(connection.acceptor.plan.metrics)
   }

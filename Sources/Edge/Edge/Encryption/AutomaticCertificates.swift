@@ -145,7 +145,7 @@ public struct CertificateReport: Hashable, Sendable {
   public init(_ need: CertificateNeed) { self.need = need }
 }
 
-/// What happened to a certificate that is obtained.
+/// What happened to a certificate.
 public struct CertificateEvent: Hashable, Sendable {
   /// The kinds of event.
   public enum Kind: String, Hashable, Sendable, CaseIterable {
@@ -165,6 +165,12 @@ public struct CertificateEvent: Hashable, Sendable {
     case unasked
     /// Its authority has revoked it.
     case revoked
+    /// Its time is over soon.
+    case ending
+    /// Its time is over, or has not begun.
+    case untimely
+    /// It is not good for a host that it is shown for.
+    case misnamed
   }
 
   /// What happened.

@@ -113,7 +113,7 @@ extension EdgeServer {
     for listener in generation.listeners { try listener.tls?.refresh() }
   }
 
-  /// Writes to the log what happened to a certificate that is obtained.
+  /// Writes to the log what happened to a certificate.
   public func note(_ event: CertificateEvent) {
     let (level, message): (LogLine.Level, String) =
       switch event.kind {
@@ -125,6 +125,9 @@ extension EdgeServer {
       case .vouched: (.notice, "a certificate is shown with what its authority says of it")
       case .unasked: (.warning, "an authority could not be asked about a certificate")
       case .revoked: (.error, "a certificate was revoked")
+      case .ending: (.warning, "a certificate ends soon")
+      case .untimely: (.error, "a certificate is not good at this time")
+      case .misnamed: (.warning, "a certificate is not good for a host")
       }
     board.log.note(
       level,

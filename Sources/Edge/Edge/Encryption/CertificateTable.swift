@@ -82,7 +82,7 @@ struct CertificateTable: Sendable {
       }
       for name in Set(identities.flatMap(\.2)) {
         let chosen = try context(
-          identities.indices.filter { Self.covers(identities[$0].2, name) }
+          identities.indices.filter { TLSCertificates.names(identities[$0].2, cover: name) }
         )
         own.names.add(chosen, for: name)
         all.add(chosen, for: name)
@@ -118,13 +118,6 @@ struct CertificateTable: Sendable {
       result.append(("auto \(need.name)", identity, identity.certificates.names))
     }
     return result
-  }
-
-  /// Whether one of `names` means `name`, which may be a pattern itself.
-  private static func covers(_ names: [String], _ name: String) -> Bool {
-    if names.contains(name) { return true }
-    guard let dot = name.firstIndex(of: "."), !name.hasPrefix("*.") else { return false }
-    return names.contains("*" + name[dot...])
   }
 
   /// The context for a host in lower case; empty: the client has asked for none.

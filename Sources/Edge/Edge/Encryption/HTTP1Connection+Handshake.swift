@@ -1,6 +1,7 @@
 import Configuration
 import MartletLoop
 import MartletNet
+import MartletSystem
 import MartletTelemetry
 import TLS
 
@@ -105,4 +106,16 @@ extension HTTP1Connection {
     400 Bad Request\n\
     This port speaks TLS: write https:// in front.\n
     """
+}
+
+extension Worker {
+  /// Notes what a client has done behind its handshake that it may not; its connection is over.
+  func noteFault(of session: TLSSession, _ peer: SocketAddress, at acceptor: Acceptor) {
+    guard let fault = session.takeFault() else { return }
+    acceptor.plan.tls?.count(fault.kind, counters)
+    var fields = [LogLine.Field("reason", fault.kind.rawValue)]
+    if !fault.text.isEmpty { fields.append(LogLine.Field("detail", fault.text)) }
+    if !session.serverName.isEmpty { fields.append(LogLine.Field("host", session.serverName)) }
+    note("a client has broken the rules of TLS", of: peer, fields, .notice, at: acceptor)
+  }
 }

@@ -16,6 +16,7 @@ final class TLSPlan: Sendable {
   let timeout: Timeout
   private let outcomes: [Counter]
   private let versions: [Counter]
+  private let faults: [Counter]
   private let base: TLSContext
   private let chosen: Chosen
   private let make: @Sendable () throws(TLSError) -> Shown
@@ -78,6 +79,11 @@ final class TLSPlan: Sendable {
       EdgeMetrics.tlsVersions,
       [listener],
       each: TLSVersion.allCases.map(\.rawValue)
+    )
+    faults = layout.counters(
+      EdgeMetrics.tlsFaults,
+      [listener],
+      each: TLSFault.Kind.allCases.map(\.rawValue)
     )
     let made = Made()
     let make = { @Sendable () throws(TLSError) -> Shown in
@@ -195,6 +201,11 @@ final class TLSPlan: Sendable {
   func count(_ cause: TLSFailure.Cause, _ counters: CounterTable) {
     let index = TLSFailure.Cause.allCases.firstIndex(of: cause) ?? 0
     counters.add(to: outcomes[index + 2])
+  }
+
+  /// Counts what a client has done that it may not.
+  func count(_ kind: TLSFault.Kind, _ counters: CounterTable) {
+    counters.add(to: faults[TLSFault.Kind.allCases.firstIndex(of: kind) ?? 0])
   }
 
   /// How many handshakes have had each outcome.

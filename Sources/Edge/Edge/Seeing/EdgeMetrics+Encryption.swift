@@ -14,6 +14,12 @@ extension EdgeMetrics {
     "TLS handshakes that came to their end, by the version that was agreed on.",
     labels: ["listener", "version"]
   )
+  static let tlsFaults = MetricFamily(
+    .counter,
+    "martlet_tls_faults_total",
+    "Clients that have broken the rules of TLS behind their handshake.",
+    labels: ["listener", "reason"]
+  )
   static let certificateExpiry = MetricFamily(
     .gauge,
     "martlet_certificate_expiry_seconds",

@@ -30,6 +30,18 @@ enum {
   martlet_cause_refused = 8
 };
 int martlet_tls_error_cause(uint64_t error);
+/// Why the certificate of the other side is not good: 0 when it is, or there is none; `out` ends with a zero.
+int martlet_tls_verify_text(martlet_tls *tls, char *out, size_t count);
+/// What the other side has done behind its handshake that it may not.
+enum {
+  martlet_fault_none = 0,
+  martlet_fault_renegotiation = 1,
+  martlet_fault_new_keys = 2,
+  martlet_fault_malformed = 3,
+  martlet_fault_refused = 4
+};
+/// The first of these, which is forgotten; `error` is what OpenSSL calls it, 0: nothing.
+int martlet_tls_take_fault(martlet_tls *tls, uint64_t *error);
 
 // Certificates and keys
 
