@@ -34,13 +34,13 @@ let package = Package(
       name in
       .executableTarget(name: name, dependencies: ["Invariants"], swiftSettings: fuzzed)
     }
-    + [
+    + ["codings", "dictionaries"].map { name in
       .executableTarget(
-        name: "codings",
+        name: name,
         dependencies: ["Invariants", .product(name: "MartletCompression", package: "martlet")],
         swiftSettings: fuzzed
       )
-    ]
+    }
     + ["proxy", "hello", "probes", "jsonrpc", "acme"].map { name in
       .executableTarget(
         name: name,

@@ -42,7 +42,12 @@ extension PeerTests {
       }
     }
 
-    private func start(_ rig: Rig, _ member: Endpoint, lines: String = "") throws -> Peer {
+    private func start(
+      _ rig: Rig,
+      _ member: Endpoint,
+      rules: String = "",
+      lines: String = ""
+    ) throws -> Peer {
       try rig.martlet(
         configuration: """
           admin unix:admin.sock
@@ -54,7 +59,9 @@ extension PeerTests {
               listen LISTEN
               route / {
                   proxy \(member)
-                  cache main
+                  cache main {
+                      \(rules)
+                  }
                   \(lines)
               }
           }
@@ -118,6 +125,11 @@ extension PeerTests {
           }
           let part = try ask(wire, target, "Range: bytes=-70001\r\n")
           #expect(part.status == 206 && part.body == Array(content.suffix(70_001)))
+          let ranges = "Range: bytes=2000000-2000999,0-9,65530-131080\r\n"
+          let several = try ask(wire, target, ranges)
+          #expect(several.status == 206)
+          let wanted = [2_000_000..<2_001_000, 0..<10, 65_530..<131_081]
+          #expect(several.parts.map(\.body) == wanted.map { Array(content[$0]) })
           let none = try ask(wire, target, "If-None-Match: \"a\"\r\n")
           #expect(none.status == 304)
           guard round == 0 else { break }
@@ -167,6 +179,60 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "are sent all the same when the disk is full, and kept when it is not any more",
+      arguments: ["/whole", "/chunked"]
+    )
+    func full(target: String) async throws {
+      try await Rig.run { rig in
+        let (count, gate) = (Guarded(0), Guarded(false))
+        let member = try origin(rig, count, gate)
+        let content = Self.body(target)
+        let place = rig.path("disk")
+        try FileManager.default.createDirectory(atPath: place, withIntermediateDirectories: true)
+        let mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "none", place]
+        // Who may not make a small disk has nothing to try.
+        guard try rig.outcome(of: mount).status == 0 else { return }
+        defer { _ = try? rig.outcome(of: ["umount", "-l", place]) }
+        let martlet = try start(rig, member.endpoint, rules: "pass_time 100ms")
+        try wait(rig) { $0["disk_state"] as? String == "open" }
+        let wires = try (0..<3).map { _ in try Wire(to: martlet.endpoint) }
+        for wire in wires {
+          try wire.send(text: "GET \(target) HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        }
+        gate.withLock { $0 = true }
+        // All read at a time: what is not kept waits for the slowest of them.
+        let got = Guarded(0)
+        let group = DispatchGroup()
+        for wire in wires {
+          group.enter()
+          Thread {
+            let answer = try? wire.receiveAnswer()
+            if answer?.body == content { got.withLock { $0 += 1 } }
+            group.leave()
+          }.start()
+        }
+        group.wait()
+        #expect(got.withLock { $0 } == wires.count && count.withLock { $0 } <= wires.count)
+        try martlet.line(with: "the disk of a cache failed")
+        try wait(rig) { $0["disk_objects"] as? Int == 0 }
+        #expect(try ask(wires[0], target).body == content)
+        let larger = ["mount", "-o", "remount,size=64m", place]
+        #expect(try rig.outcome(of: larger).status == 0)
+        // It is tried again after some seconds.
+        let deadline = ContinuousClock.now + patience
+        var isKept = false
+        while !isKept, ContinuousClock.now < deadline {
+          let answer = try ask(wires[0], target)
+          #expect(answer.body == content)
+          isKept = answer.fields["cache-status"]?.hasSuffix("detail=disk") == true
+        }
+        #expect(isKept)
+        try martlet.line(with: "can be written again")
+        martlet.end()
+      }
+    }
+
     @Test("are sent in a coding and over HTTP/2 as well")
     func otherWays() async throws {
       try await Rig.run { rig in
@@ -185,6 +251,12 @@ extension PeerTests {
           #expect(try fetch("--http2-prior-knowledge").body == content)
           let coded = try fetch("--compressed", "--http1.1")
           #expect(!coded.coding.isEmpty && coded.body == content)
+          for version in ["--http1.1", "--http2-prior-knowledge"] where round == 1 {
+            let several = try fetch(version, "--range", "100000-300000,0-9").body
+            let text = String(decoding: several, as: Unicode.ASCII.self)
+            #expect(text.contains("Content-Range: bytes 0-9/\(Self.size)\r\n\r\n"))
+            #expect(Data(several).range(of: Data(content[100_000...300_000])) != nil)
+          }
           let slow = try fetch("--http1.1", "--limit-rate", "40M")
           #expect(slow.coding.isEmpty && slow.body == content)
           if round == 0 { try wait(rig) { $0["disk_objects"] as? Int == 1 } }

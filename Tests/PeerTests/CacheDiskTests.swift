@@ -28,7 +28,8 @@ extension PeerTests {
       _ rig: Rig,
       _ member: Endpoint,
       memory: String = "4MB",
-      disk: String? = nil
+      disk: String? = nil,
+      rules: String = ""
     ) throws -> Peer {
       try rig.martlet(
         configuration: """
@@ -41,7 +42,9 @@ extension PeerTests {
               listen LISTEN
               route / {
                   proxy \(member)
-                  cache main
+                  cache main {
+                      \(rules)
+                  }
               }
           }
           """
@@ -169,9 +172,10 @@ extension PeerTests {
     }
 
     @Test(
-      "has forgotten what a request has changed when its answer is there, whenever it is killed"
+      "has forgotten what a request has changed when its answer is there, whenever it is killed",
+      arguments: ["", "body_methods POST"]
     )
-    func changedAndKilled() async throws {
+    func changedAndKilled(rules: String) async throws {
       try await Rig.run { rig in
         let version = Guarded(0)
         let member = try rig.member { wire in
@@ -187,7 +191,7 @@ extension PeerTests {
             )
           }
         }
-        let martlet = try start(rig, member.endpoint, memory: "256MB")
+        let martlet = try start(rig, member.endpoint, memory: "256MB", rules: rules)
         for round in 0..<6 {
           try wait(rig) { isOpen($0) }
           let wire = try Wire(to: martlet.endpoint)

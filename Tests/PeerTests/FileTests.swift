@@ -242,6 +242,42 @@ extension PeerTests {
       }
     }
 
+    @Test("come with the digest of all of it that a client wants most")
+    func digests() async throws {
+      try await Rig.run { rig in
+        let martlet = try Self.start(rig)
+        let wire = try Wire(to: martlet.endpoint)
+        func sum(_ bits: Int, _ name: String) throws -> String {
+          let outcome = try rig.outcome(of: ["sha\(bits)sum", rig.path("www/\(name)")])
+          let digits = Array(outcome.lines.joined().prefix(bits / 4))
+          let bytes = stride(from: 0, to: digits.count, by: 2).compactMap {
+            UInt8(String(digits[$0...$0 + 1]), radix: 16)
+          }
+          return "sha-\(bits)=:\(Data(bytes).base64EncodedString()):"
+        }
+        func digest(_ name: String, _ want: String, _ fields: String = "A: b") throws -> Answer {
+          try ask(wire, "/\(name)", "GET", "Want-Repr-Digest: \(want)", fields)
+        }
+        for name in ["ten.txt", "empty.txt", "large.bin", "middle.bin"] {
+          for _ in 0..<2 {
+            let answer = try digest(name, "sha-256=3, sha-512=9, md5=10")
+            #expect(answer.status == 200)
+            #expect(try answer.fields["repr-digest"] == sum(512, name))
+          }
+          #expect(try digest(name, "sha-256=1").fields["repr-digest"] == sum(256, name))
+        }
+        let part = try digest("large.bin", "sha-256=1", "Range: bytes=0-9")
+        #expect(part.status == 206 && part.body.count == 10)
+        #expect(try part.fields["repr-digest"] == sum(256, "large.bin"))
+        let head = try ask(wire, "/ten.txt", "HEAD", "Want-Repr-Digest: sha-512=1")
+        #expect(try head.fields["repr-digest"] == sum(512, "ten.txt"))
+        for want in ["sha-256=0", "md5=1", "sha-256=11", "sha-256", "sha-256=1,,", "sha-256=a"] {
+          #expect(try digest("ten.txt", want).fields["repr-digest"] == nil, "\(want)")
+        }
+        #expect(try ask(wire, "/ten.txt").fields["repr-digest"] == nil)
+      }
+    }
+
     @Test("have methods, and say which")
     func methods() async throws {
       try await Rig.run { rig in

@@ -14,6 +14,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Fuzz/Sources/dictionaries/dictionaries.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Fuzz/Sources/conditions/conditions.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),

@@ -4,7 +4,8 @@ public import MartletSystem
 
 /// A file as it can be sent: with its bytes or its descriptor, and the fields that say what it is.
 ///
-/// It does not change; whoever is sending it keeps it, whatever becomes of the file's name meanwhile.
+/// It does not change, but for what is found out about it; whoever is sending it keeps it, whatever becomes of the
+/// file's name meanwhile.
 public final class Representation {
   /// What was known of the file when it was opened.
   public let facts: FileFacts
@@ -30,6 +31,11 @@ public final class Representation {
   public let parts: [UInt8]
   /// Whether it was changed so lately that it may change again without its time showing that.
   let isYoung: Bool
+
+  /// Its digests, as far as somebody has made them, by the names that RFC 9530 has for them.
+  public var digests: [String: [UInt8]] = [:]
+  /// Whether somebody makes one.
+  public var isBeingDigested = false
 
   /// How many bytes it has.
   public var byteCount: Int64 { facts.byteCount }

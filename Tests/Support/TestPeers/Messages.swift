@@ -54,6 +54,30 @@ public struct Answer: Sendable {
   /// The body as text.
   public var text: String { String(decoding: body, as: UTF8.self) }
 
+  /// The parts of a body in `multipart/byteranges`, each with its fields; empty: it is in another form.
+  public var parts: [(fields: Fields, body: [UInt8])] {
+    let form = "multipart/byteranges; boundary="
+    guard let type = fields["content-type"], type.hasPrefix(form) else { return [] }
+    let mark = Array("\r\n--\(type.dropFirst(form.count))".utf8)
+    var pieces: [[UInt8]] = []
+    var start = 0
+    while let end = firstIndex(of: mark, in: body, from: start) {
+      pieces.append(Array(body[start..<end]))
+      start = end + mark.count
+    }
+    guard pieces.first?.isEmpty == true, Array(body[start...]) == Array("--\r\n".utf8) else {
+      return []
+    }
+    return pieces.dropFirst().compactMap { piece in
+      guard piece.starts(with: [13, 10]),
+        let end = firstIndex(of: [13, 10, 13, 10], in: piece)
+      else { return nil }
+      return (
+        Fields(String(decoding: piece[2..<end + 2], as: UTF8.self)), Array(piece[(end + 4)...])
+      )
+    }
+  }
+
   init(head: [UInt8]) throws {
     let text = String(decoding: head, as: UTF8.self)
     let lines = text.split(separator: "\r\n", maxSplits: 1, omittingEmptySubsequences: false)

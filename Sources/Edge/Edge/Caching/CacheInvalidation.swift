@@ -16,7 +16,12 @@ extension HTTP1Connection {
     _ answer: borrowing Lent,
     _ head: borrowing Lent
   ) async {
-    guard forget(exchange, cache, answer.bytes, head.bytes) else { return }
+    if forget(exchange, cache, answer.bytes, head.bytes) { await settle(cache) }
+  }
+
+  /// Waits until nothing that was forgotten comes back when the process is killed: before anybody has the answer that
+  /// says what has changed.
+  func settle(_ cache: RouteCache) async {
     // Where the disk cannot note it, this is said elsewhere.
     if let disk = cache.plan.store.disk, disk.isChanging { _ = await disk.settle(on: loop) }
   }

@@ -237,13 +237,14 @@ extension HTTP1Connection {
     }
     noteStored(answer, outcome, status, at: now, exchange, cache)
     var range = 0..<answer.length
+    var several: RangeParts?
     switch form {
     case .unsatisfiable:
       throw ExchangeError(.rangeNotSatisfiable, detail: "\(answer.length)")
     case .part(let part): range = Int(part.lowerBound)..<Int(part.upperBound)
+    case .parts(let ranges): several = try rangeParts(ranges, of: answer.head, answer.length)
     case .notModified: range = 0..<0
-    // Several parts are sent as the whole, as RFC 9110, section 14.2, allows.
-    case .parts, .whole: break
+    case .whole: break
     case .askOrigin: return false
     }
     if exchange.request.method == .head { range = 0..<0 }
@@ -254,31 +255,48 @@ extension HTTP1Connection {
     {
       out = loop.lend(.body)
     }
-    try putStoredHead(answer.head, form, answer.terms, at: now, exchange, cache, head, &out)
+    try putStoredHead(
+      answer.head,
+      form,
+      several,
+      answer.terms,
+      at: now,
+      exchange,
+      cache,
+      head,
+      &out
+    )
     if let plan = exchange.route?.compression {
       try beginCoding(plan, exchange, head, isPublic: true, of: answer, &out)
       if exchange.coding != nil { copies = true }
     }
-    if exchange.hand.stored != nil {
-      exchange.hand.sent = 0
-      exchange.hand.out = consume out
-      return true
+    if exchange.hand.stored == nil {
+      let count = several?.contentCount ?? Int64(range.count)
+      worker.counters.add(UInt64(count), to: cache.plan.metrics.sent)
+      try putInHand(StoredPart(of: answer, range, several), copies: copies, exchange, &out)
+      if exchange.coding != nil, exchange.hand.stored == nil { _ = try codeWhole(&out, exchange) }
     }
-    worker.counters.add(UInt64(range.count), to: cache.plan.metrics.sent)
-    var part = StoredPart(of: answer, range)
-    if copies, part.disk == nil {
-      while part.count > 0, out.freeCount > 0 {
-        let (bytes, place) = part.next
-        let count = min(place.count, out.freeCount)
-        out.append(bytes.span.extracting(place.lowerBound..<place.lowerBound + count))
-        part.take(count)
-      }
-    }
-    exchange.hand.stored = part.count > 0 ? part : nil
-    if exchange.coding != nil, part.count == 0 { _ = try codeWhole(&out, exchange) }
     exchange.hand.sent = 0
     exchange.hand.out = consume out
     return true
+  }
+
+  /// Puts what is to be sent of an answer in hand, with `copies` the beginning of it behind the head.
+  private func putInHand(
+    _ part: StoredPart,
+    copies: Bool,
+    _ exchange: Exchange,
+    _ out: inout Lent
+  ) throws(ExchangeError) {
+    var part = part
+    try part.advance(&out)
+    while copies, part.disk == nil, part.count > 0, out.freeCount > 0 {
+      let (bytes, place) = part.next
+      let count = min(place.count, out.freeCount)
+      out.append(bytes.span.extracting(place.lowerBound..<place.lowerBound + count))
+      part.take(count)
+    }
+    exchange.hand.stored = part.isOver ? nil : part
   }
 
   /// Notes that an answer is sent that is kept.
@@ -302,6 +320,7 @@ extension HTTP1Connection {
   func putStoredHead(
     _ stored: AnswerHead,
     _ form: StoredAnswer,
+    _ several: RangeParts?,
     _ terms: StoredTerms?,
     at now: Moment,
     _ exchange: Exchange,
@@ -329,7 +348,15 @@ extension HTTP1Connection {
       try out.put("\r\nContent-Length: ")
       try out.put(decimal: UInt64(range.count))
       try out.put("\r\n")
-    default: try out.put(bytes.extracting(0..<bytes.count - 2))
+    default:
+      guard let several else {
+        try out.put(bytes.extracting(0..<bytes.count - 2))
+        break
+      }
+      exchange.status = 206
+      try out.put("HTTP/1.1 206 Partial Content\r\n")
+      try putFields(of: stored, &out) { $0 != .contentType && $0 != .contentLength }
+      try several.putFields(to: &out)
     }
     if let terms {
       try out.put("Age: ")
@@ -359,6 +386,14 @@ extension HTTP1Connection {
     _ out: inout Lent,
     _ keeps: (FieldName) -> Bool
   ) throws(ExchangeError) {
+    let bytes = stored.bytes.span
+    for line in try parsed(stored).fields where keeps(line.name) {
+      try out.put(bytes.extracting(line.lineRange.range))
+    }
+  }
+
+  /// The head of an answer that is kept, with its fields.
+  private func parsed(_ stored: AnswerHead) throws(ExchangeError) -> ResponseHead {
     var response = ResponseHead()
     var parser = ReverseProxy.parser
     let bytes = stored.bytes.span
@@ -367,9 +402,19 @@ extension HTTP1Connection {
     } catch {
       throw ExchangeError(.internalError)
     }
-    for line in response.fields where keeps(line.name) {
-      try out.put(bytes.extracting(line.lineRange.range))
-    }
+    return response
+  }
+
+  /// Several ranges of an answer as one body.
+  func rangeParts(
+    _ ranges: [Range<Int64>],
+    of stored: AnswerHead,
+    _ length: Int
+  ) throws(ExchangeError) -> RangeParts {
+    let bytes = stored.bytes.span
+    let line = try parsed(stored).first(.contentType)
+    let type = line.map { [UInt8](copying: bytes.extracting($0.valueRange.range)) } ?? []
+    return RangeParts(ranges, of: type, length: Int64(length), boundary: worker.boundary())
   }
 
   /// Writes what the cache did.

@@ -15,6 +15,11 @@ extension HTTP1Connection {
       guard let part = exchange.hand.stored, let disk = part.disk else {
         return try flushNow(exchange) ? .all : .full
       }
+      if part.count == 0 {
+        guard try flushNow(exchange) else { return .full }
+        try advanceStored(exchange)
+        continue
+      }
       let end = disk.goodEnd(from: part.offset, to: min(part.end, part.offset + left))
       // Also before the head is sent: where the first bytes are not good, the upstream is asked.
       guard end > part.offset else { return .unread }

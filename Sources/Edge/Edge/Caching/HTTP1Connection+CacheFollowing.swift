@@ -150,6 +150,7 @@ extension HTTP1Connection {
     _ request: CacheRequest,
     _ head: borrowing Lent
   ) async throws(ExchangeError) -> CacheTry {
+    if exchange.request.method == .post { await settle(cache) }
     // What has come is not all that is wanted: the rest is asked for.
     if lacks(answer, exchange, request, head.bytes) != nil { return .again(nil) }
     guard
@@ -181,6 +182,7 @@ extension HTTP1Connection {
     }
     let first = try await next(reader, exchange)
     if let filler { filler.tell(exchange) }
+    if exchange.request.method == .post { await settle(cache) }
     var status = status
     switch first.ending {
     case .replaced(let answer, let isStale)?:
@@ -263,11 +265,10 @@ extension HTTP1Connection {
     _ noted: (outcome: CacheOutcome, status: CacheStatus)
   ) async throws(ExchangeError) -> CacheTry {
     var form = self.form(of: first, stored, exchange, head.bytes)
-    if case .part(let part) = form, first.isSpooled, part.lowerBound > first.count + Self.farAhead {
-      // What is on its way to the disk is long in coming.
-      form = .askOrigin
-    }
+    // What is on its way to the disk is long in coming.
+    if first.isSpooled, form.lastStart > Int64(first.count + Self.farAhead) { form = .askOrigin }
     var range = 0..<(stored.length ?? .max)
+    var several: RangeParts?
     switch form {
     case .askOrigin:
       note(.bypass, CacheStatus(.bypass), exchange, cache)
@@ -277,23 +278,33 @@ extension HTTP1Connection {
       throw ExchangeError(.rangeNotSatisfiable, detail: "\(stored.length ?? 0)")
     case .part(let part): range = Int(part.lowerBound)..<Int(part.upperBound)
     case .notModified: range = 0..<0
-    case .whole, .parts: break
+    case .parts(let ranges):
+      several = try rangeParts(ranges, of: stored, stored.length ?? 0)
+      // What comes is there once: other orders are answered with the whole, as RFC 9110, section 14.2, allows.
+      if several?.isAscending != true { (form, several) = (.whole, nil) }
+    case .whole: break
     }
-    if let part = first.part, !part.covers(range) {
-      return first.isDeclined ? .alone : .again(nil)
+    if let part = first.part {
+      let wanted = several?.ranges.map { Int($0.lowerBound)..<Int($0.upperBound) } ?? [range]
+      guard wanted.allSatisfy(part.covers) else { return first.isDeclined ? .alone : .again(nil) }
     }
     note(noted.outcome, noted.status, exchange, cache)
     if exchange.request.method == .head || stored.status == 204 { range = 0..<0 }
     var out = loop.lend(stored.bytes.count + 2048 > BufferSize.head.bytes ? .body : .head)
     let terms = first.terms.flatMap { $0.initialAge >= 1000 ? $0 : nil }
-    try putStoredHead(stored, form, terms, at: moment, exchange, cache, head.bytes, &out)
+    try putStoredHead(stored, form, several, terms, at: moment, exchange, cache, head.bytes, &out)
     if let plan = exchange.route?.compression {
       try beginCoding(plan, exchange, head.bytes, isPublic: first.terms != nil, &out)
     }
     let isChunked =
       form == .whole && stored.length == nil && exchange.request.version == .http11
       && !range.isEmpty && exchange.coding == nil
-    let sent = try await relay(range, first.part, reader, &out, exchange, isChunked: isChunked)
+    var sent = 0
+    if let several {
+      sent = try await relay(several, first.part, reader, &out, exchange)
+    } else {
+      sent = try await relay(range, first.part, reader, &out, exchange, isChunked: isChunked)
+    }
     if exchange.coding != nil { try await finishCoding(exchange) }
     worker.counters.add(UInt64(sent), to: cache.plan.metrics.sent)
     return .answered
@@ -301,6 +312,27 @@ extension HTTP1Connection {
 
   /// How far behind what has come of a body a part may begin that is waited for.
   private static let farAhead = 4 << 20
+
+  /// Sends several ranges behind what is in the buffer.
+  ///
+  /// - Returns: How many bytes of the answer.
+  private func relay(
+    _ several: RangeParts,
+    _ part: FillPart?,
+    _ reader: FillReader,
+    _ out: inout Lent,
+    _ exchange: Exchange
+  ) async throws(ExchangeError) -> Int {
+    var sent = 0
+    for (index, range) in several.ranges.enumerated() {
+      try several.putLines(of: index, to: &out)
+      let wanted = Int(range.lowerBound)..<Int(range.upperBound)
+      sent += try await relay(wanted, part, reader, &out, exchange, isChunked: false)
+    }
+    try several.putEnd(to: &out)
+    try await send(out, exchange)
+    return sent
+  }
 
   /// Sends the bytes of a range behind what is in the buffer: those that come, and those that are there.
   ///
@@ -367,7 +399,19 @@ extension HTTP1Connection {
       try out.put(offset > range.lowerBound ? "\r\n0\r\n\r\n" : "0\r\n\r\n")
     }
     if !out.isEmpty { try await send(out, exchange) }
+    out.truncate(to: 0)
     return offset - range.lowerBound
+  }
+}
+
+extension StoredAnswer {
+  /// Where the last part begins that is sent; 0: all is.
+  fileprivate var lastStart: Int64 {
+    switch self {
+    case .part(let range): range.lowerBound
+    case .parts(let ranges): ranges.map(\.lowerBound).max() ?? 0
+    default: 0
+    }
   }
 }
 

@@ -65,7 +65,14 @@ extension HTTP1Connection {
     switch form {
     case .part(let range):
       return parts.span(missingOf: Int(range.lowerBound)..<Int(range.upperBound)).map { .bytes($0) }
-    case .whole, .parts: return parts.span(missingOf: 0..<parts.length).map { .bytes($0) }
+    case .parts(let ranges):
+      let missing = ranges.compactMap {
+        parts.span(missingOf: Int($0.lowerBound)..<Int($0.upperBound))
+      }
+      guard let first = missing.map(\.lowerBound).min(), let last = missing.map(\.upperBound).max()
+      else { return nil }
+      return .bytes(first..<last)
+    case .whole: return parts.span(missingOf: 0..<parts.length).map { .bytes($0) }
     case .unsatisfiable, .askOrigin: return nil
     case .notModified: return .other
     }

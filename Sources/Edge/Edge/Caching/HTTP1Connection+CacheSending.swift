@@ -7,21 +7,32 @@ import MartletNet
 struct StoredPart {
   private let body: CachedBody
   private let parts: CachedParts?
+  /// What is left of the range at hand.
   private(set) var offset: Int
-  let end: Int
+  private(set) var end: Int
+  /// All ranges; nil where there is one alone.
+  private let several: RangeParts?
+  private var nextRange = 0
 
   init(body: CachedBody, _ range: Range<Int>) {
-    self.init(body, nil, range)
+    self.init(body, nil, range, nil)
   }
 
-  /// These bytes of an answer, none of which is missing.
-  init(of answer: CachedAnswer, _ range: Range<Int>) {
-    self.init(answer.body, answer.parts, range)
+  /// These bytes of an answer, none of which is missing; with `several` those of its ranges, which ``advance(_:)``
+  /// goes to.
+  init(of answer: CachedAnswer, _ range: Range<Int>, _ several: RangeParts? = nil) {
+    self.init(answer.body, answer.parts, several == nil ? range : 0..<0, several)
   }
 
-  private init(_ body: CachedBody, _ parts: CachedParts?, _ range: Range<Int>) {
+  private init(
+    _ body: CachedBody,
+    _ parts: CachedParts?,
+    _ range: Range<Int>,
+    _ several: RangeParts?
+  ) {
     self.body = body
     self.parts = parts
+    self.several = several
     offset = range.lowerBound
     end = range.upperBound
   }
@@ -29,8 +40,24 @@ struct StoredPart {
   /// Where the body is if it is not in memory.
   var disk: DiskBody? { body.disk }
 
-  /// How many bytes are left.
+  /// How many bytes are left of the range at hand.
   var count: Int { end - offset }
+
+  /// Whether nothing is left, be it lines.
+  var isOver: Bool { count == 0 && nextRange > several?.ranges.count ?? -1 }
+
+  /// Goes on to the next range, whose lines are written to `out`, or writes those behind the last one.
+  mutating func advance(_ out: inout Lent) throws(ExchangeError) {
+    guard let several, nextRange <= several.ranges.count else { return }
+    if nextRange < several.ranges.count {
+      try several.putLines(of: nextRange, to: &out)
+      offset = Int(several.ranges[nextRange].lowerBound)
+      end = Int(several.ranges[nextRange].upperBound)
+    } else {
+      try several.putEnd(to: &out)
+    }
+    nextRange += 1
+  }
 
   /// The piece with the next bytes of a body in memory, and where they are in it.
   var next: (bytes: [UInt8], place: Range<Int>) {
@@ -83,6 +110,10 @@ extension HTTP1Connection {
         continue
       }
       guard let part else { return .all }
+      if part.count == 0 {
+        try advanceStored(exchange)
+        continue
+      }
       let (bytes, place) = part.next
       let count = try noted(exchange) { () throws(StreamError) in
         try stream.writeNow(bytes.span.extracting(place))
@@ -103,11 +134,11 @@ extension HTTP1Connection {
   ) throws(ExchangeError) -> Int {
     do throws(StreamError) {
       let count: Int
-      if let part {
+      if let part, part.count > 0 {
         let (bytes, place) = part.next
         count = try stream.writeNow(out, from: offset, bytes.span.extracting(place))
       } else if offset == 0 {
-        count = try stream.writeNow(out, endsNext: exchange.closesClient)
+        count = try stream.writeNow(out, endsNext: part != nil || exchange.closesClient)
       } else {
         count = try stream.writeNow(out, from: offset)
       }
@@ -120,7 +151,17 @@ extension HTTP1Connection {
 
   func take(_ count: Int, _ exchange: Exchange) {
     exchange.hand.stored?.take(count)
-    if exchange.hand.stored?.count == 0 { exchange.hand.stored = nil }
+    if exchange.hand.stored?.isOver == true { exchange.hand.stored = nil }
+  }
+
+  /// Puts the lines of the next range in hand.
+  func advanceStored(_ exchange: Exchange) throws(ExchangeError) {
+    guard var part = exchange.hand.stored else { return }
+    var out = loop.lend(.head)
+    try part.advance(&out)
+    exchange.hand.stored = part.isOver ? nil : part
+    exchange.hand.sent = 0
+    exchange.hand.out = consume out
   }
 
   /// Sends what is in hand, all of it.
@@ -145,12 +186,17 @@ extension HTTP1Connection {
 
   /// Sends what is in hand where bytes do not go to the socket as they are, or not at once.
   private func sendPieces(_ exchange: Exchange) async throws(ExchangeError) {
-    if let out = exchange.hand.out.take() {
-      try await send(out, exchange.hand.sent..<out.count, exchange)
-    }
     exchange.responseStarted = true
     let nothing = loop.lend(.head)
-    while let part = exchange.hand.stored {
+    while true {
+      if let out = exchange.hand.out.take() {
+        try await send(out, exchange.hand.sent..<out.count, exchange)
+      }
+      guard let part = exchange.hand.stored else { break }
+      if part.count == 0 {
+        try advanceStored(exchange)
+        continue
+      }
       if let disk = part.disk {
         _ = try await lookAtStored(exchange)
         let block = try blockOfStored(part, disk)

@@ -11,7 +11,7 @@ struct FileBody {
   private(set) var offset: Int64
   private(set) var end: Int64
   /// The ranges behind it; nil where there was one alone.
-  private let parts: FileParts?
+  private let parts: RangeParts?
   private var nextPart = 0
 
   init(_ representation: Representation, _ range: Range<Int64>) {
@@ -21,7 +21,7 @@ struct FileBody {
     parts = nil
   }
 
-  init(_ representation: Representation, _ parts: FileParts) {
+  init(_ representation: Representation, _ parts: RangeParts) {
     self.representation = representation
     self.parts = parts
     offset = 0
@@ -49,62 +49,10 @@ struct FileBody {
       nextPart += 1
       return true
     }
-    try parts.putLines(of: nextPart, representation, to: &out)
+    try parts.putLines(of: nextPart, to: &out)
     offset = parts.ranges[nextPart].lowerBound
     end = parts.ranges[nextPart].upperBound
     nextPart += 1
     return true
-  }
-}
-
-/// Several ranges of a file as one body.
-///
-/// - Source: RFC 9110, section 14.6; RFC 2046, section 5.1.1.
-final class FileParts {
-  let ranges: [Range<Int64>]
-  /// A text that no file is likely to have.
-  let boundary: [UInt8]
-
-  init(_ ranges: [Range<Int64>], boundary: [UInt8]) {
-    self.ranges = ranges
-    self.boundary = boundary
-  }
-
-  /// How long the body is, with its lines.
-  func byteCount(of representation: Representation) -> Int64 {
-    var count = Int64(boundary.count + Self.endBytes)
-    for range in ranges {
-      count += Int64(range.count) + Int64(lines(of: range, representation).count)
-    }
-    return count
-  }
-
-  // Two line ends and two pairs of hyphens.
-  private static let endBytes = 8
-
-  func putLines(
-    of index: Int,
-    _ representation: Representation,
-    to out: inout Lent
-  ) throws(ExchangeError) {
-    try out.put(lines(of: ranges[index], representation))
-  }
-
-  func putEnd(to out: inout Lent) throws(ExchangeError) {
-    try out.put("\r\n--")
-    try out.put(boundary)
-    try out.put("--\r\n")
-  }
-
-  private func lines(of range: Range<Int64>, _ representation: Representation) -> [UInt8] {
-    var lines = Array("\r\n--".utf8) + boundary + [0x0D, 0x0A]
-    if !representation.type.isEmpty {
-      lines += Array("Content-Type: ".utf8) + representation.type + [0x0D, 0x0A]
-    }
-    let last = range.upperBound - 1
-    lines += Array(
-      "Content-Range: bytes \(range.lowerBound)-\(last)/\(representation.byteCount)\r\n\r\n".utf8
-    )
-    return lines
   }
 }

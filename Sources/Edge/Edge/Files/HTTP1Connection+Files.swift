@@ -22,12 +22,12 @@ extension HTTP1Connection {
   ) throws(ExchangeError) -> Bool {
     let method = exchange.request.method
     guard method == .get || method == .head, exchange.pace == nil, exchange.body.hasEnded,
-      plan.uploads == nil || method == .get
+      plan.uploads == nil || method == .get, wantedDigest(exchange, head) == nil
     else { return false }
     // Folders and failures are for the coroutine, which finds the same once more.
     let entry = worker.shelf(of: plan).find(filePath(exchange, head), for: worker)
     guard case .file(let file) = entry.content else { return false }
-    try compose(exchange, file, head)
+    try compose(exchange, file.representation(for: exchange.request, in: head), head)
     if exchange.coding != nil { return false }
     if exchange.hand.stored != nil { return try sendStoredNow(exchange) == .all }
     switch try sendFileNow(exchange) {
@@ -89,7 +89,9 @@ extension HTTP1Connection {
     let entry = worker.shelf(of: plan).find(path, for: worker)
     switch entry.content {
     case .file(let file):
-      try compose(exchange, file, head.bytes)
+      let representation = file.representation(for: exchange.request, in: head.bytes)
+      let line = try await digestLine(exchange, representation, head)
+      try compose(exchange, representation, head.bytes, digest: line)
       return true
     case .lacksSlash:
       try await addSlash(exchange, head)
@@ -145,12 +147,12 @@ extension HTTP1Connection {
   /// - Throws: ``ExchangeError`` with 412 or 416.
   private func compose(
     _ exchange: Exchange,
-    _ file: ServedFile,
-    _ head: Span<UInt8>
+    _ representation: Representation,
+    _ head: Span<UInt8>,
+    digest: [UInt8] = []
   ) throws(ExchangeError) {
-    let representation = file.representation(for: exchange.request, in: head)
     let conditions = Preconditions(of: exchange.request)
-    var parts: FileParts?
+    var parts: RangeParts?
     var range: Range<Int64> = 0..<representation.byteCount
     exchange.status = 200
     if !conditions.isEmpty {
@@ -172,7 +174,12 @@ extension HTTP1Connection {
           range = part
         case .several(let ranges):
           exchange.status = 206
-          parts = FileParts(ranges, boundary: boundary(of: exchange))
+          parts = RangeParts(
+            ranges,
+            of: representation.type,
+            length: representation.byteCount,
+            boundary: worker.boundary()
+          )
         case .unsatisfiable:
           throw ExchangeError(.rangeNotSatisfiable, detail: "\(representation.byteCount)")
         }
@@ -182,7 +189,7 @@ extension HTTP1Connection {
     // Where bytes are copied anyway, as many as possible go with the head.
     var goesTogether = !isAlone && !passesFiles && range.count > Self.smallBytes
     var out = loop.lend(goesTogether ? .body : .head)
-    try putHead(exchange, representation, range, parts, head, &out)
+    try putHead(exchange, representation, range, parts, digest, head, &out)
     exchange.headBytesSent = out.count
     if let plan = exchange.route?.compression {
       try beginCoding(plan, exchange, head, of: representation, &out)
@@ -228,7 +235,8 @@ extension HTTP1Connection {
     _ exchange: Exchange,
     _ representation: Representation,
     _ range: Range<Int64>,
-    _ parts: FileParts?,
+    _ parts: RangeParts?,
+    _ digest: [UInt8],
     _ head: Span<UInt8>,
     _ out: inout Lent
   ) throws(ExchangeError) {
@@ -248,11 +256,7 @@ extension HTTP1Connection {
       try out.put(representation.shared)
     } else if let parts {
       try out.put(representation.parts)
-      out.append("Content-Type: multipart/byteranges; boundary=")
-      try out.put(parts.boundary)
-      out.append("\r\nContent-Length: ")
-      try out.put(decimal: UInt64(parts.byteCount(of: representation)))
-      out.append("\r\n")
+      try parts.putFields(to: &out)
     } else {
       try out.put(representation.part)
       out.append("Content-Range: bytes ")
@@ -265,25 +269,13 @@ extension HTTP1Connection {
       try out.put(decimal: UInt64(range.count))
       out.append("\r\n")
     }
+    if status != 304 { try out.put(digest) }
     if let rules = exchange.route?.response, rules.adds {
       try rules.put(exchange, self, head, answer: Span(), into: &out)
     }
     closeUnlessBodyIsShort(exchange)
     try putConnection(exchange, &out)
     try out.put("\r\n")
-  }
-
-  /// A boundary of 32 digits that nobody can foresee.
-  private func boundary(of exchange: Exchange) -> [UInt8] {
-    var text: [UInt8] = []
-    for _ in 0..<2 {
-      let word = worker.random.next()
-      for shift in stride(from: 60, through: 0, by: -4) {
-        let digit = UInt8(truncatingIfNeeded: word >> UInt64(shift)) & 15
-        text.append(digit < 10 ? 0x30 + digit : 0x57 + digit)
-      }
-    }
-    return text
   }
 }
 
