@@ -170,6 +170,7 @@ tests("TidyTests", optimized: true)
 support("TestCorpora")
 support("TestPeers", ["JSON"])
 support("TestLoop", ["CLinux", "MartletSystem", "MartletLoop"])
+support("TestCrowd", ["MartletSystem", "MartletSync"])
 support("CAllocations")
 
 // Base
@@ -188,6 +189,18 @@ module("TLS", .system, ["COpenSSL", "MartletSystem"], alsoTestedWith: ["TestPeer
 
 // Runtime
 module(
+  "MartletSync",
+  .runtime,
+  ["MartletSystem"],
+  alsoTestedWith: ["TestCrowd", "TestPeers"]
+)
+module(
+  "MartletQueues",
+  .runtime,
+  ["MartletSystem", "MartletSync"],
+  alsoTestedWith: ["TestCrowd"]
+)
+module(
   "MartletLoop",
   .runtime,
   ["CLinux", "MartletSystem"],
@@ -202,8 +215,8 @@ module(
 module(
   "MartletProcess",
   .runtime,
-  ["MartletSystem", "MartletLoop"],
-  alsoTestedWith: ["TestProgram"]
+  ["MartletSystem", "MartletSync", "MartletQueues", "MartletLoop"],
+  alsoTestedWith: ["TestProgram", "TestCrowd"]
 )
 
 // Protocols
@@ -336,7 +349,11 @@ let package = Package(
     .executable(name: "martlet", targets: ["martlet"]),
     .library(
       name: "MartletRuntime",
-      targets: ["MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess"]
+      targets: [
+        "MartletBytes", "MartletSystem", "MartletSync", "MartletQueues", "MartletLoop",
+        "MartletNet",
+        "MartletProcess",
+      ]
     ),
     .library(
       name: "MartletHTTP",

@@ -1,4 +1,4 @@
-/// Child processes and signals as events of a loop.
+/// Child processes and signals as events of a loop, and threads that do work for results.
 ///
 /// Its one difficulty is that a process' number may be given to another once it was reaped: a
 /// ``ChildProcess`` is reaped in one place, and is never signalled after that.
@@ -9,6 +9,9 @@
 /// let child = try ChildProcess.start(Program("/bin/sleep", arguments: ["60"]), on: loop)
 /// child.send(try await signals.next())
 /// let end = try await child.ended()              // .signal(.terminate)
+///
+/// let pool = ThreadPool(threadLimit: 4)
+/// let digests = try await pool.map(files) { digest(of: $0) }
 /// ```
 import MartletLoop
 import MartletSystem

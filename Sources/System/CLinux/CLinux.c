@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "CLinux.h"
 #include <endian.h>
+#include <linux/futex.h>
 #include <netdb.h>
 #include <stdio.h>
 
@@ -354,6 +355,27 @@ int64_t martlet_start_thread(void (*body)(void *), void *context, size_t stack_b
   pthread_attr_destroy(&attributes);
   if (failure) free(start);
   return -(int64_t)failure;
+}
+
+void martlet_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
+// Sleeps while the word is `expected`, until a moment of the clock that never goes back (-1: for ever).
+int64_t martlet_futex_wait(const void *word, uint32_t expected, int64_t until_ns) {
+  struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
+  // FUTEX_WAIT_BITSET takes a moment, FUTEX_WAIT a duration that a signal would make longer.
+  MARTLET_RESULT(
+      syscall(SYS_futex, word, FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG, expected,
+              until_ns < 0 ? NULL : &until, NULL, FUTEX_BITSET_MATCH_ANY));
+}
+
+int64_t martlet_futex_wake(const void *word, int count) {
+  MARTLET_RESULT(syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count));
 }
 
 int64_t martlet_spawn(

@@ -509,6 +509,9 @@ static inline int64_t martlet_wall_us(void) {
 
 static inline uint64_t martlet_thread(void) { return (uint64_t)pthread_self(); }
 int64_t martlet_start_thread(void (*body)(void *), void *context, size_t stack_bytes);
+void martlet_pause(void);
+int64_t martlet_futex_wait(const void *word, uint32_t expected, int64_t until_ns);
+int64_t martlet_futex_wake(const void *word, int count);
 static inline int64_t martlet_block_signals(const int *signals, size_t count) {
   sigset_t set;
   sigemptyset(&set);
