@@ -20,7 +20,7 @@ private func readDictionary(_ bytes: [UInt8]) {
     end = name.upperBound
     switch value {
     case .integer(let number): require(abs(number) < 1_000_000_000_000_000, "fifteen digits")
-    case .string(let range), .token(let range):
+    case .string(let range), .token(let range), .bytes(let range):
       require(range.lowerBound > end && range.upperBound <= bytes.count, "a value is its member's")
     case .truth, .other: break
     }

@@ -83,11 +83,13 @@ public enum RangeSelection: Hashable, Sendable {
     var total: Int64 = 0
     var overlaps = 0
     for (index, range) in ranges.enumerated() {
-      // At most sixteen lengths, each at most that of a file.
-      total = total.addingReportingOverflow(Int64(range.count)).partialValue
+      // Nobody can have so many bytes.
+      let (sum, overflows) = total.addingReportingOverflow(Int64(range.count))
+      guard !overflows else { return false }
+      total = sum
       if ranges[..<index].contains(where: { $0.overlaps(range) }) { overlaps += 1 }
     }
-    return overlaps <= overlapCount && total >= 0 && total <= length
+    return overlaps <= overlapCount && total <= length
   }
 
   /// One element of the set: `0-99`, `100-` or `-100`.

@@ -298,6 +298,7 @@ private func date(_ seconds: Int64) -> String {
     #expect(select("bytes=0-9,5-14,8-20,9-9") == .whole)
     // More bytes than there are.
     #expect(select("bytes=0-,0-") == .whole)
+    #expect(select("bytes=0-,0-,5-6", of: .max) == .whole)
   }
 
   @Test("a selection lies in the representation and has no empty part")
