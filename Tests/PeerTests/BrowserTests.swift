@@ -3,7 +3,7 @@ import TestPeers
 import Testing
 
 /// Chromium, where it is installed: the program itself, since what stands before it does not end with it.
-private let browserProgram = ["chromium-headless-shell", "chromium"]
+let browserProgram = ["chromium-headless-shell", "chromium"]
   .map { "/usr/lib/chromium/\($0)" }
   .first { FileManager.default.isExecutableFile(atPath: $0) }
 

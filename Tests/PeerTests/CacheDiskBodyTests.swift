@@ -42,12 +42,7 @@ extension PeerTests {
       }
     }
 
-    private func start(
-      _ rig: Rig,
-      _ member: Endpoint,
-      rules: String = "",
-      lines: String = ""
-    ) throws -> Peer {
+    private func start(_ rig: Rig, _ member: Endpoint, lines: String = "") throws -> Peer {
       try rig.martlet(
         configuration: """
           admin unix:admin.sock
@@ -59,9 +54,7 @@ extension PeerTests {
               listen LISTEN
               route / {
                   proxy \(member)
-                  cache main {
-                      \(rules)
-                  }
+                  cache main
                   \(lines)
               }
           }
@@ -194,7 +187,7 @@ extension PeerTests {
         // Who may not make a small disk has nothing to try.
         guard try rig.outcome(of: mount).status == 0 else { return }
         defer { _ = try? rig.outcome(of: ["umount", "-l", place]) }
-        let martlet = try start(rig, member.endpoint, rules: "pass_time 100ms")
+        let martlet = try start(rig, member.endpoint)
         try wait(rig) { $0["disk_state"] as? String == "open" }
         let wires = try (0..<3).map { _ in try Wire(to: martlet.endpoint) }
         for wire in wires {

@@ -289,6 +289,19 @@ extension PeerTests {
       }
     }
 
+    @Test("keeps answers again as soon as one could be kept, whatever came before")
+    func keepsAgain() async throws {
+      try await Rig.run { rig in
+        let origin = try Origin(rig) { _, count in
+          ok("Cache-Control: \(count < 2 ? "no-store" : "max-age=60")\r\n", "\(count)")
+        }
+        let martlet = try Self.start(rig, origin.endpoint, "pass_time 1h")
+        let wire = try Wire(to: martlet.endpoint)
+        #expect(try (0..<6).map { _ in try wire.ask("/a").text } == ["0", "1", "2", "3", "3", "3"])
+        try martlet.line(with: "\"cache\":\"pass\"")
+      }
+    }
+
     @Test("passes the lead on when the answer fails that all wait for")
     func leadIsPassedOn() async throws {
       try await Rig.run { rig in

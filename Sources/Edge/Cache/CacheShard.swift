@@ -99,7 +99,7 @@ struct ShardState: Sendable {
       case .pass(let until):
         if now < until { return .pass }
       case .answer(let answer):
-        guard answer.body.isUsable else {
+        guard answer.isUsable else {
           freed += remove(entry)
           continue
         }

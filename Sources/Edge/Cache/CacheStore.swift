@@ -209,6 +209,11 @@ public final class CacheStore: Sendable {
     }
   }
 
+  /// Whether a body of so many bytes may ever be kept: a disk that fails now may take it later.
+  public func mayHold(_ count: Int) -> Bool {
+    count <= limits.objectBytes || disk?.mayHold(count) == true
+  }
+
   /// Lets a fill have `count` more bytes in memory; if that is not possible it cannot be kept.
   public func grow(_ fill: Fill, by count: Int) -> Bool {
     guard fill.budgetedByteCount + count <= limits.objectBytes else { return false }
@@ -251,8 +256,7 @@ public final class CacheStore: Sendable {
   ///
   /// The shard is locked meanwhile, so that an invalidation comes before or after it.
   private func offer(_ answer: CachedAnswer?, of fill: Fill) {
-    // Parts are in memory until they are a whole.
-    guard let disk, let answer, answer.parts == nil else { return }
+    guard let disk, let answer else { return }
     disk.offer(fill.key, answer, number: fill.purgeNumber, again: false)
   }
 
@@ -282,9 +286,27 @@ public final class CacheStore: Sendable {
     budget.free(freed ?? (isGranted ? count : 0))
   }
 
+  /// Has requests for a key wait for each other again.
+  public func endPass(_ key: Span<UInt8>) {
+    let word = word(of: key)
+    let freed = shard(of: word).state.withLock { state -> Int in
+      guard let place = state.place(of: key, word) else { return 0 }
+      defer { state.tidy(place) }
+      return state.makeWay(for: nil, at: place).bytes
+    }
+    if freed > 0 { budget.free(freed) }
+  }
+
   /// Keeps the answer of a fill, and ends that.
-  public func keep(_ answer: CachedAnswer, of fill: Fill) -> CacheKeeping {
-    keep(answer, of: fill, offering: answer)
+  ///
+  /// Of parts that were put together `new` is the one that has come, which the disk lacks.
+  @discardableResult
+  public func keep(
+    _ answer: CachedAnswer,
+    of fill: Fill,
+    new: CachedAnswer? = nil
+  ) -> CacheKeeping {
+    keep(answer, of: fill, offering: new ?? answer)
   }
 
   /// Keeps an answer that was read from the disk, if it deserves that, and ends the fill with it.
@@ -296,19 +318,25 @@ public final class CacheStore: Sendable {
   }
 
   /// Has the answer of a fill written to the disk while it comes, because it has no room in memory; `form` is all
-  /// of it but the body.
+  /// of it but the body, and `part` which part of the whole that is.
   ///
   /// The fill is ended here, when all of it is written, or that has failed.
   ///
   /// - Returns: False when there is no disk for it: nothing was begun.
-  public func spool(_ fill: Fill, _ form: CachedAnswer, length: Int?) -> Bool {
+  public func spool(
+    _ fill: Fill,
+    _ form: CachedAnswer,
+    length: Int?,
+    part: StoredRecord.Part? = nil
+  ) -> Bool {
     guard let disk else { return false }
     let lack = Fill.spoolWindow - fill.budgetedByteCount
     guard lack <= 0 || fund(fill, by: lack) else { return false }
     let store = self
-    return disk.spool(fill, form, length: length) { answer in
+    return disk.spool(fill, form, length: length, part: part) { answer in
       if let answer {
-        _ = store.keep(answer, of: fill, offering: nil)
+        let other = store.kept(beside: fill, answer.vary, answer.variant)
+        _ = store.keep(other?.joined(with: answer) ?? answer, of: fill, offering: nil)
       } else {
         store.abandon(fill)
       }

@@ -60,6 +60,17 @@ public struct AnswerHead: Sendable {
   }
 }
 
+extension AnswerHead {
+  /// Whether parts under both heads are of the same whole: it has one strong tag.
+  public func mayCombine(with other: AnswerHead) -> Bool {
+    length == other.length
+      && PartSet.mayCombine(
+        bytes.span.extracting(tag),
+        other.bytes.span.extracting(other.tag)
+      )
+  }
+}
+
 /// The bytes of a body in pieces, which nobody changes, or one that stays on the disk.
 public struct CachedBody: Sendable {
   /// How long each piece is but the last one.
@@ -90,7 +101,7 @@ public struct CachedBody: Sendable {
   var isUsable: Bool { disk?.isUsable ?? true }
 
   /// How many bytes of memory it takes.
-  fileprivate var memoryByteCount: Int {
+  var memoryByteCount: Int {
     guard let disk else { return count + pieces.count * Self.pieceOverhead }
     return Self.diskOverhead + disk.blockCount * Self.blockOverhead
   }
@@ -162,15 +173,15 @@ public final class CachedAnswer: Sendable {
     self.parts = parts
     byteCount =
       head.bytes.count + body.memoryByteCount + variant.count + tags.count * 8 + keyCount
-      + Self.overhead + (parts?.pieceCount ?? 0) * CachedBody.pieceOverhead
-      + (parts?.byteCount ?? 0)
+      + Self.overhead + (parts?.memoryByteCount ?? 0)
   }
 
   /// The same answer under other terms, perhaps with another head or body.
   public func with(
     terms: StoredTerms,
     head: AnswerHead? = nil,
-    body: CachedBody? = nil
+    body: CachedBody? = nil,
+    parts: CachedParts? = nil
   ) -> CachedAnswer {
     CachedAnswer(
       terms: terms,
@@ -180,8 +191,28 @@ public final class CachedAnswer: Sendable {
       variant: variant,
       tags: tags,
       keyCount: keyCount,
-      parts: parts
+      parts: parts ?? self.parts
     )
+  }
+
+  /// What came later, with the parts of both; nil: they do not belong together, or are too many.
+  public func joined(with newer: CachedAnswer) -> CachedAnswer? {
+    guard isSameVariant(as: newer), head.mayCombine(with: newer.head), let newParts = newer.parts,
+      let all = parts?.joined(with: newParts)
+    else { return nil }
+    return newer.with(terms: newer.terms, parts: all)
+  }
+
+  /// Whether it can be sent: what is on the disk may be gone.
+  var isUsable: Bool { body.isUsable && parts?.isUsable != false }
+
+  /// The body that is written to a disk, and which part of the whole it is; nil: it is there, or is several parts.
+  var written: (body: CachedBody, part: StoredRecord.Part?)? {
+    if parts == nil { return body.disk == nil ? (body, nil) : nil }
+    guard let (start, body) = parts?.only, body.disk == nil, let length = parts?.length else {
+      return nil
+    }
+    return (body, StoredRecord.Part(start: UInt64(start), length: UInt64(length)))
   }
 
   /// How long the whole body is.

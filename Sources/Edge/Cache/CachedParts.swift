@@ -4,7 +4,7 @@ import MartletBytes
 /// Parts of a body that came one by one, and belong together.
 ///
 /// What is there twice is kept once, as far as that needs no copies; small parts that touch are put together, so
-/// that many of them do not cost more than a few.
+/// that many of them do not cost more than a few. Each is in memory or on a disk.
 public struct CachedParts: Sendable {
   private struct Segment: Sendable {
     /// Where it begins in the whole.
@@ -31,10 +31,53 @@ public struct CachedParts: Sendable {
     _ = present.insert(Int64(start)..<Int64(start + body.count))
   }
 
+  /// A part that is on a disk.
+  init(_ part: StoredRecord.Part, _ body: CachedBody) {
+    self.init(length: Int(clamping: part.length), start: Int(clamping: part.start), body)
+  }
+
+  /// Whether what a disk has of it was looked for.
+  public private(set) var isOfDisk = false
+
   /// How many bytes are kept.
   public var byteCount: Int { segments.reduce(0) { $0 + $1.body.count } }
-  /// How many pieces these are in.
-  var pieceCount: Int { segments.reduce(0) { $0 + $1.body.pieces.count + 2 } }
+  /// How many of them are in memory.
+  public var memoryCount: Int {
+    segments.reduce(0) { $0 + ($1.body.disk == nil ? $1.body.count : 0) }
+  }
+  /// How many bytes of memory it takes.
+  var memoryByteCount: Int {
+    segments.reduce(0) { $0 + $1.body.memoryByteCount + 2 * CachedBody.pieceOverhead }
+  }
+  /// Whether what is on a disk is still there.
+  var isUsable: Bool { segments.allSatisfy { $0.body.isUsable } }
+  /// Whether all of it is in memory.
+  public var isInMemory: Bool { segments.allSatisfy { $0.body.disk == nil } }
+
+  /// The only part, if there is one alone and all of its body is of use.
+  var only: (start: Int, body: CachedBody)? {
+    guard segments.count == 1, let segment = segments.first, segment.skipped == 0,
+      segment.count == segment.body.count
+    else { return nil }
+    return (segment.start, segment.body)
+  }
+
+  /// The parts that are on a disk; nil: none is.
+  public var onDisk: CachedParts? {
+    var some = CachedParts(length: length, start: 0, CachedBody([]))
+    for segment in segments where segment.body.disk != nil {
+      _ = some.present.insert(Int64(segment.start)..<Int64(segment.end))
+      some.segments.append(segment)
+    }
+    return some.segments.isEmpty ? nil : some
+  }
+
+  /// The same parts, when what a disk has of them was looked for.
+  public func ofDisk() -> CachedParts {
+    var same = self
+    same.isOfDisk = true
+    return same
+  }
 
   /// Whether nothing is missing.
   public var isComplete: Bool { contains(0..<length) }
@@ -54,6 +97,7 @@ public struct CachedParts: Sendable {
   /// These parts and those of `newer`; nil: there are too many with something missing between them.
   public func joined(with newer: CachedParts) -> CachedParts? {
     var all = self
+    all.isOfDisk = isOfDisk || newer.isOfDisk
     for segment in newer.segments {
       for gap in all.present.missing(of: Int64(segment.start)..<Int64(segment.end)) {
         guard all.present.insert(gap) else { return nil }
@@ -88,7 +132,9 @@ public struct CachedParts: Sendable {
 
   /// Two parts that touch as one, where both are small.
   private static func joined(_ left: Segment, _ right: Segment) -> Segment? {
-    guard left.count + right.count <= CachedBody.pieceBytes else { return nil }
+    guard left.count + right.count <= CachedBody.pieceBytes, left.body.disk == nil,
+      right.body.disk == nil
+    else { return nil }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(left.count + right.count)
     for segment in [left, right] {
@@ -103,8 +149,22 @@ public struct CachedParts: Sendable {
     return Segment(start: left.start, body: CachedBody(bytes), skipped: 0, count: bytes.count)
   }
 
-  /// The piece with the byte at `offset` of the whole, and what of it is of use from there; nil: it is not there.
+  /// Where bytes of a part are.
+  public enum Source: Sendable {
+    /// In a piece, at this place of it.
+    case piece([UInt8], Range<Int>)
+    /// In a body on a disk, at this place of it.
+    case disk(DiskBody, Range<Int>)
+  }
+
+  /// The piece with the byte at `offset` of the whole, and what of it is of use from there; nil: it is not in memory.
   public func piece(at offset: Int) -> (bytes: [UInt8], place: Range<Int>)? {
+    if case .piece(let bytes, let place)? = source(at: offset) { return (bytes, place) }
+    return nil
+  }
+
+  /// Where the byte at `offset` of the whole is, with those behind it; nil: it is not there.
+  public func source(at offset: Int) -> Source? {
     var (low, high) = (0, segments.count)
     while low < high {
       let middle = (low + high) / 2
@@ -112,11 +172,13 @@ public struct CachedParts: Sendable {
     }
     guard low < segments.count, segments[low].start <= offset else { return nil }
     let segment = segments[low]
-    let (bytes, start) = segment.body.piece(at: segment.skipped + offset - segment.start)
-    return (bytes, start..<min(bytes.count, start + segment.end - offset))
+    let place = segment.skipped + offset - segment.start
+    if let disk = segment.body.disk { return .disk(disk, place..<place + segment.end - offset) }
+    let (bytes, start) = segment.body.piece(at: place)
+    return .piece(bytes, start..<min(bytes.count, start + segment.end - offset))
   }
 
-  /// Makes one body of parts of which none is missing, a step at a time.
+  /// Makes one body of parts of which none is missing, and all are in memory, a step at a time.
   public struct Assembly: Sendable {
     private let parts: CachedParts
     private var pieces: [[UInt8]] = []

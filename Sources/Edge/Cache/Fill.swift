@@ -114,6 +114,8 @@ public final class Fill: Sendable {
     var writtenCount = 0
     /// Whether a thread writes, or is about to.
     var isDraining = false
+    /// Whether what was written is kept though the rest did not come.
+    var isCut = false
   }
 
   /// The word and the key that it is found by.
@@ -350,7 +352,9 @@ extension Fill {
       switch state.ending {
       case .complete?: isComplete = true
       case nil: break
-      default: return .failed
+      default:
+        guard state.isCut else { return .failed }
+        isComplete = true
       }
       var pieces = state.pieces
       if !isComplete, let last = pieces.last, last.count < CachedBody.pieceBytes {
@@ -362,6 +366,11 @@ extension Fill {
       return .nothing
     }
   }
+
+  /// Has what has come kept, though the rest does not: called before the end.
+  public func cut() { state.withLock { $0.isCut = true } }
+
+  var isCut: Bool { state.withLock { $0.isCut } }
 
   /// Notes that so many bytes more are written: they need not be in memory.
   func didWrite(_ count: Int) {

@@ -6,7 +6,7 @@ import MartletBytes
 ///   0 magic             8 sum of all that follows
 ///  16 length of head   20 length of what stands between here and the table
 ///  24 length of content 32 number
-///  40 key, terms, status line, fields, validators, Vary, variant, tags
+///  40 key, terms, status line, fields, validators, Vary, variant, tags, and of a part where it is
 ///     table: the sum of each block of content
 /// ```
 ///
@@ -21,6 +21,20 @@ public struct StoredRecord: Hashable, Sendable {
   public static let headLimit = 16 << 20
   /// The longest content.
   public static let contentLimit: UInt64 = 64 << 30
+
+  /// Which part of a whole the content is.
+  public struct Part: Hashable, Sendable {
+    /// Where it begins in the whole.
+    public var start: UInt64
+    /// How long the whole is.
+    public var length: UInt64
+
+    /// Names a part.
+    public init(start: UInt64, length: UInt64) {
+      self.start = start
+      self.length = length
+    }
+  }
 
   /// What it is found by.
   public var key: [UInt8]
@@ -46,8 +60,13 @@ public struct StoredRecord: Hashable, Sendable {
   public var contentCount: UInt64
   /// The sums of the blocks of the content.
   public var blocks: [UInt64]
+  /// Which part the content is; nil: it is all there is.
+  public var part: Part?
 
   private static let magic: UInt64 = 0x3130_4552_5452_4D0A
+  // What a record has that not all of them have.
+  private static let hasVary: UInt8 = 1
+  private static let isPart: UInt8 = 2
 
   /// Creates a record.
   public init(
@@ -62,7 +81,8 @@ public struct StoredRecord: Hashable, Sendable {
     tags: [UInt64],
     number: UInt64,
     contentCount: UInt64,
-    blocks: [UInt64]
+    blocks: [UInt64],
+    part: Part? = nil
   ) {
     self.key = key
     self.terms = terms
@@ -76,6 +96,7 @@ public struct StoredRecord: Hashable, Sendable {
     self.number = number
     self.contentCount = contentCount
     self.blocks = blocks
+    self.part = part
   }
 
   /// How many blocks a content of so many bytes has.
@@ -102,11 +123,15 @@ public struct StoredRecord: Hashable, Sendable {
     for number in [tag.lowerBound, tag.count, lastModified.lowerBound, lastModified.count] {
       bytes.append(little: UInt32(clamping: number))
     }
-    bytes.append(vary == nil ? 0 : 1)
+    bytes.append((vary == nil ? 0 : Self.hasVary) | (part == nil ? 0 : Self.isPart))
     bytes.append(text: vary?.encoded ?? [])
     bytes.append(text: variant)
     bytes.append(little: UInt32(clamping: tags.count))
     for tag in tags { bytes.append(little: tag) }
+    if let part {
+      bytes.append(little: part.start)
+      bytes.append(little: part.length)
+    }
     let table = bytes.count
     for block in blocks { bytes.append(little: block) }
     bytes.replace(at: 16, by: UInt32(clamping: bytes.count))
@@ -155,16 +180,21 @@ public struct StoredRecord: Hashable, Sendable {
       let statusLine = reader.text(), let lines = reader.text(),
       let tag = reader.range(within: lines.count),
       let lastModified = reader.range(within: lines.count),
-      let hasVary = reader.number(UInt8.self), let names = reader.text(),
-      let variant = reader.text(), let tags = reader.words(), reader.offset == table,
-      bytes.count - reader.offset == Self.blockCount(of: count) * 8
+      let kind = reader.number(UInt8.self), let names = reader.text(),
+      let variant = reader.text(), let tags = reader.words()
     else { return nil }
-    if hasVary == 1 {
+    if kind & Self.isPart != 0 {
+      guard let part = Part(&reader), part.has(count) else { return nil }
+      self.part = part
+    }
+    guard reader.offset == table, bytes.count - reader.offset == Self.blockCount(of: count) * 8
+    else { return nil }
+    switch kind & ~Self.isPart {
+    case Self.hasVary:
       guard let rule = VaryRule(encoded: names.span) else { return nil }
       vary = rule
-    } else {
-      guard hasVary == 0, names.isEmpty else { return nil }
-      vary = nil
+    case 0 where names.isEmpty: vary = nil
+    default: return nil
     }
     var blocks: [UInt64] = []
     blocks.reserveCapacity(Self.blockCount(of: count))
@@ -180,6 +210,22 @@ public struct StoredRecord: Hashable, Sendable {
     self.number = number
     contentCount = count
     self.blocks = blocks
+  }
+}
+
+extension StoredRecord.Part {
+  fileprivate init?(_ reader: inout RecordReader) {
+    guard let start = reader.number(UInt64.self), let length = reader.number(UInt64.self) else {
+      return nil
+    }
+    self.init(start: start, length: length)
+  }
+
+  /// Whether so many bytes can be this part; none are none.
+  fileprivate func has(_ count: UInt64) -> Bool {
+    let end = start.addingReportingOverflow(count)
+    return count > 0 && !end.overflow && end.partialValue <= length
+      && length <= UInt64(Int64.max)
   }
 }
 

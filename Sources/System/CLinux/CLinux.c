@@ -281,6 +281,16 @@ int64_t martlet_facts_of_file(int fd, martlet_file_facts *to) {
   return 0;
 }
 
+int64_t martlet_allocated(int fd) {
+  struct stat status;
+  // Blocks of 512 bytes, whatever those of the disk are.
+  return fstat(fd, &status) < 0 ? -errno : (int64_t)status.st_blocks * 512;
+}
+
+int64_t martlet_punch(int fd, int64_t offset, int64_t count) {
+  MARTLET_RESULT(fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, count));
+}
+
 int64_t martlet_facts_at(int folder, const char *path, int follows, martlet_file_facts *to) {
   struct stat status;
   if (fstatat(folder, path, &status, follows ? 0 : AT_SYMLINK_NOFOLLOW) < 0) return -errno;

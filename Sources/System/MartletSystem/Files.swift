@@ -297,6 +297,20 @@ extension Descriptor {
     return try check(result, .write)
   }
 
+  /// How many bytes of the disk the file takes, which may be fewer than it has.
+  ///
+  /// - Throws: ``SystemError``. System call: `fstat(2)`.
+  public borrowing func allocatedByteCount() throws(SystemError) -> Int {
+    try check(martlet_allocated(number), .stat)
+  }
+
+  /// Gives the room of a part of the file back to the disk: it reads as zeros from then on.
+  ///
+  /// - Throws: ``SystemError``, with EOPNOTSUPP on disks that have no such thing. System call: `fallocate(2)`.
+  public borrowing func punch(_ range: Range<Int>) throws(SystemError) {
+    try check(martlet_punch(number, Int64(range.lowerBound), Int64(range.count)), .fallocate)
+  }
+
   /// Goes to the start of the file.
   ///
   /// - Throws: ``SystemError``. System call: `lseek(2)`.

@@ -38,7 +38,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     case rename, rmdir, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
     case splice
     case sigprocmask, socket, socketpair, unlink, waitpid, write, getpwnam, getgrnam, getrandom
-    case flock, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create", readlink, stat, opendir
+    case fallocate, flock, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create", readlink,
+      stat, opendir
   }
 
   /// Whether the call would have had to wait.

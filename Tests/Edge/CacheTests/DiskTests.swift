@@ -1,6 +1,7 @@
 import Cache
 import Foundation
 import HTTPCaching
+import MartletSystem
 import Testing
 
 /// A folder of a test, and disks in it.
@@ -22,10 +23,23 @@ final class DiskFolder {
   /// The folder as it is now in another place, as a process leaves it that is killed.
   func copy() throws -> DiskFolder {
     let copy = try DiskFolder()
-    for name in names {
-      try Data(bytes(name)).write(to: URL(fileURLWithPath: "\(copy.path)/\(name)"))
-    }
+    for name in names { try copy.write(sparse: bytes(name), to: name) }
     return copy
+  }
+
+  /// Writes a file that takes no room for empty blocks, as those are that were given back.
+  private func write(sparse bytes: [UInt8], to name: String) throws {
+    let url = URL(fileURLWithPath: "\(path)/\(name)")
+    try Data().write(to: url)
+    let file = try FileHandle(forWritingTo: url)
+    for start in stride(from: 0, to: bytes.count, by: 4096) {
+      let block = bytes[start..<min(start + 4096, bytes.count)]
+      guard block.contains(where: { $0 != 0 }) else { continue }
+      try file.seek(toOffset: UInt64(start))
+      try file.write(contentsOf: block)
+    }
+    try file.truncate(atOffset: UInt64(bytes.count))
+    try file.close()
   }
 
   var names: [String] {
@@ -41,12 +55,12 @@ final class DiskFolder {
     try Data(bytes).write(to: URL(fileURLWithPath: "\(path)/\(name)"))
   }
 
-  /// The bytes of all segments.
+  /// The bytes of all segments, without what was given back to the disk.
   var byteCount: Int {
     get throws {
       try names.filter { $0.contains(".") }.reduce(0) { sum, name in
-        let facts = try FileManager.default.attributesOfItem(atPath: "\(path)/\(name)")
-        return sum + (facts[.size] as? Int ?? 0)
+        let file = try Descriptor.open("\(path)/\(name)", .read)
+        return sum + min(Int(try file.facts().byteCount), try file.allocatedByteCount())
       }
     }
   }

@@ -296,7 +296,8 @@ struct SpoolTests {
       store.wait(for: fill)
       if isWhole { last[name] = step }
       store.disk?.settle()
-      #expect(try folder.byteCount <= limit)
+      // The last block of a file may not be full.
+      #expect(try folder.byteCount <= limit + folder.names.count * 4096)
       #expect(store.disk?.figures.byteCount ?? .max <= limit)
     }
     #expect(store.disk?.figures.evictionCount ?? 0 > 10)

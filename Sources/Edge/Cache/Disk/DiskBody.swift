@@ -23,6 +23,34 @@ final class DiskFile: Sendable {
   }
 }
 
+/// Room that was set aside for an answer that comes; unless it is kept, it is given back when nobody reads there any
+/// more.
+final class DiskRoom: Sendable {
+  private let range: Range<Int>
+  private let segment: UInt64
+  fileprivate let disk: DiskStore
+  private let isKept = Atomic<Bool>(false)
+
+  init(_ range: Range<Int>, in segment: UInt64, of disk: DiskStore) {
+    self.range = range
+    self.segment = segment
+    self.disk = disk
+  }
+
+  func keep() { isKept.store(true, ordering: .releasing) }
+
+  deinit {
+    guard !isKept.load(ordering: .acquiring) else { return }
+    let (disk, segment, range) = (disk, segment, range)
+    // Whoever lets go may hold a lock. Without a thread it is taken until its segment makes room.
+    do throws(BlockingPool.Refusal) {
+      try disk.threads.submit { disk.change(.free(segment: segment, range)) }
+    } catch {
+      return
+    }
+  }
+}
+
 /// A body that stays on the disk: it is sent from there, and only what was looked at not long before.
 ///
 /// It has a sum for each block. A block that agrees with its sum is good for a while, ``goodSeconds``, in which the
@@ -59,12 +87,21 @@ public final class DiskBody: Sendable {
   /// The file itself where it must not go, as long as the body is still written.
   private let held: OpenFile?
   private let place: DiskPlace?
+  /// The room that it is written to, if that can be given back.
+  private let room: DiskRoom?
   private let state: Mutex<State>
   private let damage = Atomic<Bool>(false)
 
   /// A body that is written while it comes, into a file that is held.
-  init(writing file: OpenFile, _ source: DiskFile, start: Int, of disk: DiskStore) {
+  init(
+    writing file: OpenFile,
+    _ source: DiskFile,
+    start: Int,
+    in room: DiskRoom?,
+    of disk: DiskStore
+  ) {
     self.disk = disk
+    self.room = room
     self.start = start
     self.source = source
     held = file
@@ -84,6 +121,7 @@ public final class DiskBody: Sendable {
     self.disk = disk
     self.start = start
     self.place = place
+    room = nil
     source = place.file
     held = nil
     let now = isGood ? Self.now : 0
@@ -97,10 +135,14 @@ public final class DiskBody: Sendable {
     disk = written.disk
     start = written.start
     self.place = place
+    room = nil
     source = place.file
     held = nil
     state = Mutex(written.state.withLock { $0 })
   }
+
+  /// Sees to it that its room is not given back.
+  func keepRoom() { room?.keep() }
 
   /// How many bytes there are.
   public var count: Int { state.withLock { $0.count } }

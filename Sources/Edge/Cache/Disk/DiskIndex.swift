@@ -68,7 +68,7 @@ struct DiskIndex: Sendable {
   static let entryLimit = 1 << 26
 
   /// How many answers are found by one word.
-  static let variantLimit = 64
+  static let variantLimit = 512
 
   /// The bytes of the answers that can be found.
   private(set) var liveByteCount = 0

@@ -120,6 +120,9 @@ extension DiskStore {
     }
   }
 
+  /// As long as most heads are.
+  private static let headBytes = 8 << 10
+
   /// Enough for the longest key and what stands before it.
   private static let keyBytes = 72 << 10
 
@@ -127,10 +130,9 @@ extension DiskStore {
     guard let file = place.file.open else { return .gone }
     do throws(SystemError) {
       let start = Int(clamping: place.offset)
-      let first = try file.descriptor.read(
-        upTo: min(place.length, StoredRecord.blockBytes),
-        at: start
-      )
+      // Where the body stays, its head is enough.
+      let least = limit > 0 ? StoredRecord.blockBytes : Self.headBytes
+      let first = try file.descriptor.read(upTo: min(place.length, least), at: start)
       guard let count = StoredRecord.headCount(first.span), count <= place.length else {
         return .damaged
       }
@@ -163,6 +165,10 @@ extension DiskStore {
             of: self
           )
         )
+      }
+      if let part = record.part {
+        let parts = CachedParts(part, body(isGood: false))
+        return .answer(DiskFinding(answer: CachedAnswer(record, terms, CachedBody([]), parts)))
       }
       if length > limit {
         return .answer(DiskFinding(answer: CachedAnswer(record, terms, body(isGood: false))))
@@ -200,18 +206,29 @@ public struct DiskFinding: Sendable {
   public var answer: CachedAnswer
   /// The same with a body that stays on the disk; nil: it does so anyway, or is too short for that.
   var onDisk: CachedAnswer?
+
+  /// Creates what was found.
+  public init(answer: CachedAnswer, onDisk: CachedAnswer? = nil) {
+    self.answer = answer
+    self.onDisk = onDisk
+  }
 }
 
 extension CachedAnswer {
   /// What was read from a disk.
-  convenience init(_ record: StoredRecord, _ terms: StoredTerms, _ body: CachedBody) {
+  convenience init(
+    _ record: StoredRecord,
+    _ terms: StoredTerms,
+    _ body: CachedBody,
+    _ parts: CachedParts? = nil
+  ) {
     self.init(
       terms: terms,
       head: AnswerHead(
         status: terms.status,
         statusLine: record.statusLine,
         lines: record.lines,
-        length: body.count,
+        length: parts?.length ?? body.count,
         tag: record.tag,
         lastModified: record.lastModified
       ),
@@ -219,7 +236,45 @@ extension CachedAnswer {
       vary: record.vary,
       variant: record.variant,
       tags: record.tags,
-      keyCount: record.key.count
+      keyCount: record.key.count,
+      parts: parts
     )
+  }
+}
+
+extension DiskStore {
+  /// An answer of which a part was read, with the parts at further places that belong to it.
+  public func gather(
+    _ newest: CachedAnswer,
+    _ places: [DiskPlace],
+    key: [UInt8],
+    on loop: EventLoop
+  ) async -> CachedAnswer {
+    let store = self
+    do throws(BlockingPool.Refusal) {
+      return try await threads.run(on: loop, by: loop.deadline(after: Self.timeLimit)) {
+        store.gather(newest, places, key: key)
+      }
+    } catch {
+      return newest
+    }
+  }
+
+  /// The same for a thread that may wait for the disk.
+  public func gather(
+    _ newest: CachedAnswer,
+    _ places: [DiskPlace],
+    key: [UInt8]
+  ) -> CachedAnswer {
+    var all = newest
+    for place in places {
+      switch read(place, key, upTo: 0) {
+      case .answer(let older): all = older.answer.joined(with: all) ?? all
+      case .damaged: noteDamage(at: place)
+      case .failed(let error): noteFailure(error, at: place)
+      case .gone, .other: break
+      }
+    }
+    return all.with(terms: all.terms, parts: all.parts?.ofDisk())
   }
 }

@@ -66,15 +66,18 @@ struct DiskRecovery: Sendable {
     let journal: [UInt8]
     let content: OpenFile
     let contentCount: Int
+    let allocatedCount: Int
     do throws(SystemError) {
       journal = try Files.read("\(path)/\(DiskNames.journal(number))", limit: Self.journalLimit)
       content = OpenFile(try Descriptor.open("\(path)/\(DiskNames.content(number))", .read))
       contentCount = Int(clamping: try content.descriptor.facts().byteCount)
+      allocatedCount = try content.descriptor.allocatedByteCount()
     } catch {
       return (false, false, nil)
     }
     var segment = DiskSegment(number: number, file: content)
-    segment.contentCount = contentCount
+    // What was given back is not there.
+    segment.contentCount = min(contentCount, allocatedCount)
     segment.journalCount = journal.count
     index.add(segment)
     let count = journal.count / DiskEntry.byteCount
@@ -91,15 +94,15 @@ struct DiskRecovery: Sendable {
       }
       if entry.kind == .seal { return (place == count - 1, isRetired, nil) }
       if entry.kind == .retirement { isRetired = true }
-      take(entry, of: segment)
+      take(entry, of: segment, contentCount)
     }
     return (true, isRetired, count)
   }
 
-  private mutating func take(_ entry: DiskEntry, of segment: DiskSegment) {
+  private mutating func take(_ entry: DiskEntry, of segment: DiskSegment, _ contentCount: Int) {
     lastNumber = max(lastNumber, entry.number)
     let end = entry.offset.addingReportingOverflow(entry.length)
-    let isThere = !end.overflow && end.partialValue <= UInt64(segment.contentCount)
+    let isThere = !end.overflow && end.partialValue <= UInt64(contentCount)
     switch entry.kind {
     case .opening, .seal, .retirement: break
     case .answer:

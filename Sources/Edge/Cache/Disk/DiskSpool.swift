@@ -8,7 +8,8 @@ import Synchronization
 ///
 /// Its room is set aside first, or where its length is not known a segment for it alone. Then a thread writes what
 /// has come, as often as there is a block of it; behind the last one the head is written, before the body, and the
-/// line of the journal. A process that is killed meanwhile leaves bytes that nothing points to.
+/// line of the journal. A process that is killed meanwhile leaves bytes that nothing points to. What breaks off may be
+/// kept as the part of the whole that has come.
 final class DiskSpool: Sendable {
   private struct State {
     var file: OpenFile?
@@ -28,6 +29,8 @@ final class DiskSpool: Sendable {
   let form: CachedAnswer
   /// How long the body is; nil: that is not known.
   let length: Int?
+  /// Which part of the whole it is; nil: all of it.
+  private let part: StoredRecord.Part?
   /// The last purge that it need not be looked at for.
   let number: UInt64
   /// How many bytes there are before the body.
@@ -44,6 +47,7 @@ final class DiskSpool: Sendable {
     _ fill: Fill,
     _ form: CachedAnswer,
     length: Int?,
+    part: StoredRecord.Part?,
     word: UInt64,
     number: UInt64,
     limit: Int,
@@ -53,13 +57,21 @@ final class DiskSpool: Sendable {
     self.fill = fill
     self.form = form
     self.length = length
+    self.part = part
     self.word = word
     self.number = number
     self.disk = disk
     self.onEnd = onEnd
     key = fill.key
     let blocks = StoredRecord.blockCount(of: UInt64(length ?? limit))
-    headRoom = DiskWrite.bytes(of: form, key) + blocks * 8
+    headRoom = DiskWrite.bytes(of: form, form.body, key) + blocks * 8
+  }
+
+  /// Which part of the whole the first `count` bytes are; nil: they are all of it.
+  func part(of count: Int) -> StoredRecord.Part? {
+    if let part { return part }
+    guard fill.isCut, let whole = form.head.length, count < whole else { return nil }
+    return StoredRecord.Part(start: 0, length: UInt64(whole))
   }
 
   var isCancelled: Bool { cancellation.load(ordering: .acquiring) }
@@ -83,7 +95,11 @@ final class DiskSpool: Sendable {
 
   /// Has it written from `start` on.
   func begin(_ file: OpenFile, _ source: DiskFile, segment: UInt64, start: Int, allowed: Int) {
-    let body = DiskBody(writing: file, source, start: start, of: disk)
+    // What has a segment for itself goes with that.
+    let room =
+      length == nil
+      ? nil : DiskRoom(start - headRoom..<start + allowed, in: segment, of: disk)
+    let body = DiskBody(writing: file, source, start: start, in: room, of: disk)
     state.withLock { state in
       state.file = file
       state.segment = segment
@@ -96,7 +112,12 @@ final class DiskSpool: Sendable {
   }
 
   /// Notes that nothing of what was set aside has to be given back.
-  func keepPlace() { state.withLock { $0.segment = 0 } }
+  func keepPlace() {
+    state.withLock { state in
+      state.segment = 0
+      state.body?.keepRoom()
+    }
+  }
 
   /// Goes on with more room.
   func allow(_ count: Int) {
@@ -172,6 +193,9 @@ final class DiskSpool: Sendable {
 extension DiskStore {
   var isOpen: Bool { state.withLock { $0.phase == .open } }
 
+  /// Whether a body of so many bytes is not too large for it.
+  func mayHold(_ count: Int) -> Bool { state.withLock { count <= $0.objectLimit } }
+
   /// Has the answer of a fill written while it comes; `form` is all of it but the body.
   ///
   /// `onEnd` is called once, on some thread, with the answer when it is on the disk, and with nil when it is not to
@@ -182,6 +206,7 @@ extension DiskStore {
     _ fill: Fill,
     _ form: CachedAnswer,
     length: Int?,
+    part: StoredRecord.Part?,
     onEnd: @escaping @Sendable (CachedAnswer?) -> Void
   ) -> Bool {
     let key = fill.key
@@ -194,6 +219,7 @@ extension DiskStore {
         fill,
         form,
         length: length,
+        part: part,
         word: hash.key(of: key.span),
         number: state.base + fill.purgeNumber,
         limit: state.objectLimit,

@@ -49,6 +49,9 @@ final class DiskWrite: Sendable {
   let word: UInt64
   let variant: UInt64
   let answer: CachedAnswer
+  /// What of it is written, and which part of the whole that is.
+  let body: CachedBody
+  let part: StoredRecord.Part?
   let number: UInt64
   /// How many bytes it takes at most.
   let byteCount: Int
@@ -59,6 +62,7 @@ final class DiskWrite: Sendable {
     _ word: UInt64,
     _ variant: UInt64,
     _ answer: CachedAnswer,
+    _ written: (body: CachedBody, part: StoredRecord.Part?),
     number: UInt64,
     byteCount: Int
   ) {
@@ -66,6 +70,7 @@ final class DiskWrite: Sendable {
     self.word = word
     self.variant = variant
     self.answer = answer
+    (body, part) = written
     self.number = number
     self.byteCount = byteCount
   }
@@ -75,10 +80,10 @@ final class DiskWrite: Sendable {
   func cancel() { cancellation.store(true, ordering: .releasing) }
 
   /// How many bytes a record takes at most: fixed parts, and twelve for each piece.
-  static func bytes(of answer: CachedAnswer, _ key: [UInt8]) -> Int {
+  static func bytes(of answer: CachedAnswer, _ body: CachedBody, _ key: [UInt8]) -> Int {
     let vary = answer.vary?.encoded.count ?? 0
-    return 512 + key.count + answer.head.bytes.count + answer.body.count + vary
-      + answer.variant.count + (answer.tags.count + answer.body.pieces.count) * 8
+    return 512 + key.count + answer.head.bytes.count + body.count + vary
+      + answer.variant.count + (answer.tags.count + body.pieces.count) * 8
   }
 }
 
@@ -97,6 +102,8 @@ enum DiskJob: Sendable {
   case extend(DiskSpool)
   case finish(DiskSpool)
   case abandon(DiskSpool)
+  /// A part of a segment that nothing is in, and nobody reads any more.
+  case free(segment: UInt64, Range<Int>)
 
   /// Whether it takes something away.
   var isChange: Bool {

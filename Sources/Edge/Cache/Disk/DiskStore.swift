@@ -83,6 +83,13 @@ public final class DiskStore: Sendable {
     return hash.key(of: bytes.span)
   }
 
+  /// What a part of a variant is known by, which begins at a byte of the whole.
+  static func partWord(_ variant: UInt64, _ start: UInt64) -> UInt64 {
+    let word = (variant ^ (start &+ 1) &* 0x9E37_79B9_7F4A_7C15) &* 0xD6E8_FEB8_6659_FD93
+    // 0 stands for all variants.
+    return word == 0 ? 1 : word
+  }
+
   // MARK: Changes
 
   /// Has an answer written, unless too much waits already.
@@ -92,13 +99,14 @@ public final class DiskStore: Sendable {
   func offer(_ key: [UInt8], _ answer: CachedAnswer, number: UInt64, again: Bool) {
     let isSubmitted = state.withLock { state -> Bool in
       guard state.phase == .open, let hash = state.hash else { return false }
+      guard let written = answer.written else { return false }
       let word = hash.key(of: key.span)
-      let variant = Self.variantWord(answer.vary, answer.variant, hash)
+      var variant = Self.variantWord(answer.vary, answer.variant, hash)
+      if let part = written.part { variant = Self.partWord(variant, part.start) }
       if again, state.index.contains(word, variant: variant) || state.isQueued(word, variant) {
         return false
       }
-      guard answer.body.disk == nil else { return false }
-      let size = DiskWrite.bytes(of: answer, key)
+      let size = DiskWrite.bytes(of: answer, written.body, key)
       let isTaken =
         size <= state.objectLimit && state.queuedByteCount + size <= Self.queueBytes
         && SystemClock.monotonicNanoseconds() >= state.pausedUntil
@@ -110,7 +118,15 @@ public final class DiskStore: Sendable {
         return false
       }
       state.append(
-        DiskWrite(key, word, variant, answer, number: state.base + number, byteCount: size)
+        DiskWrite(
+          key,
+          word,
+          variant,
+          answer,
+          written,
+          number: state.base + number,
+          byteCount: size
+        )
       )
       return true
     }

@@ -16,6 +16,9 @@ extension DiskStore {
     }
   }
 
+  /// The blocks of most disks.
+  private static let blockBytes = 4096
+
   /// Sets room aside for a spool.
   private func begin(_ spool: DiskSpool, _ writer: inout DiskWriter) throws(SystemError) {
     guard !spool.isCancelled else { return spool.fail() }
@@ -59,8 +62,11 @@ extension DiskStore {
       var active = writer.open(spool.segment)
     else { return spool.fail() }
     let head = found.form.head
+    let part = spool.part(of: body.count)
+    // Of a part there must be something.
+    guard part == nil || body.count > 0 else { return spool.fail() }
     let whole = found.form.with(
-      terms: found.form.terms,
+      terms: found.form.terms.ofPart(part != nil),
       head: head.length == nil ? head.with(length: body.count) : head
     )
     let record = StoredRecord(
@@ -68,7 +74,8 @@ extension DiskStore {
       key: spool.key,
       number: found.number,
       contentCount: body.count,
-      blocks: body.sums
+      blocks: body.sums,
+      part: part
     )
     // It ends where the body begins, whose place was known before.
     let size = record.encoded(at: 0).count
@@ -76,10 +83,11 @@ extension DiskStore {
     let start = spool.start - size
     let bytes = record.encoded(at: DiskPlace.seal(active.number, UInt64(start)))
     try active.content.descriptor.writeAll(bytes, at: start)
+    let variant = variantWord(whole.vary, whole.variant)
     let entry = DiskEntry(
       .answer,
       word: spool.word,
-      variant: variantWord(whole.vary, whole.variant),
+      variant: part.map { Self.partWord(variant, $0.start) } ?? variant,
       offset: UInt64(start),
       length: UInt64(size + body.count),
       number: found.number
@@ -104,7 +112,9 @@ extension DiskStore {
       offset: entry.offset,
       length: Int(entry.length)
     )
-    spool.end(whole.with(terms: whole.terms, body: CachedBody(disk: DiskBody(body, at: place))))
+    let stays = CachedBody(disk: DiskBody(body, at: place))
+    guard let part else { return spool.end(whole.with(terms: whole.terms, body: stays)) }
+    spool.end(whole.with(terms: whole.terms, parts: CachedParts(part, stays)))
   }
 
   /// An answer as the purges since it was asked for leave it; nil: it is not kept.
@@ -112,7 +122,7 @@ extension DiskStore {
     judged(spool.form, spool.key, spool.number, isCancelled: { spool.isCancelled })
   }
 
-  /// Lets go of a spool that has come to nothing; what stands between others goes with their segment.
+  /// Lets go of a spool that has come to nothing; what stands between others is given back when nobody reads it.
   private func release(_ spool: DiskSpool, _ writer: inout DiskWriter) throws(SystemError) {
     let number = spool.segment
     guard number > 0, writer.open(number) != nil else { return }
@@ -122,6 +132,22 @@ extension DiskStore {
       return
     }
     try letGo(number, &writer)
+  }
+
+  /// Gives the room of a part of a segment back; on disks that have no such thing it goes with the segment.
+  func free(_ range: Range<Int>, in number: UInt64) {
+    // Only whole blocks are given back.
+    let first = (range.lowerBound + Self.blockBytes - 1) / Self.blockBytes * Self.blockBytes
+    let end = range.upperBound / Self.blockBytes * Self.blockBytes
+    guard first < end,
+      let file = state.withLock({ $0.index.segments[number]?.file.open })
+    else { return }
+    do throws(SystemError) {
+      try file.descriptor.punch(first..<end)
+    } catch {
+      return
+    }
+    state.withLock { $0.index.grow(number, content: first - end, journal: 0) }
   }
 
   /// Notes that one spool less is written to a segment, and ends that if it was the last one.

@@ -61,6 +61,7 @@ extension DiskStore {
     case .open: return open(&writer)
     case .tell(let body): return body()
     case .close: return close(&writer)
+    case .free(let segment, let range): return free(range, in: segment)
     case .write, .forget, .purge, .tend, .begin, .extend, .finish, .abandon: break
     }
     defer { if job.isChange { state.withLock { $0.openChangeCount -= 1 } } }
@@ -77,7 +78,7 @@ extension DiskStore {
       case .tend: try makeRoom(0, &writer)
       case .begin(let spool), .extend(let spool), .finish(let spool), .abandon(let spool):
         try perform(job, of: spool, &writer)
-      case .open, .tell, .close: break
+      case .open, .tell, .close, .free: break
       }
       state.withLock { state in
         if state.isFailing { state.tell(.recovered) }
@@ -119,13 +120,14 @@ extension DiskStore {
       answer,
       key: write.key,
       number: number,
-      contentCount: answer.body.count,
-      blocks: answer.body.pieces.map { StoredRecord.sum(of: $0.span) }
+      contentCount: write.body.count,
+      blocks: write.body.pieces.map { StoredRecord.sum(of: $0.span) },
+      part: write.part
     )
     let start = active.contentEnd
     let head = record.encoded(at: DiskPlace.seal(active.number, UInt64(start)))
     var end = start
-    for piece in [head] + answer.body.pieces {
+    for piece in [head] + write.body.pieces {
       try active.content.descriptor.writeAll(piece, at: end)
       end += piece.count
     }
@@ -372,7 +374,8 @@ extension StoredRecord {
     key: [UInt8],
     number: UInt64,
     contentCount: Int,
-    blocks: [UInt64]
+    blocks: [UInt64],
+    part: Part?
   ) {
     let head = answer.head
     let start = head.fields.lowerBound
@@ -391,7 +394,8 @@ extension StoredRecord {
       tags: answer.tags,
       number: number,
       contentCount: UInt64(contentCount),
-      blocks: blocks
+      blocks: blocks,
+      part: part
     )
   }
 }

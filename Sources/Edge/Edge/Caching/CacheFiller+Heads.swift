@@ -68,7 +68,7 @@ extension CacheFiller {
       let head = answerHead(bytes) { kept.keeps($0, in: bytes) }
       storedHead = head
       if let length = response.knownLength, !store.grow(fill, by: length), !spool() {
-        keepNothing(isLasting: length > store.limits.objectBytes)
+        keepNothing(isLasting: !store.mayHold(length))
         return beginAlone(answerHead(bytes) { !$0.isHopByHop })
       }
       store.note(vary, of: fill)
@@ -110,7 +110,7 @@ extension CacheFiller {
   ///
   /// - Returns: False when that is not possible.
   func spool() -> Bool {
-    guard part == nil, let terms, let storedHead else { return false }
+    guard let terms, let storedHead else { return false }
     let form = CachedAnswer(
       terms: terms,
       head: storedHead,
@@ -120,7 +120,18 @@ extension CacheFiller {
       tags: tags,
       keyCount: fill.key.count
     )
-    isSpooled = cache.plan.store.spool(fill, form, length: response.knownLength)
+    let place = part.map { part in
+      StoredRecord.Part(
+        start: UInt64(part.range.lowerBound),
+        length: UInt64(storedHead.length ?? 0)
+      )
+    }
+    isSpooled = cache.plan.store.spool(
+      fill,
+      form,
+      length: part?.range.count ?? response.knownLength,
+      part: place
+    )
     return isSpooled
   }
 

@@ -42,9 +42,7 @@ extension CacheFiller {
       return fail(ExchangeError(.upstreamMalformed, detail: error.reason.rawValue))
     }
     let part = FillPart(place.range, others: others?.parts)
-    guard let found = storing(whole, text, others, bytes),
-      cache.plan.store.grow(fill, by: place.range.count)
-    else {
+    guard let found = storing(whole, text, others, bytes) else {
       keepNothing(isLasting: false)
       return beginAlone(wholeHead(whole, text, place.length) { _ in true }, part: part)
     }
@@ -56,9 +54,15 @@ extension CacheFiller {
       let asked = requestBytes
       rule.appendKey(of: exchange.request, in: asked.span, to: &variant)
     }
-    cache.plan.store.note(vary, of: fill)
     tags = tags(of: bytes)
     self.part = part
+    storedHead = head
+    // What memory has no room for goes to the disk while it comes.
+    guard cache.plan.store.grow(fill, by: place.range.count) || spool() else {
+      keepNothing(isLasting: false)
+      return beginAlone(wholeHead(whole, text, place.length) { _ in true }, part: part)
+    }
+    cache.plan.store.note(vary, of: fill)
     fill.begin(head, terms: terms, vary: vary, variant: variant, part: part)
   }
 
@@ -165,6 +169,16 @@ extension CacheFiller {
 
   /// All of a part has come.
   func finish(_ part: FillPart) {
+    if isSpooled {
+      guard fill.beginning.count == part.range.count else {
+        return fail(ExchangeError(.upstreamCut))
+      }
+      isOver = true
+      // It is kept when all of it is on the disk.
+      fill.end(.complete)
+      room?.set()
+      return
+    }
     let body = fill.body()
     guard terms == nil || body.count == part.range.count else {
       return fail(ExchangeError(.upstreamCut))
@@ -173,8 +187,9 @@ extension CacheFiller {
     guard let terms, let head = fill.beginning.head,
       let parts = joined(body, at: part.range.lowerBound, head)
     else { return end() }
-    guard parts.isComplete else {
-      _ = cache.plan.store.keep(answer(head, terms, CachedBody([]), parts), of: fill)
+    // What is on the disk stays there: such parts are sent as they are, when none is missing as well.
+    guard parts.isComplete, parts.isInMemory else {
+      keep(body, at: part.range.lowerBound, with: parts, head, terms)
       return end()
     }
     // Who asks meanwhile reads on.
@@ -185,12 +200,11 @@ extension CacheFiller {
   ///
   /// - Source: RFC 9111, section 3.3.
   func keepWhatCame() {
-    // What went to the disk is not in memory any more.
-    guard !isSpooled else { return }
     guard cache.ranges != .whole, let terms, terms.status == 200,
       terms.rules.contains(.hasStrongTag), let head = fill.beginning.head, head.length != nil,
       request.method == .get
     else { return }
+    if isSpooled { return fill.cut() }
     let body = fill.body()
     // Of what does not stay in memory, not all is there.
     let thereCount = body.pieces.reduce(0) { $0 + $1.count }
@@ -198,20 +212,37 @@ extension CacheFiller {
       let parts = joined(body, at: part?.range.lowerBound ?? 0, head),
       !parts.isComplete
     else { return }
-    let kept = answer(head, terms.ofPart(true), CachedBody([]), parts)
-    _ = cache.plan.store.keep(kept, of: fill)
+    keep(body, at: part?.range.lowerBound ?? 0, with: parts, head, terms)
+  }
+
+  /// Keeps a part that has come, in memory with all that there is, and on the disk by itself.
+  private func keep(
+    _ body: CachedBody,
+    at start: Int,
+    with parts: CachedParts,
+    _ head: AnswerHead,
+    _ terms: StoredTerms
+  ) {
+    let own = CachedParts(length: parts.length, start: start, body)
+    cache.plan.store.keep(
+      answer(head, terms.ofPart(true), CachedBody([]), parts),
+      of: fill,
+      new: answer(head, terms.ofPart(true), CachedBody([]), own)
+    )
   }
 
   /// What has come together with what is kept of the same; nil: all of that is.
   private func joined(_ body: CachedBody, at start: Int, _ head: AnswerHead) -> CachedParts? {
     let parts = CachedParts(length: head.length ?? 0, start: start, body)
     let store = cache.plan.store
-    guard let other = store.kept(beside: fill, vary, variant), isSame(other.head, head) else {
-      return parts
-    }
+    guard let other = store.kept(beside: fill, vary, variant), other.head.mayCombine(with: head)
+    else { return parts }
     guard let others = other.parts else { return nil }
-    if let both = others.joined(with: parts), both.byteCount <= store.limits.objectBytes {
-      return both
+    // What memory has no room for is looked for on the disk when it is wanted.
+    for some in [others, others.onDisk] {
+      if let both = some?.joined(with: parts), both.memoryCount <= store.limits.objectBytes {
+        return both
+      }
     }
     return parts
   }
@@ -221,7 +252,7 @@ extension CacheFiller {
     var assembly = CachedParts.Assembly(parts)
     while true {
       if let body = assembly.step() {
-        _ = cache.plan.store.keep(answer(head, terms.ofPart(false), body, nil), of: fill)
+        cache.plan.store.keep(answer(head, terms.ofPart(false), body, nil), of: fill)
         break
       }
       await worker.loop.yield()
@@ -233,14 +264,6 @@ extension CacheFiller {
     cache.plan.store.abandon(fill)
     fill.end(.complete)
     room?.set()
-  }
-
-  private func isSame(_ left: AnswerHead, _ right: AnswerHead) -> Bool {
-    left.length == right.length
-      && PartSet.mayCombine(
-        left.bytes.span.extracting(left.tag),
-        right.bytes.span.extracting(right.tag)
-      )
   }
 
   private func answer(

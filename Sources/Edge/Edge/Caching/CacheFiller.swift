@@ -202,7 +202,7 @@ final class CacheFiller: InnerSocket {
       !cache.plan.store.grow(fill, by: bytes.count), !spool()
     {
       // Too large, which was not known before: those who read have it from a window.
-      keepNothing(isLasting: true)
+      keepNothing(isLasting: cache.plan.store.disk == nil)
       fill.slide()
     }
     let taken = fill.append(bytes, writer: terms == nil || isSpooled ? writer() : nil)

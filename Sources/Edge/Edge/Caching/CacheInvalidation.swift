@@ -26,6 +26,29 @@ extension HTTP1Connection {
     if let disk = cache.plan.store.disk, disk.isChanging { _ = await disk.settle(on: loop) }
   }
 
+  /// Has requests wait for each other again when the answer to one that did not could be kept: the next one is.
+  func endPass(
+    _ exchange: Exchange,
+    _ cache: RouteCache,
+    _ answer: Span<UInt8>,
+    _ head: Span<UInt8>
+  ) {
+    let store = cache.plan.store
+    guard exchange.request.method == .get, exchange.response.status != 206,
+      let length = exchange.response.knownLength, store.mayHold(length)
+    else { return }
+    let now = moment
+    let storing = cache.policy.storing(
+      exchange.response,
+      in: answer,
+      for: CacheRequest(exchange.request, in: head, by: cache.policy),
+      requestTime: now,
+      responseTime: now
+    )
+    guard case .store = storing, let key = cacheKey(exchange, cache, head) else { return }
+    store.endPass(key.bytes)
+  }
+
   /// - Returns: Whether something was to be forgotten.
   private func forget(
     _ exchange: Exchange,

@@ -19,6 +19,12 @@ extension HTTP1Connection {
   /// How many answers are read at most until one is for the request.
   private static let readsOfDisk = 3
 
+  /// Whether what memory lacks is looked for on the disk.
+  func mayLookOnDisk(_ cause: FillCause, _ cache: RouteCache) -> Bool {
+    guard cache.plan.store.disk != nil else { return false }
+    return cause.reason == .uriMiss || cause.completing?.parts?.isOfDisk == false
+  }
+
   /// Whether there may be something on the disk.
   func mayBeOnDisk(_ exchange: Exchange, _ cache: RouteCache, _ head: Span<UInt8>) -> Bool {
     guard let disk = cache.plan.store.disk, let key = cacheKey(exchange, cache, head) else {
@@ -27,16 +33,17 @@ extension HTTP1Connection {
     return !disk.places(of: key.bytes).isEmpty
   }
 
-  /// Looks on the disk for what a fill is to receive, of which there is nothing in memory.
+  /// Looks on the disk for what a fill is to receive, of which there is nothing in memory, or the parts `known`.
   func lookOnDisk(
     _ fill: Fill,
+    _ known: CachedAnswer?,
     _ exchange: Exchange,
     _ cache: RouteCache,
     _ request: CacheRequest,
     _ head: borrowing Lent
   ) async throws(ExchangeError) -> DiskOutcome {
     let store = cache.plan.store
-    let found = await readFromDisk(fill, exchange, cache, head)
+    let found = await readFromDisk(fill, known, exchange, cache, head)
     if let found {
       let answer = found.answer
       let now = moment
@@ -72,6 +79,7 @@ extension HTTP1Connection {
   /// The answer on the disk that is for a request, with its bytes lent to the fill.
   private func readFromDisk(
     _ fill: Fill,
+    _ known: CachedAnswer?,
     _ exchange: Exchange,
     _ cache: RouteCache,
     _ head: borrowing Lent
@@ -86,7 +94,14 @@ extension HTTP1Connection {
       // What memory has no room for is sent from the disk.
       let limit = store.grow(fill, by: place.length) ? Int.max : 0
       let found = await disk.load(place, key: key, upTo: limit, on: loop)
-      if let found, isFor(found.answer, exchange, head.bytes) { return found }
+      if let found, isFor(found.answer, exchange, head.bytes) {
+        guard found.answer.parts != nil else { return found }
+        store.shrink(fill)
+        let parts = await disk.gather(found.answer, places, key: key, on: loop)
+        // What is in memory is newer, and may not be on the disk yet.
+        guard let known else { return DiskFinding(answer: parts) }
+        return parts.joined(with: known).map { DiskFinding(answer: $0) }
+      }
       store.shrink(fill)
       if let vary = found?.answer.vary {
         // What one answer depends on, the others most often do too.

@@ -12,20 +12,21 @@ extension HTTP1Connection {
   func sendDiskNow(_ exchange: Exchange) throws(ExchangeError) -> StoredProgress {
     var left = Self.storedBytesAtOnce
     while left > 0 {
-      guard let part = exchange.hand.stored, let disk = part.disk else {
-        return try flushNow(exchange) ? .all : .full
-      }
+      guard let part = exchange.hand.stored else { return try flushNow(exchange) ? .all : .full }
       if part.count == 0 {
         guard try flushNow(exchange) else { return .full }
         try advanceStored(exchange)
         continue
       }
-      let end = disk.goodEnd(from: part.offset, to: min(part.end, part.offset + left))
+      // What is in memory comes behind it.
+      guard let (disk, rest) = part.disk else { return .pause }
+      let limit = min(rest.upperBound, rest.lowerBound + left)
+      let end = disk.goodEnd(from: rest.lowerBound, to: limit)
       // Also before the head is sent: where the first bytes are not good, the upstream is asked.
-      guard end > part.offset else { return .unread }
+      guard end > rest.lowerBound else { return .unread }
       guard try flushNow(exchange) else { return .full }
       guard let file = disk.file else { throw Self.lost }
-      let place = part.offset..<end
+      let place = rest.lowerBound..<end
       if passesFiles {
         guard let count = try sendNow(file, disk.start, place, exchange) else { return .full }
         take(count, exchange)
@@ -113,10 +114,10 @@ extension HTTP1Connection {
   /// - Returns: False when it is not what was written, and nothing of the answer was sent: then nothing is in hand
   ///   any more.
   func lookAtStored(_ exchange: Exchange) async throws(ExchangeError) -> Bool {
-    guard let part = exchange.hand.stored, let disk = part.disk,
-      disk.goodEnd(from: part.offset, to: part.end) == part.offset
+    guard let (disk, place) = exchange.hand.stored?.disk,
+      disk.goodEnd(from: place.lowerBound, to: place.upperBound) == place.lowerBound
     else { return true }
-    switch await disk.look(from: part.offset, to: part.end, on: loop) {
+    switch await disk.look(from: place.lowerBound, to: place.upperBound, on: loop) {
     case .good: return true
     case .bad:
       guard !exchange.responseStarted else { throw Self.lost }
@@ -129,12 +130,12 @@ extension HTTP1Connection {
   }
 
   /// The next block of a body on the disk, for whom bytes do not go to the socket as they are.
-  func blockOfStored(_ part: StoredPart, _ disk: DiskBody) throws(ExchangeError) -> Lent {
+  func blockOfStored(_ disk: DiskBody, _ place: Range<Int>) throws(ExchangeError) -> Lent {
     var block = loop.lend(.body)
-    let end = disk.goodEnd(from: part.offset, to: part.end)
+    let end = disk.goodEnd(from: place.lowerBound, to: place.upperBound)
     // What was good is not any more: it has been a while.
-    guard end > part.offset else { return block }
-    try fill(&block, disk, part.offset..<end)
+    guard end > place.lowerBound else { return block }
+    try fill(&block, disk, place.lowerBound..<end)
     return block
   }
 

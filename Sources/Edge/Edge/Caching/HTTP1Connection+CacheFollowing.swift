@@ -129,11 +129,12 @@ extension HTTP1Connection {
       status.isCollapsed = true
       return try await follow(fill, nil, exchange, cache, request, head, status)
     case .lead(let fill):
-      if cache.plan.store.disk != nil, cause.reason == .uriMiss {
-        switch try await lookOnDisk(fill, exchange, cache, request, head) {
+      if mayLookOnDisk(cause, cache) {
+        switch try await lookOnDisk(fill, cause.completing, exchange, cache, request, head) {
         case .send(let answer, let outcome, let status):
           return try await sendFound(answer, outcome, status, exchange, cache, request, head)
-        case .ask(let why, let kept): (status, cause.validating) = (why, kept)
+        case .ask(let why, let kept):
+          if cause.completing == nil { (status, cause.validating) = (why, kept) }
         }
       }
       let filler = startFill(fill, exchange, cache, head.bytes, cause)
@@ -266,7 +267,8 @@ extension HTTP1Connection {
   ) async throws(ExchangeError) -> CacheTry {
     var form = self.form(of: first, stored, exchange, head.bytes)
     // What is on its way to the disk is long in coming.
-    if first.isSpooled, form.lastStart > Int64(first.count + Self.farAhead) { form = .askOrigin }
+    let reached = Int64(first.count + (first.part?.range.lowerBound ?? 0) + Self.farAhead)
+    if first.isSpooled, form.lastStart > reached { form = .askOrigin }
     var range = 0..<(stored.length ?? .max)
     var several: RangeParts?
     switch form {
@@ -348,11 +350,8 @@ extension HTTP1Connection {
     let base = part?.range.lowerBound ?? 0
     var offset = range.lowerBound
     while offset < range.upperBound {
-      if let (bytes, place) = part?.others?.piece(at: offset) {
-        let count = min(place.count, range.upperBound - offset)
-        try await send(out, bytes, place.lowerBound..<place.lowerBound + count, exchange)
-        out.truncate(to: 0)
-        offset += count
+      if let source = part?.others?.source(at: offset) {
+        offset += try await send(&out, source, upTo: range.upperBound - offset, exchange)
         continue
       }
       reader.offset = offset - base
@@ -364,14 +363,13 @@ extension HTTP1Connection {
       if exchange.coding != nil, !reader.hasMore { try await sendCodedHead(exchange) }
       let glimpse = try await next(reader, exchange)
       if let disk = glimpse.disk {
-        // What goes to the disk is no part.
-        let place = offset..<min(range.upperBound, glimpse.writtenCount)
+        let place = offset - base..<min(range.upperBound - base, glimpse.writtenCount)
         if isChunked {
           if offset > range.lowerBound { try out.put("\r\n") }
           try out.putChunkSize(place.count)
         }
         try await send(&out, disk, place, exchange)
-        offset = place.upperBound
+        offset += place.count
         continue
       }
       guard !glimpse.piece.isEmpty else {
@@ -401,6 +399,30 @@ extension HTTP1Connection {
     if !out.isEmpty { try await send(out, exchange) }
     out.truncate(to: 0)
     return offset - range.lowerBound
+  }
+}
+
+extension HTTP1Connection {
+  /// Sends bytes of a part that is there, behind what is in the buffer.
+  ///
+  /// - Returns: How many.
+  private func send(
+    _ out: inout Lent,
+    _ source: CachedParts.Source,
+    upTo limit: Int,
+    _ exchange: Exchange
+  ) async throws(ExchangeError) -> Int {
+    let count: Int
+    switch source {
+    case .piece(let bytes, let place):
+      count = min(place.count, limit)
+      try await send(out, bytes, place.lowerBound..<place.lowerBound + count, exchange)
+    case .disk(let body, let place):
+      count = min(place.count, limit)
+      try await send(&out, body, place.lowerBound..<place.lowerBound + count, exchange)
+    }
+    out.truncate(to: 0)
+    return count
   }
 }
 

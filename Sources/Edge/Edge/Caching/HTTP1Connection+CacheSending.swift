@@ -37,8 +37,12 @@ struct StoredPart {
     end = range.upperBound
   }
 
-  /// Where the body is if it is not in memory.
-  var disk: DiskBody? { body.disk }
+  /// Where the next bytes are if they are not in memory: a body, and which of its bytes they are.
+  var disk: (body: DiskBody, place: Range<Int>)? {
+    if let disk = body.disk { return (disk, offset..<end) }
+    guard case .disk(let disk, let place)? = parts?.source(at: offset) else { return nil }
+    return (disk, place.lowerBound..<min(place.upperBound, place.lowerBound + count))
+  }
 
   /// How many bytes are left of the range at hand.
   var count: Int { end - offset }
@@ -91,11 +95,11 @@ extension HTTP1Connection {
 
   /// Sends what is in hand, as far as nothing has to be waited for.
   func sendStoredNow(_ exchange: Exchange) throws(ExchangeError) -> StoredProgress {
-    if let part = exchange.hand.stored, part.disk != nil { return try sendDiskNow(exchange) }
-    exchange.responseStarted = true
     var left = Self.storedBytesAtOnce
     while left > 0 {
       let part = exchange.hand.stored
+      if part?.disk != nil { return try sendDiskNow(exchange) }
+      exchange.responseStarted = true
       if let out = exchange.hand.out.take() {
         let before = exchange.hand.sent
         let count = try sendStored(out, from: before, part, exchange)
@@ -197,9 +201,9 @@ extension HTTP1Connection {
         try advanceStored(exchange)
         continue
       }
-      if let disk = part.disk {
+      if let (disk, place) = part.disk {
         _ = try await lookAtStored(exchange)
-        let block = try blockOfStored(part, disk)
+        let block = try blockOfStored(disk, place)
         try await send(block, 0..<block.count, exchange)
         take(block.count, exchange)
         continue

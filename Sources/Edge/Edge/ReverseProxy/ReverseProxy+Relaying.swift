@@ -24,6 +24,9 @@ extension ReverseProxy {
     // A client that is still sending what nobody reads has no further request on this connection.
     if upload != nil, !exchange.body.hasEnded { exchange.closesClient = true }
     try composeResponseHead(answer, into: &out)
+    if let cache = route.cache, exchange.cacheOutcome == .pass {
+      client.endPass(exchange, cache, answer.bytes, head.bytes)
+    }
     if route.response.adds {
       try putAdded(by: route.response, head.bytes, answer: answer.bytes, into: &out)
       if let cache = route.cache { try client.putCacheStatus(exchange, cache, into: &out) }

@@ -177,6 +177,10 @@ typedef struct {
   uint32_t mode, user, links;
 } martlet_file_facts;
 int64_t martlet_facts_of_file(int fd, martlet_file_facts *to);
+// How many bytes of the disk a file takes.
+int64_t martlet_allocated(int fd);
+// Gives the room of a part of a file back to the disk: it reads as zeros from then on.
+int64_t martlet_punch(int fd, int64_t offset, int64_t count);
 // With `follows` a symbolic link is what it points to.
 int64_t martlet_facts_at(int folder, const char *path, int follows, martlet_file_facts *to);
 static const uint32_t martlet_kind_regular = S_IFREG;
