@@ -472,5 +472,53 @@ extension PeerTests {
         #expect(try answer(to: "/other") == ["served"])
       }
     }
+
+    @Test("are taken back by their authority when somebody says so, and obtained anew at once")
+    func revoked() async throws {
+      try await Rig.run { rig in
+        let site = try start(rig)
+        let martlet = try martlet(rig, site)
+        try martlet.line(with: "a certificate was obtained")
+        /// What the authority says of the certificate with a number.
+        func standing(_ number: String) throws -> String {
+          let url = "https://\(site.management)/cert-status-by-serial/\(number)"
+          return try rig.outcome(of: ["curl", "--silent", "--cacert", site.trust, url])
+            .lines.joined()
+        }
+        func first() throws -> (text: String, number: String) {
+          let text = String(
+            decoding: try rig.read("kept/certificates/shop.example.pem"),
+            as: UTF8.self
+          )
+          let file = try rig.write(text, to: "first.pem")
+          let told = try rig.openssl("x509", "-in", file, "-noout", "-serial").lines
+          return (text, try #require(told.first?.split(separator: "=").last.map(String.init)))
+        }
+        let (before, number) = try first()
+        #expect(try standing(number).contains("Valid"))
+        let told = try rig.martlet(
+          command: "certificate",
+          "revoke",
+          "shop.example",
+          "--reason",
+          "superseded"
+        )
+        #expect(told.status == 0, "\(told.lines)")
+        #expect(try standing(number).contains("Revoked"))
+        try martlet.line(with: "has revoked it, as it was asked to")
+        try until { try first().text != before }
+        #expect(try standing(first().number).contains("Valid"))
+        // It is known by its file as well, and is not taken back twice.
+        let file = try rig.write(before, to: "before.pem")
+        let again = try rig.martlet(command: "certificate", "revoke", file)
+        #expect(again.status != 0)
+        #expect(again.lines.contains { $0.contains("alreadyRevoked") }, "\(again.lines)")
+        let foreign = try rig.certificate("foreign", for: ["foreign.example"])
+        let refused = try rig.martlet(command: "certificate", "revoke", foreign.certificate)
+        #expect(refused.status != 0)
+        let unknown = try rig.martlet(command: "certificate", "revoke", "news.example")
+        #expect(unknown.lines.contains { $0.contains("no certificate is served for") })
+      }
+    }
   }
 }

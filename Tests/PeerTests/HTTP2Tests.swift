@@ -200,6 +200,89 @@ extension PeerTests {
       }
     }
 
+    @Test("nghttp gets what it asks for, over TLS and without, many times over one connection")
+    func nghttp() async throws {
+      try await Rig.run { rig in
+        let files = try rig.certificate("own", for: ["localhost"])
+        let place = try rig.freePort()
+        let martlet = try rig.martlet(
+          configuration: """
+            server localhost {
+              listen \(place) tls
+              listen LISTEN
+              certificate \(files.certificate) \(files.key)
+              route / { respond 200 "hello" }
+            }
+            """
+        )
+        for (url, version) in [
+          (martlet.endpoint.url("/"), "h2c"), ("https://\(place)/", "h2"),
+        ] {
+          let told = try rig.outcome(
+            of: ["nghttp", "-v", "-n", "-m", "20", "-H", ":authority: localhost", url]
+          )
+          #expect(told.status == 0, "\(told.lines)")
+          #expect(told.lines.count { $0.contains(":status: 200") } == 20, "\(version)")
+          #expect(!told.lines.contains { $0.contains("RST_STREAM") }, "\(version)")
+        }
+      }
+    }
+
+    /// A client's settings, the head of a WebSocket on a stream that does not end, and four bytes of content.
+    private static var webSocket: [UInt8] {
+      // Fields as literals that nobody keeps.
+      let fields: [(String, String)] = [
+        (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
+        (":path", "/chat"), (":authority", "a"), ("sec-websocket-version", "13"),
+      ]
+      var block: [UInt8] = []
+      for (name, value) in fields {
+        block += [0, UInt8(name.utf8.count)] + Array(name.utf8)
+        block += [UInt8(value.utf8.count)] + Array(value.utf8)
+      }
+      var bytes = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
+      bytes += [0, 0, 0, 4, 0, 0, 0, 0, 0] as [UInt8]
+      bytes += [0, 0, UInt8(block.count), 1, 4, 0, 0, 0, 1] as [UInt8]
+      bytes += block
+      bytes += [0, 0, 4, 0, 0, 0, 0, 0, 1] as [UInt8]
+      return bytes + Array("ping".utf8)
+    }
+
+    @Test("WebSocket passes from HTTP/2 to HTTP/2, by extended CONNECT on both sides")
+    func webSocketBehind() async throws {
+      try await Rig.run { rig in
+        let head = Guarded("")
+        let member = try rig.member { wire in
+          let server = try HTTP2Server(wire, allowsExtendedConnect: true)
+          guard let stream = try server.next() else { return }
+          let asked = server.heads[stream] ?? ""
+          head.withLock { $0 = asked }
+          try server.send(head: "HTTP/1.1 200 OK", on: stream)
+          try server.receive { (server.bodies[stream]?.count ?? 0) >= 4 }
+          try server.send("gnip", on: stream, isLast: true)
+          try server.receive { false }
+        }
+        let martlet = try rig.martlet(
+          configuration: """
+            upstream api {
+              member \(member.endpoint)
+              http2 on
+            }
+            server { listen LISTEN
+              route / { proxy api }
+            }
+            """
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(Self.webSocket)
+        #expect(try wire.receive(through: "gnip").suffix(4) == Array("gnip".utf8))
+        let asked = head.withLock(\.self)
+        #expect(asked.hasPrefix("GET /chat ") || asked.hasPrefix("CONNECT "), "\(asked)")
+        #expect(asked.lowercased().contains("websocket"), "\(asked)")
+        #expect(member.failures.isEmpty)
+      }
+    }
+
     @Test("WebSocket over HTTP/2 reaches a member of HTTP/1.1 as an upgrade")
     func webSocket() async throws {
       try await Rig.run { rig in
@@ -217,24 +300,7 @@ extension PeerTests {
         }
         let martlet = try rig.martlet(configuration: text([member.endpoint]))
         let wire = try Wire(to: martlet.endpoint)
-        // Fields as literals that nobody keeps.
-        let fields: [(String, String)] = [
-          (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
-          (":path", "/chat"), (":authority", "a"), ("sec-websocket-version", "13"),
-        ]
-        var block: [UInt8] = []
-        for (name, value) in fields {
-          block += [0, UInt8(name.utf8.count)] + Array(name.utf8)
-          block += [UInt8(value.utf8.count)] + Array(value.utf8)
-        }
-        var bytes = Array("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".utf8)
-        // Settings, the head without an end of the stream, and four bytes of content.
-        bytes += [0, 0, 0, 4, 0, 0, 0, 0, 0] as [UInt8]
-        bytes += [0, 0, UInt8(block.count), 1, 4, 0, 0, 0, 1] as [UInt8]
-        bytes += block
-        bytes += [0, 0, 4, 0, 0, 0, 0, 0, 1] as [UInt8]
-        bytes += Array("ping".utf8)
-        try wire.send(bytes)
+        try wire.send(Self.webSocket)
         let got = try wire.receive(through: "gnip")
         #expect(got.suffix(4) == Array("gnip".utf8))
         let request = String(decoding: member.received, as: UTF8.self)

@@ -192,15 +192,24 @@ extension PeerTests {
         ("stranger", "certificate verify failed: self-signed certificate"),
         ("foreign", "certificate verify failed: unable to get local issuer certificate"),
         ("server", "certificate verify failed: unsuitable certificate purpose"),
+        ("revoked", "certificate verify failed: certificate revoked"),
         ("none", "peer did not return a certificate"),
       ]
     )
     func client(kind: String, detail: String) async throws {
       try await Rig.run { rig in
         let authority = try rig.certificate("authority", for: [])
+        let revoked = try rig.certificate("revoked", for: [], authority: authority)
+        let list = try rig.revocationList("list", of: [revoked], by: authority)
         let martlet = try start(
           rig,
-          "tls { client_certificate required\nclient_authorities \(authority.certificate) }"
+          """
+          tls {
+            client_certificate required
+            client_authorities \(authority.certificate)
+            client_revoked \(list)
+          }
+          """
         )
         func made(_ times: (from: String, until: String)) throws -> Rig.CertificateFiles {
           try rig.certificate(
@@ -215,6 +224,7 @@ extension PeerTests {
           switch kind {
           case "past": try made(Self.past)
           case "future": try made(Self.future)
+          case "revoked": revoked
           case "stranger": try rig.certificate("client", for: [])
           case "foreign":
             try rig.certificate("client", for: [], authority: rig.certificate("other", for: []))
@@ -241,7 +251,7 @@ extension PeerTests {
       arguments: [
         ("past", "certificate has expired"), ("future", "certificate is not yet valid"),
         ("name", "hostname mismatch"), ("address", "IP address mismatch"),
-        ("stranger", "self-signed certificate"),
+        ("stranger", "self-signed certificate"), ("revoked", "certificate revoked"),
       ]
     )
     func member(kind: String, detail: String) async throws {
@@ -262,12 +272,15 @@ extension PeerTests {
         let right = ["app.internal", "127.0.0.1"]
         let files =
           switch kind {
+          case "revoked": try rig.certificate("member", for: right, authority: authority)
           case "past": try made(right, Self.past)
           case "future": try made(right, Self.future)
           case "name": try made(["other.internal", "127.0.0.1"])
           case "address": try made(["app.internal", "127.0.0.2"])
           default: try rig.certificate("member", for: right)
           }
+        let list =
+          kind == "revoked" ? try rig.revocationList("list", of: [files], by: authority) : ""
         let nginx = try rig.nginx(
           """
           ssl_certificate \(files.certificate);
@@ -283,6 +296,7 @@ extension PeerTests {
               tls {
                 authorities \(authority.certificate)
                 \(kind == "name" ? "server_name app.internal" : "")
+                \(kind == "revoked" ? "revoked \(list)" : "")
               }
             }
             server { listen LISTEN

@@ -87,11 +87,52 @@ private func readTexts(_ bytes: [UInt8]) {
   }
 }
 
+/// Has a certificate revoked by an authority that answers with these bodies: that ends soon, whatever they say.
+private func revoke(_ bodies: [[UInt8]]) {
+  for account in [nil, "https://acme.example/1"] as [String?] {
+    var conversation = ACMERevokingConversation(
+      [1, 2, 3],
+      reason: 1,
+      directory: "https://acme.example/dir",
+      key: key,
+      account: account
+    )
+    for step in 0... {
+      require(step < 3 * ACMELimits.nonceRefusals + 8, "a revocation ends")
+      guard case .send(let request) = conversation.step else { break }
+      require(request.url.hasPrefix("https://"), "nothing is asked without TLS")
+      conversation.receive(
+        ACMEAnswer(
+          status: [200, 200, 400, 200, 403][step % 5],
+          nonce: step % 3 == 2 ? nil : "nonce\(step)",
+          location: "https://acme.example/\(step)",
+          body: bodies[step % bodies.count]
+        )
+      )
+    }
+  }
+}
+
+/// Reads a question about certificates out of a path.
+private func readQuestion(_ bytes: [UInt8]) {
+  let path = "\(ACMECall.statusPath)/\(String(decoding: bytes, as: UTF8.self))"
+  let call = ACMECall("GET", base: "", path: path)
+  require(call.asksStatus, "the path is that of questions")
+  do throws(ACMEProblem) {
+    let question = try call.statusQuestion()
+    require(question.count * 4 <= bytes.count * 3, "a question comes from its text")
+    require(!question.isEmpty, "a question has a byte")
+  } catch {
+    require(error.status == 400, "a path that is not in form is told")
+  }
+}
+
 /// Called by libFuzzer with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzACME(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
   let bytes = unsafe input(start, count)
   readTexts(bytes)
+  readQuestion(bytes)
   for method in [ACMERequest.Method.get, .head, .post] {
     let whole = read(bytes, method, cuts: [])
     for cuts in cuts(of: bytes) {
@@ -115,5 +156,6 @@ public func fuzzACME(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     Array.init
   )
   converse(bodies)
+  revoke(bodies)
   return 0
 }

@@ -353,13 +353,19 @@ public enum ControlMethods {
     ),
     RPCMethod(
       "certificate.revoke",
-      "Revokes a certificate that the authority of this machine has given to others.",
+      "Revokes a certificate that was obtained, or that the authority of this machine has given.",
       [
         RPCParameter(
           "certificates",
           .text(maxBytes: 64 << 10),
           isOptional: true,
           "The certificate in PEM form."
+        ),
+        RPCParameter(
+          "certificate",
+          name,
+          isOptional: true,
+          "A name for which the certificate is served."
         ),
         RPCParameter(
           "number",

@@ -21,7 +21,7 @@ extension AuthorityService {
   /// Where the list is, behind the path of the route.
   static let listPath = "/crl"
   /// How long a list is told without a look at what other instances have revoked, and how long at all.
-  private static let restSeconds: Int64 = 60
+  static let restSeconds: Int64 = 60
   private static let lifeSeconds: Int64 = 86_400
 
   /// What a client is answered, on the loop that serves it.
@@ -29,6 +29,7 @@ extension AuthorityService {
     if call.path == Self.listPath, call.method == "GET" || call.method == "HEAD" {
       return await listReply(on: loop)
     }
+    if call.asksStatus { return await statusReply(call, on: loop) }
     var reply = state.withLock { $0.answer(call, at: clock()) }
     guard let revocation = reply.revocation else { return reply }
     do throws(ACMEProblem) {
@@ -116,6 +117,8 @@ extension AuthorityService {
       throw ACMEProblem(500, "serverInternal", "it cannot be written down")
     }
     list.withLock { $0?.lookedAt = 0 }
+    statuses.withLock { $0.lookedAt = min($0.lookedAt, now - Self.restSeconds) }
+    counts.count(.revoked)
     let whose = names.isEmpty ? "" : " for \(names.joined(separator: ", "))"
     note("the certificate\(whose) with the number \(entry.number) was revoked")
   }
@@ -144,9 +147,7 @@ extension AuthorityService {
       note("the list of revoked certificates cannot be made: \(fault)")
       // The last one is good for a week.
       if let known, known.madeAt + Self.lifeSeconds > now { return Self.reply(known) }
-      var reply = ACMEReply(document: [], contentType: "application/problem+json")
-      reply.refuse(ACMEProblem(503, "serverInternal", "there is no list"))
-      return reply
+      return ACMEReply(ACMEProblem(503, "serverInternal", "there is no list"))
     }
   }
 

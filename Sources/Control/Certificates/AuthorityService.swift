@@ -30,6 +30,9 @@ final class AuthorityService: Sendable {
   let threads: BlockingPool
   /// The list of what was revoked, as it was told last.
   let list = Mutex<ToldList?>(nil)
+  /// What those are told who ask about one certificate.
+  let statuses = Mutex(KnownStatuses())
+  let counts: AuthorityCounts
   private let events = Events()
 
   /// What others are to know, until somebody tells it.
@@ -56,9 +59,11 @@ final class AuthorityService: Sendable {
     _ authority: LocalAuthority,
     _ storage: CertificateStorage,
     _ threads: BlockingPool,
+    _ counts: AuthorityCounts,
     clock: @escaping @Sendable () -> Int64
   ) {
     self.clock = clock
+    self.counts = counts
     self.authority = authority
     self.storage = storage
     self.threads = threads
@@ -88,7 +93,10 @@ final class AuthorityService: Sendable {
           isAllowed: { name in Self.isAllowed(name, permitted) },
           issue: { request, names, account in
             let issued = Self.issue(request, names, account, by: authority, at: clock())
-            if case .success(let pem) = issued { events.add(Self.given(pem, names)) }
+            if case .success(let pem) = issued {
+              events.add(Self.given(pem, names))
+              counts.count(.given)
+            }
             return issued
           }
         )

@@ -2,6 +2,7 @@ import ACME
 import Configuration
 import Edge
 import MartletLoop
+import MartletSystem
 import TLS
 
 // What people ask for.
@@ -93,6 +94,7 @@ extension CertificateKeeper {
         continue
       }
       let pem = key + certificates
+      defer { Secret.forget(pem) }
       try await onThread { () throws(CertificateFault) in
         try storage.keep(pem, for: need, from: "imported")
       }

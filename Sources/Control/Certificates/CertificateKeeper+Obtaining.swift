@@ -173,7 +173,7 @@ extension CertificateKeeper {
     return table.installed(for: need)?.certificates.renewalName
   }
 
-  private func client(of authority: AuthoritySettings) throws(ACMEFailure) -> AuthorityClient {
+  func client(of authority: AuthoritySettings) throws(ACMEFailure) -> AuthorityClient {
     guard let threads else { throw ACMEFailure(.local, "there are no threads") }
     do throws(TLSError) {
       let clock = clock
@@ -195,6 +195,7 @@ extension CertificateKeeper {
     _ storage: CertificateStorage
   ) async {
     let (pem, source) = (outcome.pem, authority.directory)
+    defer { Secret.forget(pem) }
     do throws(CertificateFault) {
       try await onThread { () throws(CertificateFault) in
         try storage.keep(pem, for: need, from: source)

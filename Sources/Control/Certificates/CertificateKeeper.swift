@@ -183,6 +183,7 @@ public final class CertificateKeeper {
       let found = try LocalAuthority.found(in: next, for: local, machine: machine, now: clock())
       authority = found.authority
       authority?.revocations = service?.revocations
+      authority?.responder = service?.responder
       switch found.origin {
       case .kept: break
       case .made:

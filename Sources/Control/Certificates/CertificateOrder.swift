@@ -78,7 +78,8 @@ final class CertificateOrder {
     }
     do throws(TLSError) {
       let keyPEM = try key.pem()
-      let identity = try TLSIdentity(certificates: chain, key: keyPEM)
+      defer { Secret.forget(keyPEM) }
+      let identity = try TLSIdentity(certificates: chain, of: key)
       try Self.check(identity.certificates, for: need, at: now)
       return Outcome(identity: identity, pem: keyPEM + chain, account: conversation.account)
     } catch {
@@ -135,7 +136,7 @@ final class CertificateOrder {
           names: [proof.name],
           validity: now - 3600...now + 86_400
         )
-        let identity = try TLSIdentity(certificates: plan.issued(for: key), key: key.pem())
+        let identity = try TLSIdentity(certificates: plan.issued(for: key), of: key)
         table.show(identity, forHost: Self.host(of: proof))
         show()
       } catch {

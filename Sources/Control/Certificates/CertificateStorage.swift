@@ -145,12 +145,14 @@ public struct CertificateStorage: Hashable, Sendable {
       } catch {
         throw CertificateFault("no key can be made: \(error)")
       }
+      defer { Secret.forget(made.pem) }
       try write(made.pem, to: "account.key")
       return made.key
     }
   }
 
   static func key(_ pem: [UInt8], _ path: String) throws(CertificateFault) -> TLSKey {
+    defer { Secret.forget(pem) }
     do throws(TLSError) { return try TLSKey(pem: pem) } catch {
       throw CertificateFault("\(path): \(error)")
     }
@@ -180,6 +182,7 @@ public struct CertificateStorage: Hashable, Sendable {
   func certificate(for need: CertificateNeed) throws(CertificateFault) -> KeptCertificate? {
     let name = "certificates/\(Self.fileName(need.name))"
     guard let pem = try read("\(name).pem") else { return nil }
+    defer { Secret.forget(pem) }
     let json = try read("\(name).json").flatMap(Self.object)
     do throws(TLSError) {
       let identity = try TLSIdentity(certificates: pem, key: pem)

@@ -15,13 +15,35 @@ public struct LocalAuthority: Sendable {
   let permitted: Set<String>
   /// Where it tells what it has revoked, as its certificates say; nil: they do not.
   var revocations: String?
+  /// Who is asked what became of its certificates, as they say; nil: they do not.
+  var responder: String?
   private let pem: [UInt8]
   private let key: TLSKey
+  /// By which it knows the numbers that it has given.
+  private let numbers: [UInt8]
 
   /// How long it is good: ten years.
   private static let lifeSeconds: Int64 = 3653 * 86_400
   /// How long before its end it is made anew: a year, of which nothing that it signs has the end.
   private static let restSeconds: Int64 = 365 * 86_400
+  private init(
+    _ pem: [UInt8],
+    _ key: TLSKey,
+    permitted: Set<String>
+  ) throws(TLSError) {
+    certificates = try TLSCertificates(pem: pem)
+    self.permitted = permitted
+    self.pem = pem
+    self.key = key
+    let keyPEM = try key.pem()
+    let secret = Array("numbers of certificates".utf8) + keyPEM
+    defer {
+      Secret.forget(keyPEM)
+      Secret.forget(secret)
+    }
+    numbers = try TLSDigest.sha256(secret)
+  }
+
   /// How long a certificate is good that it signs: ninety days.
   static let leafSeconds: Int64 = 90 * 86_400
   /// Another machine's clock may be behind.
@@ -60,6 +82,7 @@ public struct LocalAuthority: Sendable {
         try storage.write(known.authority.pem, to: "local/root-\(mark).pem")
       }
       let made = try make(labels, machine: machine, now: now)
+      defer { Secret.forget(made.keyPEM) }
       try storage.write(made.keyPEM, to: "local/root.key")
       try storage.write(made.authority.pem, to: "local/root.pem")
       try storage.write(Array(labels.map { "\($0)\n" }.joined().utf8), to: "local/names")
@@ -80,17 +103,13 @@ public struct LocalAuthority: Sendable {
     guard let pem = try storage.read("local/root.pem"),
       let keyPEM = try storage.read("local/root.key")
     else { return nil }
+    defer { Secret.forget(keyPEM) }
     let names = try storage.read("local/names") ?? []
     let permitted = String(decoding: names, as: UTF8.self).split(separator: "\n").map(String.init)
     do throws(TLSError) {
       _ = try TLSIdentity(certificates: pem, key: keyPEM)
-      let authority = LocalAuthority(
-        certificates: try TLSCertificates(pem: pem),
-        permitted: Set(permitted),
-        pem: pem,
-        key: try TLSKey(pem: keyPEM)
-      )
-      return (authority, permitted)
+      let key = try TLSKey(pem: keyPEM)
+      return (try LocalAuthority(pem, key, permitted: Set(permitted)), permitted)
     } catch {
       throw CertificateFault(
         "\(storage.path)/local: \(error); remove root.pem and root.key, and a new authority is made"
@@ -115,13 +134,7 @@ public struct LocalAuthority: Sendable {
     do throws(TLSError) {
       let key = try TLSKey()
       let pem = try plan.issued(for: key)
-      let authority = LocalAuthority(
-        certificates: try TLSCertificates(pem: pem),
-        permitted: Set(labels),
-        pem: pem,
-        key: key
-      )
-      return (authority, try key.pem())
+      return (try LocalAuthority(pem, key, permitted: Set(labels)), try key.pem())
     } catch {
       throw CertificateFault("no authority can be made: \(error)")
     }
@@ -142,12 +155,12 @@ public struct LocalAuthority: Sendable {
     account: String,
     now: Int64
   ) throws(TLSError) -> [UInt8] {
-    var plan = plan(names, now)
+    var plan = try plan(names, now)
     plan.serial = try serial(of: account)
     return try plan.issued(for: owner, by: certificates, key) + pem
   }
 
-  private func plan(_ names: [String], _ now: Int64) -> CertificatePlan {
+  private func plan(_ names: [String], _ now: Int64) throws(TLSError) -> CertificatePlan {
     var plan = CertificatePlan(
       .server,
       organization: "Martlet local authority",
@@ -155,6 +168,8 @@ public struct LocalAuthority: Sendable {
       validity: now - Self.earlySeconds...now + Self.leafSeconds
     )
     plan.revocations = revocations
+    plan.responder = responder
+    plan.serial = try serial(of: "")
     return plan
   }
 
@@ -165,35 +180,70 @@ public struct LocalAuthority: Sendable {
     let key = try TLSKey()
     let own = try plan(names, now).issued(for: key, by: certificates, self.key)
     // Those who trust the authority have its certificate.
-    return try TLSIdentity(certificates: own, key: key.pem())
+    return try TLSIdentity(certificates: own, of: key, issuer: certificates)
+  }
+}
+
+// What it says of them.
+extension LocalAuthority {
+  /// How long somebody may answer for it, in seconds: thirty days, since nobody can take that back.
+  static let signerSeconds: Int64 = 30 * 86_400
+
+  /// Who answers those that ask what became of its certificates, with a new key that nobody else has.
+  ///
+  /// The authority's certificate does not say that its own key may sign anything but certificates and lists.
+  ///
+  /// - Throws: ``TLS/TLSError``.
+  func signer(now: Int64) throws(TLSError) -> TLSResponder {
+    let plan = CertificatePlan(
+      .responder,
+      organization: "Martlet local authority, what became of its certificates",
+      validity: now - Self.earlySeconds...now + Self.signerSeconds
+    )
+    let own = try TLSKey()
+    let pem = try plan.issued(for: own, by: certificates, key)
+    return TLSResponder(
+      of: certificates,
+      signer: try TLSIdentity(certificates: pem, of: own)
+    )
   }
 }
 
 // What it takes back.
 extension LocalAuthority {
-  /// How much of a number nobody can foresee; the rest is a code of that and of the account.
-  private static let chanceBytes = 9
+  /// How much of a number nobody can foresee; behind that stand a code of it and of the account, and one of both,
+  /// by which all numbers are known that were given.
+  private static let chanceBytes = 8
+  private static let codeBytes = 6
 
-  /// A number for a certificate that is given to an account, by which we know the account again although nobody
-  /// writes it down.
+  /// A number for a certificate that is given to an account, by which we know it and the account again although
+  /// nobody writes them down.
   private func serial(of account: String) throws(TLSError) -> [UInt8] {
     var chance = (0..<Self.chanceBytes).map { _ in UInt8.random(in: 0...255) }
     // RFC 5280, section 4.1.2.2: positive, and as DER writes it of this length.
     chance[0] = chance[0] & 0x3F | 0x40
-    return chance + (try code(of: chance, account))
+    let own = chance + (try code(of: chance, "account \(account)"))
+    return own + (try code(of: own, "given"))
   }
 
-  private func code(of chance: [UInt8], _ account: String) throws(TLSError) -> [UInt8] {
-    let secret = try TLSDigest.sha256(Array("numbers of certificates".utf8) + key.pem())
-    let code = try TLSDigest.code(of: chance + Array(account.utf8), key: secret)
-    return Array(code.prefix(CertificatePlan.serialBytes - Self.chanceBytes))
+  private func code(of bytes: [UInt8], _ purpose: String) throws(TLSError) -> [UInt8] {
+    let code = try TLSDigest.code(of: bytes + Array(purpose.utf8), key: numbers)
+    return Array(code.prefix(Self.codeBytes))
+  }
+
+  /// Whether a certificate with a number was given by it.
+  func hasGiven(_ serial: [UInt8]) throws(TLSError) -> Bool {
+    guard serial.count == CertificatePlan.serialBytes else { return false }
+    let own = Array(serial.dropLast(Self.codeBytes))
+    return try code(of: own, "given") == Array(serial.suffix(Self.codeBytes))
   }
 
   /// Whether the certificate with a number was given to an account.
   func wasGiven(_ serial: [UInt8], to account: String) throws(TLSError) -> Bool {
-    guard serial.count == CertificatePlan.serialBytes else { return false }
+    guard try hasGiven(serial) else { return false }
     let chance = Array(serial.prefix(Self.chanceBytes))
-    return try code(of: chance, account) == Array(serial.dropFirst(Self.chanceBytes))
+    let code = try code(of: chance, "account \(account)")
+    return code == Array(serial.dropFirst(Self.chanceBytes).prefix(Self.codeBytes))
   }
 
   /// The list of what was revoked, in DER form, good for a week.

@@ -1,40 +1,48 @@
 import MartletBytes
-import TLS
+package import TLS
 
 /// What the authority of this machine has revoked, as its storage keeps it: a line for each certificate, with its
 /// number, when it was revoked, why, and when its time is over.
-struct RevocationList {
+package struct RevocationList {
   /// The most certificates of a list.
-  static let count = 65_536
+  package static let count = 65_536
   /// The longest text of one: a line has at most 70 bytes.
-  static let fileBytes = count * 72
+  package static let fileBytes = count * 72
   /// How long a certificate stays in the list behind its end, so that every client has seen it there.
   ///
   /// RFC 5280, section 3.3.
   private static let afterSeconds: Int64 = 8 * 86_400
 
   /// One certificate.
-  struct Entry: Hashable, Sendable {
-    var serial: [UInt8]
-    var time: Int64
-    var reason: Int
-    var until: Int64
+  package struct Entry: Hashable, Sendable {
+    package var serial: [UInt8]
+    package var time: Int64
+    package var reason: Int
+    package var until: Int64
+
+    /// Creates an entry.
+    package init(serial: [UInt8], time: Int64, reason: Int, until: Int64) {
+      self.serial = serial
+      self.time = time
+      self.reason = reason
+      self.until = until
+    }
 
     /// The number in hexadecimal digits.
-    var number: String { RevocationList.text(serial) }
+    package var number: String { RevocationList.text(serial) }
   }
 
   /// What came of adding one.
-  enum Addition: Hashable, Sendable {
+  package enum Addition: Hashable, Sendable {
     case added
     case known
     case full
   }
 
-  private(set) var entries: [Entry]
+  package private(set) var entries: [Entry]
 
   /// Reads a text; nil: it is none, and nothing may be signed that leaves something out.
-  init?(_ text: [UInt8]) {
+  package init?(_ text: [UInt8]) {
     entries = []
     for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
       let words = line.split(separator: " ")
@@ -46,7 +54,7 @@ struct RevocationList {
   }
 
   /// The bytes of hexadecimal digits, without zeros in front; nil for what is no number of a certificate.
-  static func bytes(_ text: some StringProtocol) -> [UInt8]? {
+  package static func bytes(_ text: some StringProtocol) -> [UInt8]? {
     var bytes: [UInt8] = []
     let digits = Array(text.utf8.filter { $0 != UInt8(ascii: ":") })
     guard !digits.isEmpty, digits.count <= 2 * CertificatePlan.serialBytes else { return nil }
@@ -63,16 +71,16 @@ struct RevocationList {
     return bytes.isEmpty ? nil : bytes
   }
 
-  static func text(_ bytes: [UInt8]) -> String {
+  package static func text(_ bytes: [UInt8]) -> String {
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 
-  var text: [UInt8] {
+  package var text: [UInt8] {
     Array(entries.map { "\($0.number) \($0.time) \($0.reason) \($0.until)\n" }.joined().utf8)
   }
 
   /// Adds a certificate, and forgets those whose time is over for long.
-  mutating func add(_ entry: Entry, at now: Int64) -> Addition {
+  package mutating func add(_ entry: Entry, at now: Int64) -> Addition {
     entries.removeAll { $0.until + Self.afterSeconds < now }
     if entries.contains(where: { $0.serial == entry.serial }) { return .known }
     guard entries.count < Self.count else { return .full }
@@ -81,7 +89,7 @@ struct RevocationList {
   }
 
   /// What is told to clients.
-  var told: [RevocationPlan.Entry] {
+  package var told: [RevocationPlan.Entry] {
     entries.map { RevocationPlan.Entry(serial: $0.serial, time: $0.time, reason: $0.reason) }
   }
 }

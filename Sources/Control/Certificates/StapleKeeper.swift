@@ -40,6 +40,8 @@ public final class StapleKeeper {
     /// When the responder is asked; nil: it is not.
     var due: Int64?
     var random: UInt64
+    /// Whether our own authority has given it.
+    var isOwn = false
     /// Whether its owner was told that it was revoked.
     var wasTold = false
   }
@@ -110,7 +112,7 @@ public final class StapleKeeper {
     let wanted = wanted()
     order = []
     var next: [Subject: Entry] = [:]
-    for (name, identity, settings) in wanted {
+    for (name, identity, settings, isOwn) in wanted {
       let subject = Subject(name: name, fingerprint: identity.certificates.fingerprint)
       if next[subject] == nil {
         let basis = Basis(
@@ -120,6 +122,7 @@ public final class StapleKeeper {
         let known = entries[subject].flatMap { $0.basis == basis ? $0 : nil }
         guard var entry = known ?? entry(name, identity, settings, basis) else { continue }
         entry.identities = []
+        entry.isOwn = isOwn
         next[subject] = entry
         order.append(subject)
       }
@@ -133,7 +136,9 @@ public final class StapleKeeper {
     signal?.set()
   }
 
-  private typealias Wanted = (name: String, identity: TLSIdentity, settings: TLSSettings)
+  private typealias Wanted = (
+    name: String, identity: TLSIdentity, settings: TLSSettings, isOwn: Bool
+  )
 
   private func wanted() -> [Wanted] {
     var result: [Wanted] = []
@@ -141,7 +146,7 @@ public final class StapleKeeper {
     where server.tls.staples && server.listeners.contains(where: \.isTLS) {
       for settings in server.certificates {
         guard let identity = files.identity(settings) else { continue }
-        result.append((settings.certificates, identity, server.tls))
+        result.append((settings.certificates, identity, server.tls, false))
       }
       var obtained = server.tls
       // These are of other authorities.
@@ -149,7 +154,7 @@ public final class StapleKeeper {
       obtained.stapledResponse = nil
       for need in server.certificateNeeds {
         guard let identity = table.installed(for: need) else { continue }
-        result.append(("auto \(need.name)", identity, obtained))
+        result.append(("auto \(need.name)", identity, obtained, need.isLocal))
       }
     }
     return result
@@ -294,29 +299,49 @@ public final class StapleKeeper {
       let identity = entry.identities.first
     else { return }
     do throws(ACMEFailure) {
-      let answer = try await readyClient().answer(
-        from: entry.report.responder,
-        to: question,
-        contentType: "application/ocsp-request"
-      )
-      guard answer.status == 200 else {
-        throw ACMEFailure(
-          .refused,
-          "the responder answers with \(answer.status)",
-          retryAfter: answer.retryAfter
-        )
-      }
+      let body = try await answer(to: question, entry.report.responder, isOwn: entry.isOwn)
       let status: TLSCertificateStatus
       do throws(TLSError) {
-        status = try identity.certificates.status(in: answer.body)
+        status = try identity.certificates.status(in: body)
       } catch {
         throw ACMEFailure(.malformed, "\(error)")
       }
-      try take(status, answer.body, about: subject)
-      if status.verdict == .good { await keep(answer.body, about: subject) }
+      try take(status, body, about: subject)
+      if status.verdict == .good { await keep(body, about: subject) }
     } catch {
       fail(subject, error)
     }
+  }
+
+  /// What a responder answers; our own authority is asked without a connection.
+  private func answer(
+    to question: [UInt8],
+    _ responder: String,
+    isOwn: Bool
+  ) async throws(ACMEFailure) -> [UInt8] {
+    if isOwn, let authority = table.authority {
+      let call = ACMECall(
+        "POST",
+        base: "",
+        path: ACMECall.statusPath,
+        contentType: ACMECall.statusQuestionType,
+        body: question
+      )
+      return await authority(call, loop).body
+    }
+    let answer = try await readyClient().answer(
+      from: responder,
+      to: question,
+      contentType: ACMECall.statusQuestionType
+    )
+    guard answer.status == 200 else {
+      throw ACMEFailure(
+        .refused,
+        "the responder answers with \(answer.status)",
+        retryAfter: answer.retryAfter
+      )
+    }
+    return answer.body
   }
 
   /// Asks by threads of its own: there is not much to ask, and not often.

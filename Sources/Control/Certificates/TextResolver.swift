@@ -2,10 +2,10 @@ import ACME
 import MartletBytes
 import MartletLoop
 import MartletNet
-import MartletSystem
+package import MartletSystem
 
 /// Asks name services for the texts of a name, each in turn until one tells.
-struct TextResolver {
+package struct TextResolver {
   /// How often each of them is asked.
   private static let tryCount = 2
   /// How long an answer may take over UDP, and how long over TCP.
@@ -20,15 +20,15 @@ struct TextResolver {
   private static let systemCount = 3
 
   /// Where they are.
-  let servers: [SocketAddress]
+  package let servers: [SocketAddress]
   let loop: EventLoop
 
   /// The services that the system asks: those of `/etc/resolv.conf`, or one of this machine.
   ///
   /// - Source: `resolv.conf(5)`.
-  static func systemServers(_ text: String) -> [SocketAddress] {
-    let found = text.split(separator: "\n").compactMap { line -> SocketAddress? in
-      let words = line.split { $0 == " " || $0 == "\t" }
+  package static func systemServers(_ text: String) -> [SocketAddress] {
+    let found = text.split(whereSeparator: \.isNewline).compactMap { line -> SocketAddress? in
+      let words = line.split(whereSeparator: \.isWhitespace)
       guard words.count > 1, words[0] == "nameserver" else { return nil }
       return SocketAddress(host: String(words[1]), port: 53)
     }

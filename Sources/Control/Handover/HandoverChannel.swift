@@ -116,6 +116,8 @@ public final class HandoverChannel {
         return nil
       }
       decoder.receive(received.bytes)
+      // Keys may be among them.
+      Secret.forget(received.bytes)
       files += received.descriptors.map { OpenFile(adopting: $0) }
     }
   }

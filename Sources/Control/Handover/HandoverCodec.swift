@@ -1,3 +1,5 @@
+import MartletSystem
+
 // The form of a message:
 //
 //   0        2         3      4              6          8        12
@@ -119,13 +121,30 @@ public struct HandoverDecoder: Sendable {
     let length = Int(try head.number(UInt32.self))
     guard length <= HandoverLimits.messageBytes else { throw .tooLong }
     guard descriptorCount <= HandoverLimits.descriptorCount else { throw .tooManyDescriptors }
-    guard held.count >= headBytes + length else { return nil }
+    guard held.count >= headBytes + length else {
+      makeRoom(for: start + headBytes + length)
+      return nil
+    }
     var reader = BodyReader(held[(start + headBytes)..<(start + headBytes + length)])
     let message = try Self.message(kind, from: &reader)
     guard reader.isAtEnd else { throw .malformed }
     guard message.descriptorCount == descriptorCount else { throw .wrongDescriptors }
+    if kind == .generation {
+      // It has the keys of certificates in it, which the message alone is to have.
+      for index in start..<(start + headBytes + length) { bytes[index] = 0 }
+    }
     start += headBytes + length
     return message
+  }
+
+  /// Makes room for all of a message at once: each time that an array grows, what it had stays behind.
+  private mutating func makeRoom(for count: Int) {
+    guard bytes.capacity < count else { return }
+    var roomy: [UInt8] = []
+    roomy.reserveCapacity(count)
+    roomy += bytes
+    Secret.forget(bytes)
+    bytes = roomy
   }
 
   private static func message(

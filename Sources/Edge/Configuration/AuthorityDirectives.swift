@@ -5,6 +5,7 @@ private let authorityOptions: [WordOption<AuthorityServiceSettings>] = [
   .value("tls_port", \.tlsPort, .count(within: 1...65_535)),
   .list("resolver", \.resolvers, .nameService),
   .value("crl", \.revocations, .given(.webURL)),
+  .value("ocsp", \.responder, .given(.webURL)),
 ]
 
 /// The directive of routes that gives certificates to others.
@@ -17,8 +18,9 @@ let authorityDirective = Directive<RouteDraft>(
   "Gives certificates of the authority of this machine to others by ACME: for private names whose server "
     + "answers over HTTP, at `http_port`, or over TLS, at `tls_port`, what it is asked, and for those, also with "
     + "`*`, that have a record which says so; `resolver` names the name services that are asked for it. The "
-    + "directory is at `directory` behind the path of the route, and the list of revoked certificates at "
-    + "`crl`; certificates name that place, or the one behind the word `crl`.",
+    + "directory is at `directory` behind the path of the route, the list of revoked certificates at `crl`, and "
+    + "who is asked about one by OCSP at `ocsp`; certificates name these places, or those behind the words `crl` "
+    + "and `ocsp`.",
   example: "acme resolver 10.0.0.53",
   read: { statement, draft, reading in
     guard reading.isOnlyHandler(statement, &draft) else { return }
@@ -40,6 +42,7 @@ let authorityDirective = Directive<RouteDraft>(
       JSONValue.Member("tls_port", .number(settings.tlsPort)),
       JSONValue.Member("resolvers", .list(settings.resolvers.map { .text($0.description) })),
       JSONValue.Member("crl", settings.revocations.map { .text($0) } ?? .null),
+      JSONValue.Member("ocsp", settings.responder.map { .text($0) } ?? .null),
     ])
   }
 )

@@ -16,13 +16,13 @@ extension EdgeConfiguration {
 
   /// How the authority of this machine serves others; nil: it does not.
   ///
-  /// The list of what it has revoked is named where a server with a name of its own has it without TLS: whoever
-  /// looks at a certificate may not have to look at another one for that. A name that a client says is not
-  /// taken for it, who would lead others astray.
+  /// The list of what it has revoked, and who tells what became of one certificate, are named where a server with a
+  /// name of its own has them without TLS: whoever looks at a certificate may not have to look at another one for
+  /// that. A name that a client says is not taken for it, who would lead others astray.
   public var authorityService: AuthorityServiceSettings? {
     guard let (server, prefix, said) = authorityRoute else { return nil }
     var settings = said
-    guard settings.revocations == nil,
+    guard settings.revocations == nil || settings.responder == nil,
       let name = server.names.first(where: { !$0.certificateName.contains("*") })
     else { return settings }
     let ports = zip(servers, tellsRevocations).filter(\.1).flatMap { other, _ in
@@ -30,7 +30,8 @@ extension EdgeConfiguration {
     }
     if let port = ports.contains(80) ? 80 : ports.first {
       let place = port == 80 ? "\(name)" : "\(name):\(port)"
-      settings.revocations = "http://\(place)\(prefix)/crl"
+      settings.revocations = settings.revocations ?? "http://\(place)\(prefix)/crl"
+      settings.responder = settings.responder ?? "http://\(place)\(prefix)/ocsp"
     }
     return settings
   }
@@ -46,11 +47,13 @@ extension EdgeConfiguration {
     }
   }
 
-  /// The route that tells it in these servers; nil: there is no authority.
-  public var revocationsRoute: RouteSettings? {
-    authorityRoute.map { _, prefix, _ in
-      RouteSettings(path: .exact("\(prefix)/crl"), handler: .revocations(prefix: prefix))
-    }
+  /// The routes that tell it in these servers; none: there is no authority.
+  public var revocationsRoutes: [RouteSettings] {
+    guard let (_, prefix, _) = authorityRoute else { return [] }
+    let paths: [PathPattern] = [
+      .exact("\(prefix)/crl"), .exact("\(prefix)/ocsp"), .prefix("\(prefix)/ocsp/"),
+    ]
+    return paths.map { RouteSettings(path: $0, handler: .revocations(prefix: prefix)) }
   }
 }
 

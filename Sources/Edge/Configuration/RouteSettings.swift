@@ -90,8 +90,8 @@ public enum Handler: Hashable, Sendable {
   case files(FilesSettings)
   /// Certificates for others, by ACME.
   case authority(AuthorityServiceSettings)
-  /// What the authority has revoked, for the route whose path begins so; no directive says so, `acme` in another
-  /// server does.
+  /// What the authority has revoked, and what it says of one certificate, for the route whose path begins so; no
+  /// directive says so, `acme` in another server does.
   case revocations(prefix: String)
   /// The figures in Prometheus form; no directive says so, it is for the admin listener.
   case metrics
@@ -113,6 +113,9 @@ public struct AuthorityServiceSettings: Hashable, Sendable {
   public var resolvers: [Address] = []
   /// Where the list of what was revoked is, as certificates say; nil: where it is found by itself, if it is.
   public var revocations: String?
+  /// Who is asked, by OCSP, what became of a certificate, as certificates say; nil: where it is found by itself, if
+  /// it is.
+  public var responder: String?
 
   /// Creates the settings of a service that is told nothing.
   public init() {}

@@ -139,10 +139,12 @@ struct CertificateCommand: ParsableCommand {
   struct RevokeCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
       commandName: "revoke",
-      abstract: "Revoke a certificate that the authority of this machine has given to others.",
+      abstract: "Revoke a certificate that was obtained, or one of the authority of this machine.",
       discussion: """
-        It stands in the list of revoked certificates from then on, which a route with `acme` serves. A \
-        certificate that is not at hand is named by its number, which the error log tells.
+        One that was obtained is taken back by its authority, and obtained anew where it is served. One that \
+        the authority of this machine has given stands in the list of revoked certificates from then on, \
+        which a route with `acme` serves; where it is not at hand it is named by its number, which the error \
+        log tells.
         """
     )
 
@@ -167,7 +169,10 @@ struct CertificateCommand: ParsableCommand {
     }
 
     @Argument(
-      help: ArgumentHelp("The certificate, in PEM form.", valueName: "certificate"),
+      help: ArgumentHelp(
+        "The file of the certificate, in PEM form, or a name for which one is served.",
+        valueName: "certificate"
+      ),
       completion: .file()
     )
     var certificate: String?
@@ -187,12 +192,22 @@ struct CertificateCommand: ParsableCommand {
     func run() throws {
       var members = [JSONValue.Member("reason", .number(reason.number))]
       if let certificate {
-        let text = try CertificateCommand.text(of: certificate)
-        members.append(JSONValue.Member("certificates", .text(text)))
+        let isName = !certificate.contains("/") && !CertificateCommand.isFile(certificate)
+        let text = isName ? certificate : try CertificateCommand.text(of: certificate)
+        members.append(JSONValue.Member(isName ? "certificate" : "certificates", .text(text)))
       }
       if let number { members.append(JSONValue.Member("number", .text(number))) }
       let result = try view.ask("certificate.revoke", members)
       view.say(result) { "\($0["message"]?.text ?? "")\n" }
+    }
+  }
+
+  private static func isFile(_ path: String) -> Bool {
+    do throws(SystemError) {
+      _ = try Files.status(of: path)
+      return true
+    } catch {
+      return false
     }
   }
 

@@ -82,11 +82,15 @@ extension EdgeService {
       }
     case "certificate.revoke":
       do throws(CertificateFault) {
-        let number = try await certificates.revoke(
-          arguments.text("certificates").map { Array($0.utf8) },
-          number: arguments.text("number") ?? "",
-          reason: arguments.number("reason") ?? 0
-        )
+        let what: CertificateKeeper.Revoked =
+          if let pem = arguments.text("certificates") {
+            .certificate(Array(pem.utf8))
+          } else if let name = arguments.text("certificate") {
+            .served(name: name)
+          } else {
+            .number(arguments.text("number") ?? "")
+          }
+        let number = try await certificates.revoke(what, reason: arguments.number("reason") ?? 0)
         return .object(["message": .text("the certificate with the number \(number) is revoked")])
       } catch {
         throw ControlFault.failed.error("\(error)")
@@ -185,6 +189,21 @@ extension CheckedConfiguration {
 }
 
 extension SourceBundle {
+  /// Overwrites the keys of certificates and what seals tickets: what is made of them has them.
+  func forgetSecrets(of configuration: EdgeConfiguration) {
+    let servers = configuration.servers
+    let members = configuration.upstreams.compactMap(\.tls)
+    let certificates = servers.flatMap(\.certificates) + members.compactMap(\.certificate)
+    let secrets = certificates.map(\.key) + servers.compactMap(\.tls.ticketSecret)
+    // What is read again and again is none of them, though it may stand in the same file.
+    let kept =
+      servers.compactMap(\.tls.clientAuthorities) + members.compactMap(\.authorities)
+      + configuration.issuance.authorities.compactMap(\.trust)
+    for path in Set(secrets).subtracting(kept) {
+      if case .bytes(let bytes)? = files[path] { Secret.forget(bytes) }
+    }
+  }
+
   /// What is wrong with the certificates of a configuration, for people.
   func certificateProblems(of configuration: EdgeConfiguration) -> [String] {
     let now = SystemClock.wallMicroseconds() / 1_000_000

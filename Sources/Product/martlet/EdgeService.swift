@@ -174,10 +174,13 @@ final class EdgeService {
   ///
   /// - Throws: ``CommandFailure``; what was served before still is.
   func take(_ offer: GenerationOffer, _ files: [OpenFile]) async throws(CommandFailure) {
+    // The keys of certificates are in here, and from then on in OpenSSL's hands alone.
+    defer { Secret.forget(offer.source) }
     guard let bundle = SourceBundle(encoded: offer.source) else {
       throw CommandFailure(.failure, "the configuration was handed over in another form")
     }
     let configuration = try CheckedConfiguration(bundle).configuration
+    defer { bundle.forgetSecrets(of: configuration) }
     if server == nil { try dropRights(configuration.process) }
     try Self.checkSources(of: configuration)
     do {
@@ -293,6 +296,7 @@ final class EdgeService {
         if rights.user != Processes.ownUser { try rights.assume() }
       }
       try UserRights.forbidNewRights()
+      try Secret.forbidDumps()
     } catch {
       let reason = error.code == 2 ? "there is no such user or group" : "\(error)"
       throw CommandFailure(.noRight, "cannot run as user \(settings.user ?? ""): \(reason)")

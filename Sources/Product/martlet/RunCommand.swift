@@ -78,11 +78,18 @@ struct Launch {
   var source: ConfigurationSource
   var state: StateOptions
 
+  private static func forbidDumps() throws(CommandFailure) {
+    do throws(SystemError) { try Secret.forbidDumps() } catch {
+      throw CommandFailure(.failure, "keys cannot be kept out of dumps: \(error)")
+    }
+  }
+
   /// Runs until it is told to stop.
   ///
   /// - Throws: ``CommandFailure``.
   func run() throws(CommandFailure) {
     _ = martlet_raise_descriptor_limit()
+    try Self.forbidDumps()
     // The configuration may name the state directory, so it is read before the supervisor reads it.
     let first = try CheckedConfiguration(source, style: Console.style)
     let directory =

@@ -5,11 +5,13 @@ import MartletBytes
 ///
 /// - Source: RFC 7517; RFC 7518, section 6.
 public enum ACMEClientKey: Hashable, Sendable {
-  /// A point on P-256, for ES256.
+  /// A point on P-256, with numbers of 32 bytes, for ES256; or on P-384, with 48, for ES384.
   case point(x: [UInt8], y: [UInt8])
   /// A modulus and an exponent, for RS256.
   case modulus(n: [UInt8], e: [UInt8])
 
+  /// The curves, and how long numbers on them are.
+  private static let widths = ["P-256": 32, "P-384": 48]
   /// How long a modulus may be: 2,048 to 4,096 bits.
   private static let modulusBytes = 256...512
 
@@ -17,8 +19,8 @@ public enum ACMEClientKey: Hashable, Sendable {
   public init?(_ json: JSONValue?) {
     switch json?["kty"]?.text {
     case "EC":
-      guard json?["crv"]?.text == "P-256", let x = Self.bytes(json?["x"]), x.count == 32,
-        let y = Self.bytes(json?["y"]), y.count == 32
+      guard let width = Self.widths[json?["crv"]?.text ?? ""], let x = Self.bytes(json?["x"]),
+        x.count == width, let y = Self.bytes(json?["y"]), y.count == width
       else { return nil }
       self = .point(x: x, y: y)
     case "RSA":
@@ -42,7 +44,7 @@ public enum ACMEClientKey: Hashable, Sendable {
   /// What signatures with it are called.
   public var algorithm: String {
     switch self {
-    case .point: "ES256"
+    case .point(let x, _): x.count == 48 ? "ES384" : "ES256"
     case .modulus: "RS256"
     }
   }
@@ -54,8 +56,8 @@ public enum ACMEClientKey: Hashable, Sendable {
     switch self {
     case .point(let x, let y):
       .object([
-        "crv": .text("P-256"), "kty": .text("EC"), "x": .text(ACMEKey.text(x)),
-        "y": .text(ACMEKey.text(y)),
+        "crv": .text(x.count == 48 ? "P-384" : "P-256"), "kty": .text("EC"),
+        "x": .text(ACMEKey.text(x)), "y": .text(ACMEKey.text(y)),
       ])
     case .modulus(let n, let e):
       .object(["e": .text(ACMEKey.text(e)), "kty": .text("RSA"), "n": .text(ACMEKey.text(n))])
@@ -76,8 +78,9 @@ public enum ACMEClientKey: Hashable, Sendable {
       return nil
     }
     switch bytes.first {
-    case 1 where bytes.count == 65:
-      self = .point(x: Array(bytes[1..<33]), y: Array(bytes[33...]))
+    case 1 where Self.widths.values.contains((bytes.count - 1) / 2) && bytes.count % 2 == 1:
+      let width = bytes.count / 2
+      self = .point(x: Array(bytes[1...width]), y: Array(bytes[(width + 1)...]))
     case 2 where bytes.count > 2:
       let count = Int(bytes[1])
       guard bytes.count > 2 + count else { return nil }
@@ -147,6 +150,11 @@ public struct ACMEReply: Hashable, Sendable {
     self.fields = fields
     self.contentType = contentType
     body = document
+  }
+
+  /// Says that a client does not get what it asks for.
+  public init(_ problem: ACMEProblem) {
+    self.init(problem.status, problem.json, contentType: "application/problem+json")
   }
 
   /// Says that what has to be done cannot be done.
@@ -238,7 +246,7 @@ struct ACMESignedRequest: Sendable {
         throw ACMEProblem(
           400,
           "badPublicKey",
-          "keys are those of P-256, or RSA of 2048 to 4096 bits"
+          "keys are those of P-256 and P-384, or RSA of 2048 to 4096 bits"
         )
       }
       self.key = key

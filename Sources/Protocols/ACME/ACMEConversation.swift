@@ -245,7 +245,7 @@ public struct ACMEConversation: Sendable {
     phase = .failed(ACMEFailure(cause, text))
   }
 
-  private static func checked(nonce: String) -> String? {
+  static func checked(nonce: String) -> String? {
     let isPlain = nonce.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     return isPlain && (1...ACMELimits.nonceBytes).contains(nonce.utf8.count) ? nonce : nil
   }

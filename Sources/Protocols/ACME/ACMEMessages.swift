@@ -191,6 +191,8 @@ public struct ACMEDirectory: Hashable, Sendable {
   public var newAccount: String
   /// For an order.
   public var newOrder: String
+  /// For a revocation; nil: it takes nothing back.
+  public var revokeCertificate: String?
   /// For the time at which to renew; nil: it does not tell.
   public var renewalInfo: String?
   /// Whether an account needs one that was made by other means.
@@ -205,6 +207,7 @@ public struct ACMEDirectory: Hashable, Sendable {
     self.newNonce = newNonce
     self.newAccount = newAccount
     self.newOrder = newOrder
+    revokeCertificate = Self.url(object?["revokeCert"])
     renewalInfo = Self.url(object?["renewalInfo"])
     needsExternalAccount = object?["meta"]?["externalAccountRequired"]?.flag ?? false
   }

@@ -476,3 +476,10 @@ int64_t martlet_available_processors(void) {
   if (sched_getaffinity(0, sizeof set, &set) < 0) return -errno;
   return CPU_COUNT(&set);
 }
+
+int64_t martlet_forbid_dumps(void) { MARTLET_RESULT(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)); }
+
+// Overwrites bytes, which no compiler may leave out.
+void martlet_forget(const void *bytes, size_t count) {
+  if (count > 0) explicit_bzero((void *)bytes, count);
+}

@@ -1,9 +1,47 @@
 #include "COpenSSL.h"
 #include <limits.h>
+#include <malloc.h>
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
 #include <openssl/params.h>
+#include <stdlib.h>
+#include <string.h>
+
+// OpenSSL overwrites keys before it frees them, and forgets that while it reads one, whose DER form it has in
+// buffers of several steps. What this thread frees meanwhile is overwritten here.
+static _Thread_local int wipes;
+
+void martlet_wipe_begin(void) { wipes++; }
+
+void martlet_wipe_end(void) { wipes--; }
+
+static void *own_malloc(size_t count, const char *file, int line) {
+  (void)file, (void)line;
+  return malloc(count);
+}
+
+static void own_free(void *bytes, const char *file, int line) {
+  (void)file, (void)line;
+  if (wipes && bytes) explicit_bzero(bytes, malloc_usable_size(bytes));
+  free(bytes);
+}
+
+static void *own_realloc(void *bytes, size_t count, const char *file, int line) {
+  if (!wipes || !bytes) return realloc(bytes, count);
+  void *moved = malloc(count);
+  if (!moved) return NULL;
+  size_t before = malloc_usable_size(bytes);
+  memcpy(moved, bytes, before < count ? before : count);
+  own_free(bytes, file, line);
+  return moved;
+}
+
+// It takes functions of somebody else only before it has allocated anything.
+__attribute__((constructor)) static void take_memory(void) {
+  CRYPTO_set_mem_functions(own_malloc, own_realloc, own_free);
+}
 
 martlet_cipher *martlet_cipher_new(const uint8_t *key, int seals) {
   EVP_CIPHER_CTX *context = EVP_CIPHER_CTX_new();

@@ -12,6 +12,8 @@
 struct martlet_certificates {
   int count;
   X509 *all[martlet_chain_limit];
+  // Who has signed the first one, where that does not stand behind it.
+  X509 *voucher;
 };
 
 // A key with a pass phrase must not make a server ask for it on a terminal.
@@ -23,7 +25,19 @@ static int no_phrase(char *out, int count, int writes, void *argument) {
 void martlet_certificates_free(martlet_certificates *certificates) {
   if (!certificates) return;
   for (int index = 0; index < certificates->count; index++) X509_free(certificates->all[index]);
+  X509_free(certificates->voucher);
   OPENSSL_free(certificates);
+}
+
+int martlet_certificates_vouch(
+    martlet_certificates *certificates, const martlet_certificates *issuer) {
+  if (certificates->voucher || !X509_up_ref(issuer->all[0])) return 0;
+  certificates->voucher = issuer->all[0];
+  return 1;
+}
+
+X509 *martlet_certificates_voucher(const martlet_certificates *certificates) {
+  return certificates->voucher;
 }
 
 martlet_certificates *martlet_certificates_read_der(const uint8_t *der, size_t count) {
@@ -89,9 +103,11 @@ X509 *martlet_certificates_at(const martlet_certificates *certificates, int inde
 martlet_key *martlet_key_read(const uint8_t *pem, size_t count) {
   ERR_clear_error();
   if (count > INT_MAX) return NULL;
+  martlet_wipe_begin();
   BIO *bio = BIO_new_mem_buf(pem, (int)count);
   EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_phrase, NULL) : NULL;
   BIO_free(bio);
+  martlet_wipe_end();
   ERR_clear_error();
   return key;
 }

@@ -36,9 +36,12 @@ static int64_t taken(BIO *bio, int is_written, uint8_t *out, size_t count) {
 int64_t martlet_key_pem(martlet_key *key, uint8_t *out, size_t count) {
   ERR_clear_error();
   // What held the key is overwritten when it is freed.
+  martlet_wipe_begin();
   BIO *bio = BIO_new(BIO_s_secmem());
   int is_written = bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1;
-  return taken(bio, is_written, out, count);
+  int64_t length = taken(bio, is_written, out, count);
+  martlet_wipe_end();
+  return length;
 }
 
 int martlet_key_point(martlet_key *key, uint8_t *x, uint8_t *y) {
@@ -201,7 +204,7 @@ static int add(X509 *certificate, X509V3_CTX *context, int nid, const char *valu
 }
 
 static int add_names(X509 *certificate, const char *names) {
-  GENERAL_NAMES *list = names_of(names);
+  GENERAL_NAMES *list = names ? names_of(names) : NULL;
   int result =
       list && X509_add1_ext_i2d(certificate, NID_subject_alt_name, list, 0, X509V3_ADD_DEFAULT) == 1;
   GENERAL_NAMES_free(list);
@@ -242,6 +245,28 @@ static int add_list(X509 *certificate, const char *url) {
   GENERAL_NAMES_free(names);
   DIST_POINT_free(point);
   CRL_DIST_POINTS_free(points);
+  return result;
+}
+
+// RFC 5280, section 4.2.2.1: who is at this URL is asked.
+static int add_responder(X509 *certificate, const char *url) {
+  AUTHORITY_INFO_ACCESS *list = AUTHORITY_INFO_ACCESS_new();
+  ACCESS_DESCRIPTION *place = ACCESS_DESCRIPTION_new();
+  ASN1_IA5STRING *text = ASN1_IA5STRING_new();
+  int result = list && place && text && ASN1_STRING_set(text, url, (int)strlen(url));
+  if (result) {
+    ASN1_OBJECT_free(place->method);
+    place->method = OBJ_nid2obj(NID_ad_OCSP);
+    GENERAL_NAME_set0_value(place->location, GEN_URI, text);
+    text = NULL;
+    result = sk_ACCESS_DESCRIPTION_push(list, place) > 0;
+    if (result) place = NULL;
+  }
+  result = result &&
+           X509_add1_ext_i2d(certificate, NID_info_access, list, 0, X509V3_ADD_DEFAULT) == 1;
+  ASN1_IA5STRING_free(text);
+  ACCESS_DESCRIPTION_free(place);
+  AUTHORITY_INFO_ACCESS_free(list);
   return result;
 }
 
@@ -321,7 +346,16 @@ static int extend(X509 *certificate, X509V3_CTX *context, const martlet_certific
            add(certificate, context, NID_subject_key_identifier, "hash") &&
            add(certificate, context, NID_authority_key_identifier, "keyid") &&
            (!plan->list || add_list(certificate, plan->list)) &&
+           (!plan->responder || add_responder(certificate, plan->responder)) &&
            add_names(certificate, plan->names);
+  case martlet_plan_responder:
+    // RFC 6960, section 4.2.2.2.1: nobody is asked what became of it, so that it does not live long.
+    return add(certificate, context, NID_basic_constraints, "critical,CA:FALSE") &&
+           add(certificate, context, NID_key_usage, "critical,digitalSignature") &&
+           add(certificate, context, NID_ext_key_usage, "OCSPSigning") &&
+           add(certificate, context, NID_id_pkix_OCSP_noCheck, "ignored") &&
+           add(certificate, context, NID_subject_key_identifier, "hash") &&
+           add(certificate, context, NID_authority_key_identifier, "keyid");
   case martlet_plan_proof:
     return add_names(certificate, plan->names) && add_proof(certificate, plan->digest);
   default: return 0;

@@ -27,26 +27,30 @@ static EVP_PKEY *key_from(const char *kind, OSSL_PARAM_BLD *builder) {
 }
 
 static int is_signed(
-    EVP_PKEY *key, const uint8_t *bytes, size_t count, const uint8_t *signature,
+    EVP_PKEY *key, const EVP_MD *digest, const uint8_t *bytes, size_t count, const uint8_t *signature,
     size_t signature_count) {
   EVP_MD_CTX *context = EVP_MD_CTX_new();
   int result = key && context &&
-               EVP_DigestVerifyInit(context, NULL, EVP_sha256(), NULL, key) == 1 &&
+               EVP_DigestVerifyInit(context, NULL, digest, NULL, key) == 1 &&
                EVP_DigestVerify(context, signature, signature_count, bytes, count) == 1;
   EVP_MD_CTX_free(context);
   ERR_clear_error();
   return result;
 }
 
-static EVP_PKEY *point_key(const uint8_t *x, const uint8_t *y) {
-  uint8_t point[65] = {4};
-  memcpy(point + 1, x, 32);
-  memcpy(point + 33, y, 32);
+// On P-256 where numbers have 32 bytes, on P-384 where they have 48.
+static EVP_PKEY *point_key(const uint8_t *x, const uint8_t *y, size_t width) {
+  uint8_t point[97] = {4};
+  if (width != 32 && width != 48) return NULL;
+  const char *group = width == 32 ? "prime256v1" : "secp384r1";
+  memcpy(point + 1, x, width);
+  memcpy(point + 1 + width, y, width);
   OSSL_PARAM_BLD *builder = OSSL_PARAM_BLD_new();
   EVP_PKEY *key = NULL;
   if (builder &&
-      OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, "prime256v1", 0) &&
-      OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, point, sizeof point)) {
+      OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, group, 0) &&
+      OSSL_PARAM_BLD_push_octet_string(
+          builder, OSSL_PKEY_PARAM_PUB_KEY, point, 1 + 2 * width)) {
     key = key_from("EC", builder);
   }
   OSSL_PARAM_BLD_free(builder);
@@ -71,20 +75,23 @@ static EVP_PKEY *modulus_key(
 }
 
 int martlet_verify_point(
-    const uint8_t *x, const uint8_t *y, const uint8_t *bytes, size_t count,
+    const uint8_t *x, const uint8_t *y, size_t width, const uint8_t *bytes, size_t count,
     const uint8_t *signature) {
   ERR_clear_error();
-  EVP_PKEY *key = point_key(x, y);
+  EVP_PKEY *key = point_key(x, y, width);
   // RFC 7518, section 3.4: both numbers with their full length, one behind the other.
   ECDSA_SIG *pair = ECDSA_SIG_new();
-  BIGNUM *left = BN_bin2bn(signature, 32, NULL), *right = BN_bin2bn(signature + 32, 32, NULL);
+  BIGNUM *left = BN_bin2bn(signature, (int)width, NULL);
+  BIGNUM *right = BN_bin2bn(signature + width, (int)width, NULL);
   uint8_t *der = NULL;
   int length = -1;
   if (pair && left && right && ECDSA_SIG_set0(pair, left, right)) {
     left = right = NULL;
     length = i2d_ECDSA_SIG(pair, &der);
   }
-  int result = length > 0 && is_signed(key, bytes, count, der, (size_t)length);
+  int result = length > 0 && is_signed(
+                                 key, width == 32 ? EVP_sha256() : EVP_sha384(), bytes, count, der,
+                                 (size_t)length);
   OPENSSL_free(der);
   BN_free(left);
   BN_free(right);
@@ -98,7 +105,7 @@ int martlet_verify_modulus(
     size_t count, const uint8_t *signature, size_t signature_count) {
   ERR_clear_error();
   EVP_PKEY *key = modulus_key(n, n_count, e, e_count);
-  int result = is_signed(key, bytes, count, signature, signature_count);
+  int result = is_signed(key, EVP_sha256(), bytes, count, signature, signature_count);
   EVP_PKEY_free(key);
   return result;
 }
@@ -113,8 +120,8 @@ static int has_key(const martlet_certificates *certificates, EVP_PKEY *key) {
 }
 
 int martlet_certificates_has_point(
-    const martlet_certificates *certificates, const uint8_t *x, const uint8_t *y) {
-  return has_key(certificates, point_key(x, y));
+    const martlet_certificates *certificates, const uint8_t *x, const uint8_t *y, size_t width) {
+  return has_key(certificates, point_key(x, y, width));
 }
 
 int martlet_certificates_has_modulus(

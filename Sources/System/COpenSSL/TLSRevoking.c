@@ -17,6 +17,14 @@ int martlet_certificates_signed_by(
   return result;
 }
 
+int64_t martlet_certificates_der(
+    const martlet_certificates *certificates, uint8_t *out, size_t count) {
+  ERR_clear_error();
+  X509 *own = martlet_certificates_first(certificates);
+  int length = i2d_X509(own, NULL);
+  return length > 0 && (size_t)length <= count ? i2d_X509(own, &out) : -1;
+}
+
 static int set_reason(X509_REVOKED *entry, int32_t reason) {
   // RFC 5280, section 5.3.1: without a reason there is no extension.
   if (reason == 0) return 1;

@@ -48,7 +48,8 @@ static X509 *issuer_of(const martlet_certificates *certificates) {
   for (int index = 1; (other = martlet_certificates_at(certificates, index)); index++) {
     if (X509_check_issued(other, own) == X509_V_OK) return other;
   }
-  return NULL;
+  other = martlet_certificates_voucher(certificates);
+  return other && X509_check_issued(other, own) == X509_V_OK ? other : NULL;
 }
 
 // Questions and answers

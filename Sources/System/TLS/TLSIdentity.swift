@@ -1,4 +1,5 @@
 import COpenSSL
+import MartletSystem
 
 // Invariant of this file: a class here owns what it points to and frees it once; OpenSSL counts references
 // to certificates and keys by itself, and what is read of them is copied before the call returns.
@@ -111,9 +112,18 @@ public final class TLSIdentity: @unchecked Sendable {
 
   /// Reads certificates and the key of the first of them, both in PEM form.
   ///
+  /// `issuer` has signed the first one, and is known to those who are shown it: it is not shown to them.
+  ///
   /// - Throws: ``TLSError``: one of them cannot be read, or they do not belong together.
-  public init(certificates pem: [UInt8], key keyPEM: [UInt8]) throws(TLSError) {
+  public init(
+    certificates pem: [UInt8],
+    key keyPEM: [UInt8],
+    issuer: TLSCertificates? = nil
+  ) throws(TLSError) {
     certificates = try TLSCertificates(pem: pem)
+    if let issuer {
+      _ = unsafe martlet_certificates_vouch(certificates.pointer, issuer.pointer)
+    }
     guard let read = unsafe martlet_key_read(keyPEM, keyPEM.count) else {
       throw TLSError("there is no private key in PEM form without a pass phrase")
     }
@@ -122,6 +132,19 @@ public final class TLSIdentity: @unchecked Sendable {
       throw TLSError("the key is not that of the certificate")
     }
     _ = unsafe martlet_staple_prepare(certificates.pointer)
+  }
+
+  /// Puts a key beside its certificates, in PEM form; `issuer` is as above.
+  ///
+  /// - Throws: ``TLSError``: the certificates cannot be read, or are not those of the key.
+  public convenience init(
+    certificates pem: [UInt8],
+    of key: TLSKey,
+    issuer: TLSCertificates? = nil
+  ) throws(TLSError) {
+    let keyPEM = try key.pem()
+    defer { Secret.forget(keyPEM) }
+    try self.init(certificates: pem, key: keyPEM, issuer: issuer)
   }
 
   deinit { unsafe martlet_key_free(key) }

@@ -12,6 +12,10 @@ public struct CertificatePlan: Hashable, Sendable {
     case authority(permitted: [String])
     /// To be shown by a server.
     case server
+    /// To sign what an authority answers that is asked about its certificates.
+    ///
+    /// RFC 6960, section 4.2.2.2.
+    case responder
     /// To be shown as a proof: the digest of what was asked for.
     ///
     /// RFC 8737.
@@ -30,6 +34,8 @@ public struct CertificatePlan: Hashable, Sendable {
   public var validity: ClosedRange<Int64>
   /// Of a server: where its authority tells what it has revoked; nil: nowhere.
   public var revocations: String?
+  /// Of a server: who is asked, by OCSP, what became of it; nil: nobody.
+  public var responder: String?
   /// The number, positive, at most ``serialBytes``; empty: one that nobody can guess.
   public var serial: [UInt8] = []
 
@@ -83,6 +89,7 @@ public struct CertificatePlan: Hashable, Sendable {
       number = Int32(martlet_plan_authority)
       if !permitted.isEmpty { constraints = Self.constraints(permitted) }
     case .server: break
+    case .responder: number = Int32(martlet_plan_responder)
     case .proof(let bytes):
       guard bytes.count == digest.count else { throw TLSError("a digest has 32 bytes") }
       number = Int32(martlet_plan_proof)
@@ -92,38 +99,42 @@ public struct CertificatePlan: Hashable, Sendable {
     let list = names.joined(separator: "\n")
     // The digest, and the number behind it.
     let numbers = digest + serial
+    // Texts behind each other, each with a zero at its end; an empty one is not there.
+    let texts = [
+      organization, commonName, list, constraints ?? "", revocations ?? "", responder ?? "",
+    ]
+    let characters = texts.flatMap { Array($0.utf8CString) }
+    var starts = [0]
+    for text in texts { starts.append(starts[starts.count - 1] + text.utf8.count + 1) }
     let bytes = unsafe written(atMost: 64 << 10) { out, count in
-      unsafe organization.withCString { organization in
-        unsafe commonName.withCString { name in
-          unsafe list.withCString { list in
-            unsafe (constraints ?? "").withCString { limits in
-              unsafe (revocations ?? "").withCString { place in
-                unsafe numbers.withUnsafeBufferPointer { numbers in
-                  var plan = unsafe martlet_certificate_plan(
-                    kind: number,
-                    organization: organization,
-                    common_name: commonName.isEmpty ? nil : name,
-                    names: list,
-                    from: validity.lowerBound,
-                    until: validity.upperBound,
-                    constraints: constraints == nil ? nil : limits,
-                    digest: numbers.baseAddress,
-                    list: revocations == nil ? nil : place,
-                    serial: numbers.baseAddress.map { unsafe $0 + digest.count },
-                    serial_count: serial.count
-                  )
-                  return unsafe martlet_certificate_issue(
-                    &plan,
-                    key.pointer,
-                    issuer?.certificates.pointer,
-                    issuer?.key.pointer,
-                    out,
-                    count
-                  )
-                }
-              }
-            }
+      unsafe characters.withUnsafeBufferPointer { characters in
+        unsafe numbers.withUnsafeBufferPointer { numbers in
+          func text(_ index: Int) -> UnsafePointer<CChar>? {
+            texts[index].isEmpty
+              ? nil : unsafe characters.baseAddress.map { unsafe $0 + starts[index] }
           }
+          var plan = unsafe martlet_certificate_plan(
+            kind: number,
+            organization: text(0),
+            common_name: text(1),
+            names: text(2),
+            from: validity.lowerBound,
+            until: validity.upperBound,
+            constraints: text(3),
+            digest: numbers.baseAddress,
+            list: text(4),
+            responder: text(5),
+            serial: numbers.baseAddress.map { unsafe $0 + digest.count },
+            serial_count: serial.count
+          )
+          return unsafe martlet_certificate_issue(
+            &plan,
+            key.pointer,
+            issuer?.certificates.pointer,
+            issuer?.key.pointer,
+            out,
+            count
+          )
         }
       }
     }

@@ -1,4 +1,5 @@
 import COpenSSL
+import MartletSystem
 
 // Invariant of this file: a key owns what it points to and frees it once; arrays are passed with their
 // counts, and what OpenSSL writes is copied before the call returns.
@@ -92,6 +93,8 @@ func written(
     guard let start = out.baseAddress else { return -1 }
     return unsafe write(start, out.count)
   }
+  // It may be a key.
+  defer { Secret.forget(bytes) }
   return count < 0 ? nil : Array(bytes.prefix(Int(count)))
 }
 

@@ -44,16 +44,17 @@ public struct TLSRequest: Sendable {
 
 /// Signatures of others.
 public enum TLSSignature {
-  /// Whether the key with this point on P-256 has signed bytes with SHA-256: 64 bytes, as RFC 7518 writes
-  /// them, section 3.4.
+  /// Whether the key with this point has signed bytes, as RFC 7518 writes that, section 3.4: on P-256, with numbers
+  /// of 32 bytes, with SHA-256, on P-384, with 48 bytes, with SHA-384.
   public static func isGood(
     _ signature: [UInt8],
     of bytes: [UInt8],
     x: [UInt8],
     y: [UInt8]
   ) -> Bool {
-    guard signature.count == 64, x.count == 32, y.count == 32 else { return false }
-    return (unsafe martlet_verify_point(x, y, bytes, bytes.count, signature)) == 1
+    guard x.count == 32 || x.count == 48, y.count == x.count, signature.count == 2 * x.count
+    else { return false }
+    return (unsafe martlet_verify_point(x, y, x.count, bytes, bytes.count, signature)) == 1
   }
 
   /// Whether the RSA key with this modulus and exponent has signed bytes with SHA-256 (PKCS #1, 1.5).

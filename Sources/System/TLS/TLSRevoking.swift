@@ -18,10 +18,19 @@ extension TLSCertificates {
     unsafe martlet_certificates_signed_by(pointer, authority.pointer) == 1
   }
 
-  /// Whether the key of the first one is that with this point on P-256.
+  /// The first one in DER form; nil: it is longer than any that is taken.
+  public var der: [UInt8]? {
+    let pointer = unsafe pointer
+    return unsafe written(
+      atMost: 64 << 10,
+      { out, count in unsafe martlet_certificates_der(pointer, out, count) }
+    )
+  }
+
+  /// Whether the key of the first one is that with this point: on P-256 with numbers of 32 bytes, on P-384 with 48.
   public func hasKey(x: [UInt8], y: [UInt8]) -> Bool {
-    guard x.count == 32, y.count == 32 else { return false }
-    return unsafe martlet_certificates_has_point(pointer, x, y) == 1
+    guard x.count == 32 || x.count == 48, y.count == x.count else { return false }
+    return unsafe martlet_certificates_has_point(pointer, x, y, x.count) == 1
   }
 
   /// Whether the key of the first one is the RSA key with this modulus and exponent.

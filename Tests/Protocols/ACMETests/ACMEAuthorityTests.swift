@@ -459,7 +459,12 @@ struct ACMEAuthorityTests {
         ])
       )
     )
-    for key in [point, modulus] {
+    let longPoint = ACMEClientKey.point(
+      x: [UInt8](repeating: 3, count: 48),
+      y: [UInt8](repeating: 4, count: 48)
+    )
+    #expect(longPoint.algorithm == "ES384" && point.algorithm == "ES256")
+    for key in [point, longPoint, modulus] {
       #expect(ACMEClientKey(name: key.name) == key)
       #expect(ACMEClientKey(key.json) == key)
       #expect(ACMEClientKey(name: key.name + "A") == nil)

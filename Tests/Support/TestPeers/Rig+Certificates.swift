@@ -79,7 +79,43 @@ extension Rig {
     if !list.isEmpty { words += ["-addext", "subjectAltName=" + list.joined(separator: ",")] }
     let made = try outcome(of: words)
     guard made.status == 0 else { throw PeerError("openssl refuses: \(made.lines)") }
-    let settings = try write(
+    let settings = try authoritySettings(name)
+    let signer = authority.map { ["-cert", $0.certificate, "-keyfile", $0.key] }
+    let signed = try outcome(
+      of: [
+        "openssl", "ca", "-batch", "-notext", "-config", settings, "-in", request, "-out",
+        files.certificate, "-startdate", start, "-enddate", end,
+      ] + (signer ?? ["-selfsign", "-keyfile", files.key])
+    )
+    guard signed.status == 0 else { throw PeerError("openssl refuses: \(signed.lines)") }
+    return files
+  }
+
+  /// Makes the list of an authority in which these of its certificates are revoked.
+  ///
+  /// - Throws: ``PeerError`` when openssl refuses.
+  public func revocationList(
+    _ name: String,
+    of revoked: [CertificateFiles],
+    by authority: CertificateFiles
+  ) throws -> String {
+    let (settings, list) = (try authoritySettings(name), path("\(name).crl"))
+    let signer = ["-cert", authority.certificate, "-keyfile", authority.key]
+    let all =
+      revoked.map { ["-revoke", $0.certificate] }
+      + [["-gencrl", "-crldays", "30", "-out", list]]
+    for words in all {
+      let outcome = try outcome(
+        of: ["openssl", "ca", "-batch", "-config", settings] + signer + words
+      )
+      guard outcome.status == 0 else { throw PeerError("openssl refuses: \(outcome.lines)") }
+    }
+    return list
+  }
+
+  /// What `openssl ca` needs to know.
+  private func authoritySettings(_ name: String) throws -> String {
+    try write(
       """
       [ca]
       default_ca = own
@@ -95,14 +131,5 @@ extension Rig {
       """,
       to: "\(name).conf"
     )
-    let signer = authority.map { ["-cert", $0.certificate, "-keyfile", $0.key] }
-    let signed = try outcome(
-      of: [
-        "openssl", "ca", "-batch", "-notext", "-config", settings, "-in", request, "-out",
-        files.certificate, "-startdate", start, "-enddate", end,
-      ] + (signer ?? ["-selfsign", "-keyfile", files.key])
-    )
-    guard signed.status == 0 else { throw PeerError("openssl refuses: \(signed.lines)") }
-    return files
   }
 }

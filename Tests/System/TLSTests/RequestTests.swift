@@ -93,4 +93,34 @@ struct RequestTests {
     #expect(!TLSSignature.isGood([1, 2], of: bytes, modulus: [1], exponent: [3]))
     #expect(!TLSSignature.isGood([], of: bytes, modulus: [], exponent: []))
   }
+
+  @Test("are signed on P-384 with SHA-384, as openssl does it")
+  func longSignatures() async throws {
+    try await Rig.run { rig in
+      let (key, text) = (rig.path("long.key"), try rig.write("what was said", to: "text"))
+      for words in [
+        ["ecparam", "-name", "secp384r1", "-genkey", "-noout", "-out", key],
+        ["dgst", "-sha384", "-sign", key, "-out", rig.path("signature"), text],
+        ["pkey", "-in", key, "-pubout", "-outform", "DER", "-out", rig.path("public")],
+      ] {
+        #expect(try rig.outcome(of: ["openssl"] + words).status == 0)
+      }
+      // The point stands at the end; the signature is a pair of numbers in DER form.
+      let point = try rig.read("public").suffix(96)
+      let (x, y) = (Array(point.prefix(48)), Array(point.suffix(48)))
+      let der = try rig.read("signature")
+      func number(_ start: Int) -> [UInt8] {
+        let bytes = der[(start + 2)..<(start + 2 + Int(der[start + 1]))].drop { $0 == 0 }
+        return [UInt8](repeating: 0, count: 48 - bytes.count) + bytes
+      }
+      let signature = number(2) + number(4 + Int(der[3]))
+      let bytes = Array("what was said".utf8)
+      #expect(TLSSignature.isGood(signature, of: bytes, x: x, y: y))
+      #expect(!TLSSignature.isGood(signature, of: bytes + [0], x: x, y: y))
+      #expect(!TLSSignature.isGood(signature, of: bytes, x: y, y: x))
+      #expect(!TLSSignature.isGood(Array(signature.prefix(64)), of: bytes, x: x, y: y))
+      let short = (Array(x.prefix(32)), Array(y.prefix(32)))
+      #expect(!TLSSignature.isGood(Array(signature.prefix(64)), of: bytes, x: short.0, y: short.1))
+    }
+  }
 }

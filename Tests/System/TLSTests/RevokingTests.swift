@@ -84,6 +84,8 @@ struct RevokingTests {
     let other = try #require(key.point)
     #expect(!read.hasKey(x: other.x, y: other.y))
     #expect(!read.hasKey(x: [], y: []))
+    let der = try #require(read.der)
+    #expect(try TLSCertificates(der: der).fingerprint == read.fingerprint)
     #expect(!read.hasKey(modulus: [UInt8](repeating: 0xAB, count: 256), exponent: [1, 0, 1]))
     plan.serial.append(1)
     #expect(throws: TLSError.self) { try plan.issued(for: own, by: certificates, key) }

@@ -25,6 +25,9 @@ public final class AutomaticCertificates: Sendable {
   /// What clients of the authority of this machine are answered; called on the loop that serves them.
   public typealias Authority = @Sendable (ACMECall, EventLoop) async -> ACMEReply
 
+  /// How often the authority of this machine was asked for something.
+  public let authorityCounts = AuthorityCounts()
+
   private let state = Mutex(State())
 
   /// Creates a place where nothing is yet.
@@ -100,7 +103,7 @@ public final class AutomaticCertificates: Sendable {
       names: need.names,
       validity: now - 3600...now + 30 * 86_400
     )
-    let made = try TLSIdentity(certificates: plan.issued(for: key), key: key.pem())
+    let made = try TLSIdentity(certificates: plan.issued(for: key), of: key)
     state.withLock { $0.standIns[need] = made }
     return made
   }
@@ -186,4 +189,37 @@ public struct CertificateEvent: Hashable, Sendable {
     self.name = name
     self.detail = detail
   }
+}
+
+/// How often the authority of this machine has given and taken back certificates, and has said what became of one.
+///
+/// May be used from any thread.
+public final class AuthorityCounts: Sendable {
+  /// What was done.
+  public enum Deed: String, Hashable, Sendable, CaseIterable {
+    /// A certificate was given.
+    case given
+    /// One was revoked.
+    case revoked
+    /// It was said of one that it is good.
+    case good
+    /// It was said of one that it was revoked.
+    case isRevoked = "is_revoked"
+    /// It was said of one that it was not given.
+    case unknown
+    /// A question was answered as it was before.
+    case kept
+    /// A question was not in form, or could not be answered.
+    case malformed
+  }
+
+  private let counts = Mutex<[Deed: UInt64]>([:])
+
+  /// Creates counts of nothing.
+  init() {}
+
+  /// Counts something.
+  public func count(_ deed: Deed) { counts.withLock { $0[deed, default: 0] += 1 } }
+
+  subscript(deed: Deed) -> UInt64 { counts.withLock { $0[deed] ?? 0 } }
 }

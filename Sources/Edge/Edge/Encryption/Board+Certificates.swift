@@ -13,6 +13,9 @@ extension Board {
     }
     if !samples.isEmpty { text.append(EdgeMetrics.certificateExpiry, samples) }
     appendStaples(generation.automatic.staples, to: &text)
+    if generation.automatic.authority != nil {
+      append(generation.automatic.authorityCounts, to: &text)
+    }
     let reports = generation.automatic.reports
     guard !reports.isEmpty else { return }
     text.append(
@@ -27,6 +30,34 @@ extension Board {
       EdgeMetrics.certificateFailing,
       reports.map { MetricSample([$0.need.name], $0.state == .failing ? 1 : 0) }
     )
+  }
+
+  private static let authorityDeeds: [AuthorityCounts.Deed] = [.given, .revoked]
+  private static let authorityAnswers: [(AuthorityCounts.Deed, String)] = [
+    (.good, "good"), (.isRevoked, "revoked"), (.unknown, "unknown"), (.kept, "kept"),
+    (.malformed, "malformed"),
+  ]
+
+  private static func append(_ counts: AuthorityCounts, to text: inout PrometheusText) {
+    text.append(
+      EdgeMetrics.authorityCertificates,
+      authorityDeeds.map { MetricSample([$0.rawValue], Double(counts[$0])) }
+    )
+    text.append(
+      EdgeMetrics.authorityAnswers,
+      authorityAnswers.map { MetricSample([$1], Double(counts[$0])) }
+    )
+  }
+
+  private static func write(_ counts: AuthorityCounts, _ json: inout JSONWriter) {
+    json.key("authority")
+    json.object { json in
+      for deed in authorityDeeds { json.member(deed.rawValue, counts[deed]) }
+      json.key("answers")
+      json.object { json in
+        for (deed, name) in authorityAnswers { json.member(name, counts[deed]) }
+      }
+    }
   }
 
   private static func appendStaples(_ staples: [StapleReport], to text: inout PrometheusText) {
@@ -68,6 +99,7 @@ extension Board {
   /// Writes what is known of the certificates that are obtained, and of what responders say.
   static func writeCertificates(_ generation: Generation, _ json: inout JSONWriter) {
     writeStaples(generation.automatic.staples, &json)
+    if generation.automatic.authority != nil { write(generation.automatic.authorityCounts, &json) }
     let reports = generation.automatic.reports
     guard !reports.isEmpty else { return }
     json.array("certificates") { json in

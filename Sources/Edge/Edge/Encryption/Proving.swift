@@ -11,10 +11,10 @@ extension EdgeConfiguration {
   /// The servers, of which those that have to answer an authority, or tell what ours has revoked, do so before
   /// everything else.
   var provingServers: [ServerSettings] {
-    let list = revocationsRoute
+    let lists = revocationsRoutes
     return zip(servers, zip(answersProofs, tellsRevocations)).map { server, does in
       var server = server
-      if does.1, let list { server.routes.insert(list, at: 0) }
+      if does.1 { server.routes.insert(contentsOf: lists, at: 0) }
       if does.0 {
         server.routes.insert(
           RouteSettings(path: .prefix(ACMEProof.path), handler: .proof),

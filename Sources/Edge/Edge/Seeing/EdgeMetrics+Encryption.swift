@@ -83,6 +83,18 @@ extension EdgeMetrics {
     "Whether the last try to obtain a certificate has failed.",
     labels: ["certificate"]
   )
+  static let authorityCertificates = MetricFamily(
+    .counter,
+    "martlet_authority_certificates_total",
+    "Certificates that the authority of this machine has given to others, or revoked.",
+    labels: ["outcome"]
+  )
+  static let authorityAnswers = MetricFamily(
+    .counter,
+    "martlet_authority_answers_total",
+    "What those were told who have asked what became of its certificates.",
+    labels: ["answer"]
+  )
   static let stapleFetches = MetricFamily(
     .counter,
     "martlet_ocsp_fetches_total",

@@ -556,9 +556,9 @@ static inline int martlet_exited(int status) { return WIFEXITED(status); }
 static inline int martlet_exit_code(int status) { return WEXITSTATUS(status); }
 static inline int martlet_exit_signal(int status) { return WTERMSIG(status); }
 static inline int64_t martlet_die_with_parent(void) { MARTLET_RESULT(prctl(PR_SET_PDEATHSIG, SIGTERM)); }
-static inline int64_t martlet_no_new_privileges(void) {
-  MARTLET_RESULT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
-}
+static inline int64_t martlet_no_new_privileges(void) { MARTLET_RESULT(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)); }
+int64_t martlet_forbid_dumps(void);
+void martlet_forget(const void *bytes, size_t count);
 // User and group numbers of a user's name: -ENOENT when there is none.
 int64_t martlet_find_user(const char *name, uint32_t *user, uint32_t *group);
 int64_t martlet_find_group(const char *name, uint32_t *group);

@@ -3,6 +3,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/// Overwrites all that OpenSSL frees in this thread, until the end.
+void martlet_wipe_begin(void);
+void martlet_wipe_end(void);
+
 typedef struct evp_cipher_ctx_st martlet_cipher;
 
 enum { martlet_aead_key_bytes = 32, martlet_aead_nonce_bytes = 12, martlet_aead_tag_bytes = 16 };

@@ -121,7 +121,12 @@ int martlet_authenticate(
 /// A request for a certificate in DER form; `names` has one in each line: its length, or −1.
 int64_t martlet_request(martlet_key *key, const char *names, uint8_t *out, size_t count);
 
-enum { martlet_plan_authority = 1, martlet_plan_server = 2, martlet_plan_proof = 3 };
+enum {
+  martlet_plan_authority = 1,
+  martlet_plan_server = 2,
+  martlet_plan_proof = 3,
+  martlet_plan_responder = 4
+};
 /// What a certificate is to say.
 typedef struct {
   int kind;
@@ -135,6 +140,8 @@ typedef struct {
   const uint8_t *digest;
   /// Of a server: where the list of revoked certificates is; NULL: nowhere.
   const char *list;
+  /// Of a server: who is asked what became of it; NULL: nobody.
+  const char *responder;
   /// The number, positive and at most 20 bytes; with a count of 0 one that nobody can guess.
   const uint8_t *serial;
   size_t serial_count;
@@ -157,9 +164,13 @@ martlet_certificates *martlet_certificates_read_der(const uint8_t *der, size_t c
 /// Whether the first certificate was signed by the first of the issuer.
 int martlet_certificates_signed_by(
     const martlet_certificates *certificates, const martlet_certificates *issuer);
-/// Whether the key of the first certificate is the one with this point on P-256.
+/// The first certificate in DER form: its length, or −1.
+int64_t martlet_certificates_der(
+    const martlet_certificates *certificates, uint8_t *out, size_t count);
+/// Whether the key of the first certificate is the one with this point: on P-256 with numbers of 32 bytes, on P-384
+/// with 48.
 int martlet_certificates_has_point(
-    const martlet_certificates *certificates, const uint8_t *x, const uint8_t *y);
+    const martlet_certificates *certificates, const uint8_t *x, const uint8_t *y, size_t width);
 /// Whether it is the RSA key with this modulus and exponent.
 int martlet_certificates_has_modulus(
     const martlet_certificates *certificates, const uint8_t *n, size_t n_count, const uint8_t *e,
@@ -183,11 +194,38 @@ int64_t martlet_list_issue(
     const martlet_revocations *plan, const martlet_certificates *issuer, martlet_key *key,
     uint8_t *out, size_t count);
 
+/// The most certificates that a question is about, and the longest nonce.
+enum { martlet_status_count = 16, martlet_nonce_bytes = 128 };
+/// What became of a certificate: one of `martlet_staple_good` and so on; of one that was revoked when and why.
+typedef struct {
+  int verdict;
+  int64_t time;
+  int32_t reason;
+} martlet_standing;
+/// Tells what became of the certificate with a number.
+typedef void (*martlet_standing_visitor)(
+    void *context, const uint8_t *serial, size_t count, martlet_standing *standing);
+/// How a question is answered: from when on, until when, and by whom it is known.
+typedef struct {
+  int64_t from, until;
+  martlet_standing_visitor visit;
+  void *context;
+} martlet_status_plan;
+/// Answers a question about certificates of an authority, in DER form, signed by itself or by whom it lets do
+/// that: its length, or −1. RFC 6960.
+int64_t martlet_status_answer(
+    const uint8_t *question, size_t question_count, const martlet_certificates *authority,
+    const martlet_certificates *signer, martlet_key *key, const martlet_status_plan *plan,
+    int *has_nonce, int *is_answered, uint8_t *out, size_t count);
+/// Says that a question is not in form, or that there is no answer for now: its length, or −1.
+int64_t martlet_status_refusal(int is_for_now, uint8_t *out, size_t count);
+
 // Signatures and requests of others
 
-/// Whether the key with a point on P-256, two numbers of 32 bytes, has signed with SHA-256: 64 bytes.
+/// Whether the key with a point has signed: on P-256, two numbers of 32 bytes, with SHA-256, on P-384, of 48 bytes,
+/// with SHA-384. The signature is as long as the point.
 int martlet_verify_point(
-    const uint8_t *x, const uint8_t *y, const uint8_t *bytes, size_t count,
+    const uint8_t *x, const uint8_t *y, size_t width, const uint8_t *bytes, size_t count,
     const uint8_t *signature);
 /// Whether the RSA key with a modulus and an exponent has signed with SHA-256.
 int martlet_verify_modulus(
@@ -206,6 +244,11 @@ int martlet_request_names(
 /// none, −1: one that does not fit.
 int martlet_certificates_responder(
     const martlet_certificates *certificates, char *out, size_t count);
+/// Notes who has signed the first certificate, which nobody is shown; before anybody else uses it.
+int martlet_certificates_vouch(
+    martlet_certificates *certificates, const martlet_certificates *issuer);
+/// Who has signed it, where that was noted.
+struct x509_st *martlet_certificates_voucher(const martlet_certificates *certificates);
 /// Whether the first certificate tells clients to insist on a stapled response. RFC 7633.
 int martlet_certificates_must_staple(const martlet_certificates *certificates);
 /// A question about the first certificate in DER form: its length, or −1 when the certificate of who has
