@@ -177,6 +177,7 @@ support("CAllocations")
 module("MartletBytes", .base)
 module("MartletTelemetry", .base, ["MartletBytes"])
 module("JSON", .base)
+module("CSV", .base)
 module("Directives", .base, ["JSON"])
 
 // System
@@ -329,8 +330,9 @@ executable(
   "martlet",
   .product,
   [
-    "ArgumentParser", "CLinux", "MartletBytes", "MartletTelemetry", "JSON", "JSONRPC",
-    "MartletSystem", "TLS", "MartletLoop", "MartletNet", "MartletProcess", "Directives",
+    "ArgumentParser", "CLinux", "MartletBytes", "MartletTelemetry", "JSON", "CSV", "JSONRPC",
+    "MartletSystem", "TLS", "MartletSync", "MartletQueues", "MartletLoop", "MartletNet",
+    "MartletProcess", "HTTPMessage", "HTTP1", "Directives",
     "Configuration", "Balancing", "Edge", "Handover", "Supervision", "HealthChecks", "Certificates",
     "Admin",
   ],

@@ -15,6 +15,9 @@ enum Console {
     write(text.hasSuffix("\n") ? text : text + "\n", to: 2)
   }
 
+  /// Writes to standard error as it is.
+  static func complainText(_ text: String) { write(text, to: 2) }
+
   /// Coloured for a terminal, see https://no-color.org.
   static var style: RenderingStyle {
     isatty(2) == 1 && Program.ownVariable("NO_COLOR") == nil ? .coloured : .plain

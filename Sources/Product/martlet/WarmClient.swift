@@ -23,24 +23,12 @@ final class WarmClient {
 
   private let loop: EventLoop
   private let options: Options
-  private let threads: BlockingPool
-  private let context: TLSContext
+  private let connector: WebConnector
 
   init(on loop: EventLoop, _ options: Options) throws(CommandFailure) {
     self.loop = loop
     self.options = options
-    do {
-      threads = try BlockingPool(threadLimit: 4, queueLimit: 1024)
-      // What comes over a connection whose place somebody has named is not used for anything.
-      let authorities = options.place == nil ? try TLSAuthorities(ofSystem: ()) : nil
-      context = try TLSContext(
-        clientBelieving: authorities,
-        policy: .intermediate,
-        protocols: ["http/1.1"]
-      )
-    } catch {
-      throw CommandFailure(.failure, "\(error)")
-    }
+    connector = try WebConnector(on: loop, place: options.place)
   }
 
   /// Asks for a URL; at most `limit` bytes of the body are kept.
@@ -70,16 +58,7 @@ final class WarmClient {
       + (options.fields.contains { $0.lowercased().hasPrefix("user-agent:") }
         ? [] : ["User-Agent: martlet-warm"]) + options.fields
     do {
-      let stream = try await connect(to: place, by: deadline)
-      if place.isSecure {
-        let name = TLSServerName(
-          asked: place.isAddress ? nil : place.host,
-          verified: options.place == nil ? place.host : nil,
-          isAddress: place.isAddress
-        )
-        let session = try TLSSession(context, socket: stream.descriptor, to: name)
-        try await session.begin(on: stream, loop, by: deadline)
-      }
+      let stream = try await connector.connect(to: place, by: deadline)
       let head = (lines + ["", ""]).joined(separator: "\r\n")
       try await stream.write(Array(head.utf8), by: deadline)
       var reader = WarmReader(limit: limit)
@@ -95,34 +74,6 @@ final class WarmClient {
     } catch {
       throw CommandFailure(.failure, "\(error)")
     }
-  }
-
-  private func connect(
-    to place: WebPlace,
-    by deadline: Deadline
-  ) async throws -> MartletNet.Stream {
-    var (host, port) = (place.host, place.port)
-    switch options.place {
-    case .unix(let path)?:
-      return try await MartletNet.Stream.connect(to: .unix(path), on: loop, by: deadline)
-    case .any(let own)?: (host, port) = ("127.0.0.1", own)
-    case .ip(let address, let own)?: (host, port) = ("\(address)", own)
-    case .name(let name, let own)?: (host, port) = (name, own)
-    case nil: break
-    }
-    let (name, number) = (host, port)
-    let addresses = try await threads.run(on: loop, by: deadline) {
-      Result { () throws(ResolutionError) in try SocketAddress.resolve(name, port: number) }
-    }.get()
-    var problem: any Error = CommandFailure(.failure, "the name \(host) has no address")
-    for address in addresses.prefix(8) {
-      do {
-        return try await MartletNet.Stream.connect(to: address, on: loop, by: deadline)
-      } catch {
-        problem = error
-      }
-    }
-    throw problem
   }
 }
 

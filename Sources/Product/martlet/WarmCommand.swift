@@ -75,7 +75,8 @@ extension CacheCommand {
       }
     }
 
-    private static func isField(_ text: String) -> Bool {
+    /// Whether a text is a field of a request, as `Accept: text/html`.
+    static func isField(_ text: String) -> Bool {
       guard let colon = text.utf8.firstIndex(of: 0x3A), colon > text.utf8.startIndex else {
         return false
       }

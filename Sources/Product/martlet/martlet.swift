@@ -33,7 +33,7 @@ struct Martlet: ParsableCommand {
       UpgradeCommand.self, StopCommand.self, UpstreamCommand.self, MemberCommand.self,
       ConnectionCommand.self, TableCommand.self, CacheCommand.self, ConfigCommand.self,
       CompletionCommand.self,
-      BalanceCommand.self, CertificateCommand.self, TrustCommand.self,
+      BalanceCommand.self, CertificateCommand.self, TrustCommand.self, BulkCommand.self,
       EdgeCommand.self,
     ]
   )

@@ -1,0 +1,200 @@
+import Foundation
+import JSON
+import TestPeers
+import Testing
+
+extension PeerTests {
+  /// `martlet bulk` against servers that answer as tests want.
+  @Suite("Bulk", .timeLimit(.minutes(5 * slowness))) struct BulkCommandTests {
+    /// A table of so many rows, the values of whose second column need quotes here and there.
+    private func table(_ rowCount: Int, _ rig: Rig) throws -> String {
+      var text = "id,name\r\n"
+      for row in 0..<rowCount {
+        text += row % 7 == 0 ? "\(row),\"a, \"\"\(row)\"\"\nb\"\r\n" : "\(row),n\(row)\r\n"
+      }
+      return try rig.write(text, to: "rows.csv")
+    }
+
+    private func name(_ row: Int) -> String { row % 7 == 0 ? "a, \"\(row)\"\nb" : "n\(row)" }
+
+    private func command(_ file: String, _ origin: Origin, _ more: [String] = []) -> [String] {
+      [Rig.martletPath, "bulk", file, "--column", "name", "--post", origin.endpoint.url("/in")]
+        + more
+    }
+
+    /// The values of the requests of a server, in the order of their batches.
+    private func values(of requests: [Request]) throws -> [String] {
+      let batches = try requests.map { request in
+        let key = try #require(request.fields["idempotency-key"])
+        let digits = key.drop { $0 != "-" }.dropFirst().prefix { $0 != "\"" }
+        let list = try JSONSerialization.jsonObject(with: Data(request.body)) as? [String]
+        return (number: try #require(Int(digits)), values: try #require(list))
+      }
+      return batches.sorted { $0.number < $1.number }.flatMap(\.values)
+    }
+
+    @Test("posts every value of a column once, in batches, and nothing when it is started again")
+    func postsAll() async throws {
+      try await Rig.run { rig in
+        let file = try table(1050, rig)
+        let origin = try Origin(rig) { _, _ in Origin.ok("", "fine") }
+        let line = command(file, origin, ["--batch", "100", "--workers", "4"])
+        let outcome = try rig.outcome(of: line)
+        #expect(outcome.status == 0, "\(outcome.lines)")
+        #expect(outcome.lines.contains { $0.hasPrefix("11 batches with 1050 rows sent in ") })
+        #expect(origin.count == 11)
+        #expect(try values(of: origin.seen) == (0..<1050).map(name))
+        #expect(origin.seen[0].fields["content-type"] == "application/json")
+        let again = try rig.outcome(of: line)
+        #expect(again.status == 0)
+        #expect(again.lines.contains { $0.contains("11 were sent before") })
+        #expect(origin.count == 11)
+        // Another size of batch would number them otherwise.
+        let other = try rig.outcome(of: command(file, origin, ["--batch", "50"]))
+        #expect(other.status == 1)
+        #expect(
+          other.lines.contains { $0.contains("belongs to another file, column or size of batch") }
+        )
+      }
+    }
+
+    @Test("goes on after a kill, and sends nothing again that it had noted")
+    func survivesKills() async throws {
+      try await Rig.run { rig in
+        let file = try table(4000, rig)
+        let origin = try Origin(rig) { _, _ in Origin.ok("", "") }
+        let line = command(file, origin, ["--batch", "10", "--workers", "4"])
+        var sentBefore: Set<String> = []
+        for kills in 1...3 {
+          let peer = try rig.start(line)
+          let deadline = ContinuousClock.now + patience
+          while origin.count < kills * 60, ContinuousClock.now < deadline { _ = poll(nil, 0, 1) }
+          peer.end()
+          let noted = Set(
+            String(decoding: try rig.read("rows.csv.sent"), as: UTF8.self)
+              .split(separator: "\n").dropFirst().map { String($0.dropLast()) }
+          )
+          #expect(noted.isSuperset(of: sentBefore))
+          sentBefore = noted
+          let countThen = origin.count
+          if kills == 3 { try finish(rig, line, origin, noted, since: countThen) }
+        }
+        // At most what four workers had under way at each kill came twice.
+        #expect(origin.count <= 400 + 3 * 4)
+        let unique = Dictionary(grouping: origin.seen) { $0.fields["idempotency-key"] ?? "" }
+        #expect(unique.count == 400)
+        #expect(try values(of: unique.values.compactMap(\.first)) == (0..<4000).map(name))
+      }
+    }
+
+    /// Runs to the end, and looks that nothing comes again that was noted.
+    private func finish(
+      _ rig: Rig,
+      _ line: [String],
+      _ origin: Origin,
+      _ noted: Set<String>,
+      since count: Int
+    ) throws {
+      let outcome = try rig.outcome(of: line)
+      #expect(outcome.status == 0, "\(outcome.lines)")
+      for request in origin.seen.dropFirst(count) {
+        let key = request.fields["idempotency-key"] ?? ""
+        let number = String(key.drop { $0 != "-" }.dropFirst().prefix { $0 != "\"" })
+        #expect(!noted.contains(number))
+      }
+    }
+
+    @Test("tries again what a server cannot take now, over a new connection where it must")
+    func triesAgain() async throws {
+      try await Rig.run { rig in
+        let file = try table(300, rig)
+        let origin = try Origin(rig) { _, before in
+          switch before % 3 {
+          case 0: "HTTP/1.1 503 Busy\r\nContent-Length: 4\r\n\r\nbusy"
+          case 1:
+            "HTTP/1.1 429 Slow\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n\r\n"
+          default: "HTTP/1.1 204 No Content\r\n\r\n"
+          }
+        }
+        let outcome = try rig.outcome(of: command(file, origin, ["--workers", "1"]))
+        #expect(outcome.status == 0, "\(outcome.lines)")
+        #expect(outcome.lines.contains { $0.contains("6 tries repeated") })
+        #expect(origin.count == 9)
+      }
+    }
+
+    @Test("keeps what is refused in a table that can be sent itself")
+    func buries() async throws {
+      try await Rig.run { rig in
+        let file = try table(500, rig)
+        let origin = try Origin(rig) { request, _ in
+          request.fields["idempotency-key"]?.hasSuffix("-2\"") == true && request.target == "/in"
+            ? "HTTP/1.1 422 No\r\nContent-Length: 0\r\n\r\n" : Origin.ok("", "")
+        }
+        let outcome = try rig.outcome(of: command(file, origin))
+        #expect(outcome.status == 1)
+        #expect(outcome.lines.contains("batch 2: the answer is 422"))
+        #expect(origin.count == 5)
+        let dead = rig.path("rows.csv.dead")
+        let again = try rig.outcome(of: command(dead, origin))
+        #expect(again.status == 0, "\(again.lines)")
+        #expect(try values(of: [try #require(origin.seen.last)]) == (200..<300).map(name))
+      }
+    }
+
+    @Test("ends with 1 where nothing can be sent, and loses nothing of it")
+    func gives() async throws {
+      try await Rig.run { rig in
+        let file = try table(100, rig)
+        let gone = try Origin(rig) { _, _ in Origin.ok("", "") }
+        gone.member.stop()
+        let outcome = try rig.outcome(of: command(file, gone, ["--tries", "2"]))
+        #expect(outcome.status == 1)
+        #expect(!FileManager.default.fileExists(atPath: rig.path("rows.csv.dead")))
+        let origin = try Origin(rig) { _, _ in Origin.ok("", "") }
+        #expect(try rig.outcome(of: command(file, origin)).status == 0)
+        #expect(try values(of: origin.seen) == (0..<100).map(name))
+      }
+    }
+
+    @Test(
+      "names what is wrong with a file",
+      arguments: [
+        ("id,other\n1,2\n", "there is no column name; there are: id, other"),
+        ("id,name\n1,\"a\n", "line 3: the table ends within quotes"),
+        ("id,name\n1,a\n2\n", "line 3 has no field 2"), ("", "the file is empty"),
+      ]
+    )
+    func names(text: String, problem: String) async throws {
+      try await Rig.run { rig in
+        let file = try rig.write(text, to: "rows.csv")
+        let origin = try Origin(rig) { _, _ in Origin.ok("", "") }
+        let outcome = try rig.outcome(of: command(file, origin))
+        #expect(outcome.status == 1)
+        #expect(outcome.lines.contains { $0.contains(problem) }, "\(outcome.lines)")
+      }
+    }
+
+    @Test("holds no more of a long file than of a short one")
+    func isFlat() async throws {
+      try await Rig.run { rig in
+        let file = try table(300_000, rig)
+        let most = Guarded(0)
+        let peers = Guarded<[Peer]>([])
+        let origin = try Origin(rig) { _, _ in
+          if let peer = peers.withLock({ $0.first }) {
+            let now = try residentMemory(of: peer.identifier).most
+            most.withLock { $0 = max($0, now) }
+          }
+          return Origin.ok("", "")
+        }
+        let peer = try rig.start(command(file, origin, ["--batch", "1000"]))
+        peers.withLock { $0 = [peer] }
+        #expect(try peer.status() == 0)
+        #expect(origin.count == 300)
+        #expect(most.withLock { $0 } > 0)
+        #expect(most.withLock { $0 } < (50 << 20) * memoryFactor)
+      }
+    }
+  }
+}
