@@ -1,0 +1,131 @@
+#!/usr/bin/python3
+"""Prints what locks, queues and pools of the library cost, beside those of others."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Where the modules stand, and what they use; pools are measured without the rest of theirs.
+MODULES = {
+    "CLinux": ("Sources/System/CLinux", []),
+    "MartletBytes": ("Sources/Base/MartletBytes", []),
+    "MartletSystem": ("Sources/System/MartletSystem", ["CLinux", "MartletBytes"]),
+    "MartletSync": ("Sources/Runtime/MartletSync", ["MartletSystem"]),
+    "MartletQueues": ("Sources/Runtime/MartletQueues", ["MartletSystem", "MartletSync"]),
+    "MartletProcess": (
+        "Sources/Runtime/MartletProcess/Pools",
+        ["MartletSystem", "MartletSync", "MartletQueues"],
+    ),
+}
+PROGRAM = "Benchmarks/library"
+FEATURES = ["ExistentialAny", "InternalImportsByDefault", "MemberImportVisibility"]
+FEATURES += ["NonisolatedNonsendingByDefault"]
+
+# A figure, the one that it is measured by, and the largest ratio.
+BOUNDS = [
+    ("lock", "lock, Synchronization.Mutex", 1.2),
+    ("lock", "lock, pthread", 1.2),
+    ("read lock", "read lock, pthread", 1.2),
+    ("queue, 2 to 2 threads", "mutex and condition, 2 to 2 threads", 0.5),
+    ("thread pool, one at a time", "Dispatch, one at a time", 0.5),
+    ("thread pool, one at a time", "Python, one at a time", 0.1),
+]
+
+
+def manifest() -> str:
+    """The package of the modules and of the program that measures them."""
+    settings = [f'.enableUpcomingFeature("{name}")' for name in FEATURES]
+    settings += ['.enableExperimentalFeature("Lifetimes")', ".swiftLanguageMode(.v6)"]
+    lines = ["// swift-tools-version: 6.2", "import PackageDescription"]
+    lines += [f"let settings: [SwiftSetting] = [{', '.join(settings)}]"]
+    lines += ['let package = Package(name: "measured", targets: [']
+    for name, (_, uses) in MODULES.items():
+        swift = "" if name == "CLinux" else ", swiftSettings: settings"
+        lines += [f'  .target(name: "{name}", dependencies: {json.dumps(uses)}{swift}),']
+    uses = json.dumps([name for name in MODULES if name not in ("CLinux", "MartletBytes")])
+    lines += [f'  .executableTarget(name: "library", dependencies: {uses}),', "])"]
+    return "\n".join(lines) + "\n"
+
+
+def built(folder: Path) -> Path:
+    """Builds the modules as `make release` does, and the program that measures them."""
+    sources = folder / "Sources"
+    sources.mkdir()
+    for name, (path, _) in MODULES.items():
+        (sources / name).symlink_to(REPOSITORY / path)
+    (sources / "library").symlink_to(REPOSITORY / PROGRAM)
+    (folder / "Package.swift").write_text(manifest())
+    command = ["swift", "build", "-c", "release", "--product", "library", "--package-path", folder]
+    command += ["-Xswiftc", "-enforce-exclusivity=unchecked"]
+    command += ["-Xswiftc", "-cross-module-optimization"]
+    subprocess.run(command, check=True, stdout=sys.stderr)
+    return folder / ".build/release/library"
+
+
+def figures(program: Path) -> dict[str, float]:
+    """The nanoseconds of each figure."""
+    done = subprocess.run([program], check=True, capture_output=True, text=True)
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    return {name: float(figure) for name, figure in rows}
+
+
+def python_figures(rounds: int = 20_000) -> dict[str, float]:
+    """The same of Python's pool of threads."""
+
+    def one(pool: ThreadPoolExecutor) -> None:
+        for _ in range(rounds):
+            pool.submit(int).result()
+
+    def many(pool: ThreadPoolExecutor) -> None:
+        futures = [pool.submit(int) for _ in range(rounds)]
+        for future in futures:
+            future.result()
+
+    found = {}
+    with ThreadPoolExecutor(2) as pool:
+        for name, run in {"one": one, "many": many}.items():
+            times = []
+            for _ in range(3):
+                start = time.perf_counter_ns()
+                run(pool)
+                times.append((time.perf_counter_ns() - start) / rounds)
+            found[f"Python, {name} at a time"] = min(times)
+    return found
+
+
+def verdicts(measured: dict[str, float]) -> list[tuple[str, str, float, float]]:
+    """Each bound with the ratio that was measured."""
+    return [(name, peer, measured[name] / measured[peer], bound) for name, peer, bound in BOUNDS]
+
+
+def main() -> int:
+    """Ends with 1 when a ratio is above its bound."""
+    parser = argparse.ArgumentParser(prog="library", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        measured = figures(built(Path(folder)))
+    measured |= python_figures()
+    if arguments.json:
+        print(json.dumps(measured, indent=2))
+    else:
+        for name, figure in measured.items():
+            print(f"{name:40}{figure:>12,.1f}")
+        print()
+        for name, peer, ratio, bound in verdicts(measured):
+            print(f"{name} by {peer}: {ratio:.2f}, to reach {bound}")
+    missed = [name for name, _, ratio, bound in verdicts(measured) if ratio > bound]
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+// Prints what locks, queues and pools of the library cost, beside those of others: a name, a tab and
+// nanoseconds in each line.
+
+import Glibc
+import MartletSync
+
+/// One figure.
+struct Figure: Sendable {
+  var name: String
+  var value: Double
+
+  init(_ name: String, _ value: Double) {
+    self.name = name
+    self.value = value
+  }
+}
+
+/// A value that locks protect which the compiler does not know.
+final class Box<Value>: @unchecked Sendable {
+  var value: Value
+  init(_ value: Value) { self.value = value }
+}
+
+/// Nanoseconds of a clock that never goes back.
+func nanoseconds() -> Int {
+  var now = timespec()
+  clock_gettime(CLOCK_MONOTONIC, &now)
+  return now.tv_sec * 1_000_000_000 + now.tv_nsec
+}
+
+@main
+struct Library {
+  static func blocking() throws -> [Figure] {
+    LockFigures.all() + (try QueueFigures.all()) + (try PoolFigures.all())
+  }
+
+  static func main() async throws {
+    LockChecks.isOn = false
+    let figures = try blocking() + (try await QueueFigures.tasks())
+    for figure in figures { print("\(figure.name)\t\((figure.value * 10).rounded() / 10)") }
+  }
+}
