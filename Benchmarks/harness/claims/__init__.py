@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from . import (
+    applications,
     cache,
     caching,
     compression,
@@ -52,6 +53,7 @@ CLAIMS: dict[str, Claim] = {
         *cache.CLAIMS,
         *caching.CLAIMS,
         *compression.CLAIMS,
+        *applications.CLAIMS,
         *instructions.CLAIMS,
     ]
 }
