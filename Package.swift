@@ -67,6 +67,7 @@ var targets: [Target] = []
   _ layer: Layer,
   _ uses: [String] = [],
   tests: Bool = true,
+  embedding files: [String] = [],
   alsoTestedWith: [String] = []
 ) {
   targets.append(
@@ -74,6 +75,7 @@ var targets: [Target] = []
       name: name,
       dependencies: check(name, layer, uses),
       path: "Sources/\(layer.rawValue)/\(name)",
+      resources: files.map { .embedInCode($0) },
       swiftSettings: strict
     )
   )
@@ -272,6 +274,12 @@ module(
   alsoTestedWith: ["HTTP1"]
 )
 module(
+  "Applications",
+  .edge,
+  ["MartletBytes", "MartletSystem"],
+  embedding: ["worker.py", "asgi.py", "websocket.py"]
+)
+module(
   "Edge",
   .edge,
   [
@@ -279,7 +287,7 @@ module(
     "MartletNet", "HTTPMessage", "HTTP1", "HTTP2", "HTTPCaching", "GRPC", "ACME", "Prefaces",
     "FailurePolicies", "Compression",
     "Configuration", "Balancing", "KeyedTables", "Limiting", "OutlierDetection", "Stickiness",
-    "Routing", "StaticFiles", "Cache",
+    "Routing", "StaticFiles", "Cache", "Applications",
   ]
 )
 
@@ -333,8 +341,8 @@ executable(
     "ArgumentParser", "CLinux", "MartletBytes", "MartletTelemetry", "JSON", "CSV", "JSONRPC",
     "MartletSystem", "TLS", "MartletSync", "MartletQueues", "MartletLoop", "MartletNet",
     "MartletProcess", "HTTPMessage", "HTTP1", "Directives",
-    "Configuration", "Balancing", "Edge", "Handover", "Supervision", "HealthChecks", "Certificates",
-    "Admin",
+    "Configuration", "Balancing", "Applications", "Edge", "Handover", "Supervision", "HealthChecks",
+    "Certificates", "Admin",
   ],
   testedWith: ["MartletSystem"]
 )

@@ -15,8 +15,10 @@ private let headBytes = 12
 private enum Kind: UInt8 {
   case generation = 1
   case logs, drain, stop, ask, changes, call
+  case worker, retireWorker, workerEnded
   case ready = 65
   case refused, drained, report, alive, answer
+  case workerHangs
 }
 
 extension HandoverMessage {
@@ -29,6 +31,10 @@ extension HandoverMessage {
     case .ask: .ask
     case .changes: .changes
     case .call: .call
+    case .worker: .worker
+    case .retireWorker: .retireWorker
+    case .workerEnded: .workerEnded
+    case .workerHangs: .workerHangs
     case .ready: .ready
     case .refused: .refused
     case .drained: .drained
@@ -64,6 +70,14 @@ extension HandoverMessage {
       body.append(big: number)
       body.append(counted: Array(method.utf8))
       body.append(counted: arguments)
+    case .worker(let application, let process, let count):
+      body.append(counted: Array(application.utf8))
+      body.append(big: process)
+      body.append(big: UInt16(truncatingIfNeeded: count))
+    case .retireWorker(let application, let process), .workerEnded(let application, let process),
+      .workerHangs(let application, let process):
+      body.append(counted: Array(application.utf8))
+      body.append(big: process)
     case .answer(let number, let outcome, let changes):
       body.append(big: number)
       body.append(counted: outcome)
@@ -172,6 +186,18 @@ public struct HandoverDecoder: Sendable {
         method: try reader.text(),
         arguments: Array(try reader.counted())
       )
+    case .worker:
+      .worker(
+        application: try reader.text(),
+        process: try reader.number(Int32.self),
+        socketCount: Int(try reader.number(UInt16.self))
+      )
+    case .retireWorker:
+      .retireWorker(application: try reader.text(), process: try reader.number(Int32.self))
+    case .workerEnded:
+      .workerEnded(application: try reader.text(), process: try reader.number(Int32.self))
+    case .workerHangs:
+      .workerHangs(application: try reader.text(), process: try reader.number(Int32.self))
     case .ready: .ready(generation: try reader.number(UInt64.self))
     case .refused:
       .refused(generation: try reader.number(UInt64.self), reason: try reader.text())

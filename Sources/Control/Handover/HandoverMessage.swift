@@ -21,6 +21,17 @@ public enum HandoverMessage: Hashable, Sendable {
   ///
   /// Only to an edge that answers calls: see ``HandoverLimits/callLevel``.
   case call(number: UInt32, method: String, arguments: [UInt8])
+  /// To the edge: a process runs this application now, with so many sockets.
+  ///
+  /// Its descriptors are where it takes requests, what it prints, and where its answers to each loop come
+  /// from.
+  case worker(application: String, process: Int32, socketCount: Int)
+  /// To the edge: give the process nothing more, and let go of it when it has answered what it has.
+  case retireWorker(application: String, process: Int32)
+  /// To the edge: the process has ended.
+  case workerEnded(application: String, process: Int32)
+  /// From the edge: the process takes too long for a request.
+  case workerHangs(application: String, process: Int32)
   /// From the edge: this generation is served.
   case ready(generation: UInt64)
   /// From the edge: this generation cannot be served; the earlier one still is.
@@ -40,6 +51,7 @@ public enum HandoverMessage: Hashable, Sendable {
     switch self {
     case .generation(let offer): offer.listeners.count + offer.logs.count
     case .logs(let keys): keys.count
+    case .worker(_, _, let count): count
     default: 0
     }
   }

@@ -15,6 +15,8 @@ public struct Assignment: Sendable {
   public var hangLimit: Duration?
   /// What is legal but surely not meant.
   public var warnings: [String]
+  /// The applications that are run.
+  public var applications: [ApplicationDemand] = []
 
   /// Creates an assignment.
   public init(

@@ -26,6 +26,8 @@ struct InheritedState {
   var listeners: [OpenListener]
   var logs: [OpenLog]
   var source: [UInt8]
+  /// The processes of applications, which end with the edge.
+  var workers: [Int32] = []
 
   /// All descriptors.
   var files: [OpenFile] {
@@ -50,6 +52,9 @@ struct InheritedState {
     lines.append("level \(level)")
     if let reply { lines.append("reply \(reply)") }
     if let replyID { lines.append("call \(replyID)") }
+    if !workers.isEmpty {
+      lines.append("workers \(workers.map { "\($0)" }.joined(separator: " "))")
+    }
     for listener in listeners {
       lines += listener.files.map { "listener \($0.number) \(listener.key)" }
       if let path = listener.unixPath { lines.append("path \(path)") }
@@ -147,6 +152,7 @@ struct InheritedState {
       logs: logs,
       source: source
     )
+    workers = (fields["workers"] ?? "").split(separator: " ").compactMap { Int32($0) }
   }
 
   init(

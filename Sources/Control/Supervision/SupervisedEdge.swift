@@ -71,6 +71,8 @@ final class SupervisedEdge {
   let level: Int
   /// Takes what it says is different at run time.
   var changed: (RuntimeState) -> SystemError? = { _ in nil }
+  /// Takes that a process of an application takes too long.
+  var hangs: (String, Int32) -> Void = { _, _ in }
   /// Whether it has said that its loops turn, since this was last looked at; nil: it never has.
   var isAlive: Bool?
 
@@ -135,7 +137,10 @@ final class SupervisedEdge {
       calls.removeValue(forKey: number)?.give(
         EdgeAnswer(outcome: outcome, isChange: changes != nil, keeping: failure)
       )
-    case .drained, .generation, .logs, .drain, .stop, .ask, .changes, .call: break
+    case .workerHangs(let application, let process): hangs(application, process)
+    case .drained, .generation, .logs, .drain, .stop, .ask, .changes, .call, .worker,
+      .retireWorker, .workerEnded:
+      break
     }
   }
 
@@ -167,6 +172,11 @@ final class SupervisedEdge {
       waiting.give(EdgeAnswer(outcome: [], isChange: false, keeping: nil))
     }
     calls = [:]
+  }
+
+  /// Posts a message unless the process has ended.
+  func tellIfRunning(_ message: HandoverMessage) {
+    if child.end == nil { tell(message) }
   }
 
   /// Posts a message whose loss the end of the process will show.

@@ -51,6 +51,7 @@ extension Supervisor {
     guard !isStopping else { throw CommandFailure(.failure, "Martlet is stopping") }
     drop(inForce.listeners, keeping: next.listeners)
     inForce = next
+    runApplications()
     let lines = ["generation \(next.number) is in force"] + assignment.warnings
     options.say(lines.joined(separator: "\n"))
     return lines.joined(separator: "\n")
@@ -99,7 +100,7 @@ extension Supervisor {
     let reply = try connection.map { place throws(CommandFailure) in
       try copy(of: place.connection)
     }
-    let state = InheritedState(
+    var state = InheritedState(
       lock: lock,
       control: control,
       memory: memory,
@@ -113,6 +114,7 @@ extension Supervisor {
       logs: inForce.logs,
       source: inForce.assignment.source
     )
+    state.workers = pools.flatMap(\.workers).map(\.child.number)
     guard let text = state.encoded else {
       throw CommandFailure(.failure, "a name holds a tab or a line feed: it cannot be handed on")
     }
@@ -214,6 +216,7 @@ extension Supervisor {
     }
     // Until the new one serves, the old one does.
     current = old
+    reap(inherited.workers)
     let before = inForce
     do throws(CommandFailure) {
       let assignment = try options.load()
@@ -234,6 +237,7 @@ extension Supervisor {
     switch await startAndOffer() {
     case .success(let edge):
       current = edge
+      runApplications()
       drop(before.listeners, keeping: inForce.listeners)
       if let old, old.child.end == nil {
         let limit = before.assignment.drainLimit

@@ -38,6 +38,10 @@ public final class Supervisor {
   /// All processes that have not ended.
   var edges: [SupervisedEdge] = []
   var restartCount = 0
+  /// What runs applications, for the present edge and for those before it.
+  var pools: [ApplicationPool] = []
+  /// Whether those that are left are about to be ended.
+  var isEndingWorkers = false
   /// Whether a reload or an upgrade is under way.
   var isChanging = false
   private(set) var isStopping = false
@@ -177,6 +181,7 @@ public final class Supervisor {
     switch outcome {
     case .success(let edge):
       current = edge
+      runApplications()
       for warning in inForce.assignment.warnings { options.say(warning) }
       options.started(inForce.listeners.map(\.key))
     case .failure(let reason):
@@ -195,6 +200,7 @@ public final class Supervisor {
 
   /// Ends when nothing is under way any more, or at the limit; a second call ends at once.
   func stop(atOnce: Bool = false) {
+    for pool in pools { pool.close() }
     if atOnce || isStopping {
       isStopping = true
       for edge in edges { edge.child.send(.kill) }
@@ -214,7 +220,9 @@ public final class Supervisor {
     finishIfEmpty()
   }
 
-  private func finishIfEmpty() { if isStopping, edges.isEmpty { finished.set() } }
+  func finishIfEmpty() {
+    if isStopping, edges.isEmpty, !awaitsWorkers() { finished.set() }
+  }
 
   /// Ends edges that have not ended within a limit.
   func kill(_ edges: [SupervisedEdge], after limit: Duration) async {
@@ -331,6 +339,7 @@ public final class Supervisor {
         // It may have ended while its answer was on the way.
         if edge.child.end == nil {
           current = edge
+          runApplications()
           options.say("edge process \(edge.child.number) serves")
           return
         }

@@ -12,7 +12,9 @@ let handlers: [Directive<RouteDraft>] = [
       reading.readProxy(statement, &draft)
     },
     show: { draft, mask in
-      guard case .proxy(let name)? = draft.handler else { return nil }
+      guard case .proxy(let name)? = draft.handler, draft.handlerStatement?.title != "app" else {
+        return nil
+      }
       return .text(mask.shown(name))
     }
   ),
@@ -56,6 +58,7 @@ let handlers: [Directive<RouteDraft>] = [
       ])
     }
   ),
+  applicationDirective,
   filesDirective,
   authorityDirective,
 ]

@@ -8,7 +8,7 @@ let fileDirectives = DirectiveTable<FileDraft>(
   makeDefault: { FileDraft() },
   processDirectives + [
     overloadBlock, sharedLimit, issuanceBlock, cacheStoreBlock, serverBlock,
-  ] + streamBlocks + [udpBlock, upstreamBlock]
+  ] + streamBlocks + [udpBlock, upstreamBlock, applicationBlock]
 )
 
 private let processDirectives: [Directive<FileDraft>] = [
@@ -194,7 +194,7 @@ private let upstreamBlock = Directive<FileDraft>.block(
   },
   show: { draft, mask in
     .list(
-      draft.upstreams.map { upstream in
+      draft.upstreams.filter { $0.settings.application == nil }.map { upstream in
         let name = JSONValue.Member("name", .text(mask.shown(upstream.settings.name)))
         guard case .object(let members) = upstreamDirectives.shown(upstream, mask) else {
           return .null

@@ -66,9 +66,12 @@ extension Reading {
       .subtracting(draft.udp.map(\.settings.upstream))
     for upstream in draft.upstreams where unused.contains(upstream.settings.name) {
       let name = upstream.settings.name
+      let isApplication = upstream.settings.application != nil
       warning(
-        "nothing is sent to the upstream `\(name)`",
-        mend: "remove it, or write `proxy \(name)` into a route, a `tcp` or a `udp` block",
+        "nothing is sent to the \(isApplication ? "application" : "upstream") `\(name)`",
+        mend: isApplication
+          ? "remove it, or write `app \(name)` into a route"
+          : "remove it, or write `proxy \(name)` into a route, a `tcp` or a `udp` block",
         at: upstream.range
       )
     }
@@ -123,7 +126,8 @@ extension Reading {
       guard case .proxy(let name)? = route.handler else { return nil }
       return route.handlerStatement.map { (name, $0) }
     }
-    for (name, statement) in routes + draft.streamTargets {
+    checkApplications(routes, draft)
+    for (name, statement) in routes + draft.streamTargets where statement.title != "app" {
       guard !names.contains(name), let word = statement.arguments.first else { continue }
       let near = nearestName(to: name, among: names.sorted().filter { !$0.contains(":") })
       let isPort = UInt16(name) != nil
@@ -138,6 +142,24 @@ extension Reading {
     }
   }
 
+  /// Notes routes to applications that are none.
+  private mutating func checkApplications(
+    _ routes: [(String, Statement)],
+    _ draft: FileDraft
+  ) {
+    let names = draft.upstreams.filter { $0.settings.application != nil }.map(\.settings.name)
+    for (name, statement) in routes where statement.title == "app" && !names.contains(name) {
+      guard let word = statement.arguments.first else { continue }
+      error(
+        "there is no application named `\(name)`",
+        mend: nearestName(to: name, among: names.sorted())
+          .map { mend(statement, replacing: word, with: $0) }
+          ?? "write `app \(name) { wsgi \(name).wsgi:application }` outside of the server",
+        at: word.range
+      )
+    }
+  }
+
   /// Notes upstreams of layer 4 that ask for what only requests have.
   private mutating func checkStreamTargets(_ draft: FileDraft) {
     for (name, statement) in draft.streamTargets {
@@ -145,6 +167,13 @@ extension Reading {
         continue
       }
       let range = statement.arguments.first?.range ?? statement.range
+      if upstream.settings.application != nil {
+        error(
+          "`\(name)` is an application, and layer 4 has no requests to give it",
+          mend: "write a server with `route / { app \(name) }`",
+          at: range
+        )
+      }
       if let sticky = upstream.settings.sticky, !sticky.isByAddress {
         error(
           "the upstream `\(name)` is `sticky`, and layer 4 has no requests to know clients by",

@@ -47,6 +47,8 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var tls: MemberTLSSettings?
   /// How HTTP/2 is spoken with members; nil: it is not.
   public var http2: MemberHTTP2Settings?
+  /// The application that it is; nil: it has members.
+  public var application: ApplicationSettings?
 
   /// Creates the settings of an upstream.
   public init(

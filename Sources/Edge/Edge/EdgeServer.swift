@@ -129,6 +129,7 @@ public final class EdgeServer: Sendable {
         }
       }
     }
+    await endApplications()
     board.log.finish()
   }
 

@@ -36,6 +36,10 @@ final class Worker {
   var variant: [UInt8] = []
   /// What is kept of files, by the place of their plan.
   var fileShelves: [FileShelf] = []
+  /// What there is of applications.
+  var applicationClients: [ApplicationClient] = []
+  /// How many processes print to where this loop reads.
+  var printingCount = 0
   private(set) var isDraining = false
   /// Whether the time to drain is over: what is under way ends now.
   private(set) var isOver = false
@@ -107,6 +111,7 @@ final class Worker {
         upstream.sweep(counters)
         upstream.serveWaiting(at: loop.now)
       }
+      sweepApplications()
       advanceFailures()
       var dropped: UInt64 = 0
       for log in logs {

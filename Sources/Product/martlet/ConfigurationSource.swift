@@ -123,7 +123,7 @@ struct CheckedConfiguration: Sendable {
     if case .file(let path) = configuration.process.errorLog.destination {
       logs.append(LogDemand(key: EdgeService.errorLogKey, path: path))
     }
-    return Assignment(
+    var assignment = Assignment(
       source: bundle.encoded(),
       listeners: listeners,
       logs: logs,
@@ -131,6 +131,8 @@ struct CheckedConfiguration: Sendable {
       hangLimit: configuration.process.hangLimit,
       warnings: warnings.isEmpty ? [] : [warnings]
     )
+    assignment.applications = applicationDemands()
+    return assignment
   }
 
   /// A socket for each loop and each address at which datagrams are received.

@@ -35,6 +35,8 @@ final class EdgeService {
   let automatic = AutomaticCertificates()
   private var admin: (key: String, server: AdminServer)?
   private var isDraining = false
+  /// Whether it is looked whether processes of applications take too long.
+  var watchesWorkers = false
   /// The configuration in force as it was read, and what was changed since.
   private(set) var base: EdgeConfiguration?
   var changes = ChangeSet()
@@ -121,7 +123,9 @@ final class EdgeService {
             loop.spawn { await service.answer(number, method, arguments, on: channel) }
           }
         case .changes(let state): take(state)
-        case .ready, .refused, .drained, .report, .alive, .answer: break
+        case .worker, .retireWorker, .workerEnded:
+          await take(delivery.message, delivery.files, of: channel)
+        case .ready, .refused, .drained, .report, .alive, .answer, .workerHangs: break
         }
       }
     } catch {

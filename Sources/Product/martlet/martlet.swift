@@ -28,13 +28,14 @@ struct Martlet: ParsableCommand {
       """,
     version: "martlet \(Version.text)",
     subcommands: [
-      RunCommand.self, ProxyCommand.self, ServeCommand.self, CheckCommand.self, FormatCommand.self,
+      RunCommand.self, ProxyCommand.self, ServeCommand.self, AppCommand.self, CheckCommand.self,
+      FormatCommand.self,
       ReferenceCommand.self, StatusCommand.self, ReloadCommand.self, ReopenCommand.self,
       UpgradeCommand.self, StopCommand.self, UpstreamCommand.self, MemberCommand.self,
       ConnectionCommand.self, TableCommand.self, CacheCommand.self, ConfigCommand.self,
       CompletionCommand.self,
       BalanceCommand.self, CertificateCommand.self, TrustCommand.self, BulkCommand.self,
-      EdgeCommand.self,
+      EdgeCommand.self, WorkerCommand.self,
     ]
   )
 

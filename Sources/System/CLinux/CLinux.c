@@ -434,6 +434,16 @@ int64_t martlet_spawn(
   return result;
 }
 
+// Two ends between which messages pass whole; they wait where they cannot go on at once.
+int64_t martlet_message_pair(int ends[2]) {
+  MARTLET_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));
+}
+
+// A file without a name in a folder, for its owner alone.
+int64_t martlet_unnamed_file(const char *folder) {
+  MARTLET_RESULT(open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+}
+
 int64_t martlet_execute(const char *path, char *const arguments[], char *const environment[]) {
   execve(path, arguments, environment);
   return -errno;

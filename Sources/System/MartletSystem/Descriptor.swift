@@ -95,6 +95,28 @@ public struct Descriptor: ~Copyable, Sendable {
     try check(result, .socketpair)
     return DescriptorPair(first: .init(adopting: ends.0), second: .init(adopting: ends.1))
   }
+
+  /// Two connected Unix sockets between which messages pass whole.
+  ///
+  /// - Throws: ``SystemError`` when the process has no descriptor left. System call: `socketpair(2)`,
+  ///   `SOCK_SEQPACKET`.
+  public static func messagePair() throws(SystemError) -> DescriptorPair {
+    var ends: (Int32, Int32) = (-1, -1)
+    // Safe: a tuple of two Int32 is an array of two in C.
+    let result = unsafe withUnsafeMutableBytes(of: &ends) { storage in
+      unsafe martlet_message_pair(storage.baseAddress?.assumingMemoryBound(to: Int32.self))
+    }
+    try check(result, .socketpair)
+    return DescriptorPair(first: .init(adopting: ends.0), second: .init(adopting: ends.1))
+  }
+
+  /// A file without a name in a folder, to be written and read; it is gone with its last descriptor.
+  ///
+  /// - Throws: ``SystemError`` when the folder cannot be written, or its file system has no such files.
+  ///   System call: `open(2)`, `O_TMPFILE`.
+  public static func unnamedFile(in folder: String) throws(SystemError) -> Descriptor {
+    Descriptor(adopting: Int32(try check(unsafe martlet_unnamed_file(folder), .open)))
+  }
 }
 
 /// Two descriptors that were made together.

@@ -20,4 +20,23 @@ public final class OpenFile: Sendable {
     let (first, second) = (pair.first.release(), pair.second.release())
     return (OpenFile(adopting: first), OpenFile(adopting: second))
   }
+
+  /// Two connected Unix sockets between which messages pass whole.
+  ///
+  /// - Throws: ``SystemError`` when the process has no descriptor left. System call: `socketpair(2)`,
+  ///   `SOCK_SEQPACKET`.
+  public static func messagePair() throws(SystemError) -> (OpenFile, OpenFile) {
+    let pair = try Descriptor.messagePair()
+    let (first, second) = (pair.first.release(), pair.second.release())
+    return (OpenFile(adopting: first), OpenFile(adopting: second))
+  }
+
+  /// A pipe: what is written to the second comes out of the first.
+  ///
+  /// - Throws: ``SystemError`` when the process has no descriptor left. System call: `pipe2(2)`.
+  public static func pipe() throws(SystemError) -> (OpenFile, OpenFile) {
+    let pair = try Descriptor.pipe()
+    let (first, second) = (pair.first.release(), pair.second.release())
+    return (OpenFile(adopting: first), OpenFile(adopting: second))
+  }
 }

@@ -310,4 +310,36 @@ extension Descriptor {
     let received = try check(result, .recvmsg)
     return (Array(bytes.prefix(received)), Array(numbers.prefix(held)))
   }
+
+  /// Receives one message of a socket that keeps messages whole, into `bytes` from its beginning.
+  ///
+  /// What is longer than `bytes` is lost.
+  ///
+  /// - Returns: How many bytes came, 0 when the other end is closed, and the descriptor that came with
+  ///   them, if one did, which is the caller's to close; of several the first.
+  /// - Throws: ``SystemError`` when the call fails. System call: `recvmsg(2)`.
+  public borrowing func receiveMessage(
+    into bytes: inout [UInt8]
+  ) throws(SystemError) -> (count: Int, descriptor: Int32?) {
+    var first: Int32?
+    var held = 0
+    // Safe: the kernel writes no more bytes than asked; the numbers are put where there is room for as
+    // many as the shim may put there.
+    let result = unsafe bytes.withUnsafeMutableBytes { storage in
+      unsafe withUnsafeTemporaryAllocation(of: Int32.self, capacity: Self.descriptorsAtOnce) {
+        found in
+        let result = unsafe martlet_receive_descriptors(
+          number,
+          storage.baseAddress,
+          storage.count,
+          found.baseAddress,
+          &held
+        )
+        if held > 0 { first = unsafe found[0] }
+        for index in 1..<max(1, held) { _ = unsafe martlet_close(found[index]) }
+        return result
+      }
+    }
+    return (try check(result, .recvmsg), first)
+  }
 }

@@ -35,7 +35,10 @@ struct EffectiveTests {
       ticket_secret c }
       route / { proxy api
       cache main } }
+      server { listen :83
+      route / { app shop } }
       cache main
+      app shop { wsgi shop:app }
       upstream api { member 127.0.0.1:1
       tls { server_name a
       certificate a.pem
@@ -58,7 +61,8 @@ struct EffectiveTests {
     ]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
-      "cache": try first("cache", in: whole), "route cache": route["cache"] ?? .null,
+      "app": try first("app", in: whole), "cache": try first("cache", in: whole),
+      "route cache": route["cache"] ?? .null,
       "certificates": whole["certificates"] ?? .null,
       "authority": try first("authority", in: whole["certificates"]),
       "upstream tls": upstream["tls"] ?? .null, "udp": try first("udp", in: whole),

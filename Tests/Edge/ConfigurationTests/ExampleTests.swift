@@ -25,6 +25,10 @@ func whole(_ line: String, in block: String) -> String {
   case "cache": "cache main {\n\(line)\n}"
   case "route cache":
     "cache main\nserver { route / {\nproxy :9000\ncache main {\n\(line)\n}\n} }"
+  case "app":
+    "app shop {\n\(line.hasPrefix("wsgi") || line.hasPrefix("asgi") ? "" : "wsgi shop:app")\n\(line)\n}"
+  case "route" where line.hasPrefix("app "):
+    "app shop { wsgi shop:app }\nserver { route / {\n\(line)\n} }"
   case "route":
     ["proxy", "respond", "redirect", "files", "acme"].contains { line.hasPrefix($0) }
       ? "server { route / {\n\(line)\n} }" : "server { route / {\n\(line)\nrespond 200\n} }"
@@ -139,7 +143,7 @@ struct ManualTests {
       ("docs/manual/failures.md", 3),
       ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7), ("docs/manual/files.md", 3),
       ("docs/manual/cache.md", 6), ("docs/manual/compression.md", 6),
-      ("docs/manual/websocket.md", 2),
+      ("docs/manual/websocket.md", 2), ("docs/manual/applications.md", 0),
     ]
   )
   func guide(page: String, count: Int) throws {

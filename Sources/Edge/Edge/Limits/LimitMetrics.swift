@@ -60,6 +60,7 @@ extension Board {
         queues.map { MetricSample([$0.name], Double($0.state.queue.count)) }
       )
     }
+    Board.appendApplications(generation, to: &text)
     let shown = overload.shown
     text.append(EdgeMetrics.overloadLevel, [MetricSample([], Double(shown.level))])
     if !shown.figures.isEmpty {

@@ -203,7 +203,7 @@ extension ReverseProxy {
     while remaining > 0 {
       // What becomes frames of HTTP/2 has to be seen.
       if bulk.isOn, exchange.pace == nil, exchange.coding == nil, !client.isInner,
-        source.connection.carrier == nil
+        !source.connection.isInner
       {
         bulk.took(try await splice(&remaining, source, by: total))
         continue

@@ -78,7 +78,7 @@ struct ReverseProxy: ~Copyable {
           by: loop.deadline(after: route.timeouts.connect).earlier(headLimit)
         )
         exchange.connectedAt = loop.now
-        if connection.carrier == nil {
+        if !connection.isInner {
           connection.preface = client.proxyHeader(for: upstream.plan)
         }
       }
@@ -132,6 +132,7 @@ struct ReverseProxy: ~Copyable {
       carrier.browser = exchange.hand.browser
       carrier.call = exchange.hand.isCall ? exchange : nil
     }
+    if let application = connection.application { tell(application, of: head.bytes) }
     let out = try compose(head, behind: connection.preface.take())
     let sent: Int
     do throws(StreamError) {
@@ -407,6 +408,10 @@ extension ExchangeError {
 
   /// The failure of a member that has ended the connection, or the stream, before its answer.
   init(endBeforeAnswerOf connection: UpstreamConnection) {
+    if let failure = connection.application?.failure {
+      self = failure
+      return
+    }
     self.init(
       .upstreamReset,
       retry: connection.wasRefused ? .always : .ifIdempotent,

@@ -46,7 +46,7 @@ final class Tunnel: Relay {
       down.frames = WebSocketFrames()
       down.splices = false
     }
-    if client.carrier != nil || upstream.carrier != nil {
+    if client.carrier != nil || upstream.isInner {
       up.splices = false
       down.splices = false
     }

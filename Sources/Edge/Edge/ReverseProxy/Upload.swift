@@ -67,7 +67,7 @@ final class Upload {
     }
     var bulk = Bulk(remaining: exchange.body.fixedRemaining)
     while !exchange.body.hasEnded {
-      if bulk.isOn, client.carrier == nil, connection.carrier == nil, exchange.decoding == nil,
+      if bulk.isOn, client.carrier == nil, !connection.isInner, exchange.decoding == nil,
         !(replay?.isComplete ?? false)
       {
         guard let count = try await splice(exchange.body.fixedRemaining) else { return }

@@ -21,6 +21,8 @@ final class Board: Sendable {
   let overload: OverloadController
   /// Changes of members' health that programs are to be told of.
   let healthChanges = Mutex<[HealthChange]>([])
+  /// Requests to applications that are to be told of the end of their worker.
+  let brokenRequests = BrokenRequests()
   private let startedAt = SystemClock.monotonicNanoseconds()
   private let state: Mutex<State>
 
@@ -156,6 +158,7 @@ final class Board: Sendable {
         }
       }
       if upstream.queue != nil { json.member("waiting", upstream.state.queue.count) }
+      if let application = upstream.application { writeApplication(application, &json) }
       if let budget = upstream.failures.budget {
         let counts = budget.counts(at: SystemClock.monotonicNanoseconds())
         json.key("retry_budget")

@@ -151,6 +151,30 @@ enum EdgeMetrics {
     "Requests that wait for a place at a member.",
     labels: ["upstream"]
   )
+  static let applicationWorkers = MetricFamily(
+    .gauge,
+    "martlet_application_workers",
+    "Processes of an application that take requests.",
+    labels: ["application"]
+  )
+  static let applicationActive = MetricFamily(
+    .gauge,
+    "martlet_application_requests_active",
+    "Requests that processes of an application are at.",
+    labels: ["application"]
+  )
+  static let applicationWaiting = MetricFamily(
+    .gauge,
+    "martlet_application_requests_waiting",
+    "Requests that wait for a process of an application.",
+    labels: ["application"]
+  )
+  static let applicationStarted = MetricFamily(
+    .counter,
+    "martlet_application_workers_started_total",
+    "Processes of an application that were started.",
+    labels: ["application"]
+  )
   static let sticky = MetricFamily(
     .counter,
     "martlet_sticky_requests_total",

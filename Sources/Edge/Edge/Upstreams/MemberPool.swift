@@ -28,6 +28,8 @@ final class MemberPool {
   let loop: EventLoop
   /// The connections that carry many exchanges at once; nil where HTTP/2 is not spoken.
   private(set) var sharing: SharedConnections?
+  /// The application that is asked; nil: a member is.
+  private let application: ApplicationClient?
   private var idle: [UpstreamConnection] = []
   private var addresses: [SocketAddress] = []
   let metrics: MemberMetrics
@@ -53,6 +55,7 @@ final class MemberPool {
     tally = upstream.health.outliers?.tally(of: plan.member.number)
     loop = worker.loop
     sharing = upstream.http2.map { SharedConnections($0, worker) }
+    application = upstream.application.map { worker.client(of: $0) }
   }
 
   /// Takes over the idle connections of a pool that is given up.
@@ -69,7 +72,7 @@ final class MemberPool {
   }
 
   /// How many connections are idle.
-  var idleCount: Int { idle.count + (sharing?.idleCount ?? 0) }
+  var idleCount: Int { idle.count + (sharing?.idleCount ?? 0) + (application?.idleCount ?? 0) }
 
   /// Whether the member may be full.
   var hasLimit: Bool { connectionLimit > 0 }
@@ -134,6 +137,7 @@ final class MemberPool {
   /// that may not be sent twice.
   func takeIdle(certain: Bool) -> UpstreamConnection? {
     if hasName { refreshAddresses() }
+    if let application { return application.take() }
     if let sharing, let socket = sharing.take(certain: certain) { return socket }
     while let connection = idle.popLast() {
       if isGood(connection, certain: certain) { return connection }
@@ -182,6 +186,10 @@ final class MemberPool {
   ///
   /// - Throws: ``ExchangeError``, which may always be retried: nothing was sent.
   func open(by deadline: Deadline) async throws(ExchangeError) -> UpstreamConnection {
+    if let application {
+      guard let socket = application.take() else { throw ExchangeError(.overloaded) }
+      return socket
+    }
     if let sharing { return try await sharing.open(for: self, by: deadline) }
     return try await connect(by: deadline)
   }
@@ -221,6 +229,7 @@ final class MemberPool {
 
   /// Takes back a connection that can carry another request.
   func giveBack(_ connection: UpstreamConnection) {
+    if let application = connection.application { return application.client.giveBack(connection) }
     if let carrier = connection.carrier { return carrier.connection.giveBack(connection) }
     if let tls = connection.tls { keepTicket(of: tls, from: connection) }
     guard

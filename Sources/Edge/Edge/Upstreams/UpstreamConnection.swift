@@ -19,12 +19,17 @@ final class UpstreamConnection {
   var preface: [UInt8]?
   /// What it is of a connection of HTTP/2 that others share; nil: it is a connection of its own.
   var carrier: MemberStream?
+  /// The exchange with an application that it is; nil: it leads to a member.
+  var application: ApplicationStream?
 
   init(stream: Stream, peer: SocketAddress, oldest: Deadline) {
     self.stream = stream
     self.peer = peer
     self.oldest = oldest
   }
+
+  /// Whether its stream is an inner socket of the loop.
+  var isInner: Bool { carrier != nil || application != nil }
 
   /// Whether the member has seen nothing of the request that was sent last, as it has said.
   var wasRefused: Bool { carrier?.wasRefused ?? false }

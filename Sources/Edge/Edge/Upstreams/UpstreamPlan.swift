@@ -1,3 +1,4 @@
+import Applications
 import Balancing
 import Configuration
 import Directives
@@ -37,6 +38,8 @@ public final class UpstreamPlan: Sendable {
   let tls: MemberTLSPlan?
   /// How HTTP/2 is spoken with members; nil: it is not.
   let http2: HTTP2MemberPlan?
+  /// What runs the application that it is; nil: it has members.
+  let application: Application?
   /// The PROXY header that each connection begins with; nil: none, and connections are shared.
   let proxySending: ProxySendingPlan?
   let resolveInterval: Duration
@@ -72,6 +75,10 @@ public final class UpstreamPlan: Sendable {
     http2 = settings.http2.map { HTTP2MemberPlan($0, of: settings) }
     let state = previous?.state ?? UpstreamState()
     self.state = state
+    application = settings.application.map { application in
+      state.application.use(ApplicationTerms(application))
+      return state.application
+    }
     let written = state.changes.applied(to: settings.members)
     let members = state.members(written, stateDirectory: stateDirectory)
     var plans: [MemberPlan] = []
@@ -134,5 +141,18 @@ public final class UpstreamPlan: Sendable {
   func replace(_ membership: Membership) {
     current.withLock { $0 = membership }
     state.version.noteChange()
+  }
+}
+
+extension ApplicationTerms {
+  /// What a configuration says.
+  init(_ settings: ApplicationSettings) {
+    self.init()
+    threadCount = settings.threadCount
+    aheadCount = settings.aheadCount
+    queueLength = settings.queueLength
+    tellsOfLeaving = settings.interface == .asgi
+    queueTime = Int64(clamping: settings.queueTime.nanoseconds)
+    requestTime = settings.requestTime.map { Int64(clamping: $0.nanoseconds) } ?? 0
   }
 }

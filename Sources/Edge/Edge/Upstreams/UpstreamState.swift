@@ -1,3 +1,4 @@
+import Applications
 import Configuration
 import Directives
 import MartletSystem
@@ -40,6 +41,8 @@ final class UpstreamState: Sendable {
   /// The requests that wait for a place.
   let queue = MemberQueue()
   let total = UpstreamTotal()
+  /// What runs the application, where the upstream is one.
+  let application = Application()
   private let known = Mutex(Known())
 
   private struct Known {

@@ -365,6 +365,7 @@ static inline int64_t martlet_echo_socket(int family, int is_raw) {
 static inline int64_t martlet_socket_pair(int ends[2]) {
   MARTLET_RESULT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends));
 }
+int64_t martlet_message_pair(int ends[2]), martlet_unnamed_file(const char *folder);
 static inline int64_t martlet_bind(int fd, const martlet_address *address) {
   MARTLET_RESULT(bind(fd, (const struct sockaddr *)&address->storage, address->length));
 }

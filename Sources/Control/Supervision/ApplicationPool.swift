@@ -1,0 +1,277 @@
+import Handover
+import MartletLoop
+import MartletNet
+import MartletProcess
+import MartletSystem
+
+/// A process that runs an application.
+final class ApplicationWorker {
+  let child: ChildProcess
+  let status: OpenFile
+  let startedAt = SystemClock.monotonicNanoseconds()
+  /// Whether it has loaded the application.
+  var isReady = false
+  /// Whether it is to end, and not to be replaced.
+  var isRetired = false
+  /// The one whose place it takes once it is ready.
+  var predecessor: ApplicationWorker?
+  /// Whether it takes too long, and is about to be ended.
+  var isHung = false
+  /// Whether one is started to take its place.
+  var hasSuccessor = false
+
+  init(_ child: ChildProcess, status: OpenFile) {
+    self.child = child
+    self.status = status
+  }
+}
+
+/// The processes that run one application for one edge.
+///
+/// One that ends is replaced, after a longer pause each time if it ends at once. One that says that it has
+/// done enough goes on until another one is ready.
+final class ApplicationPool {
+  let demand: ApplicationDemand
+  /// The edge that gives them requests: they end with it.
+  let edge: SupervisedEdge
+  private unowned let supervisor: Supervisor
+  private let script: OpenFile
+  private(set) var workers: [ApplicationWorker] = []
+  /// The processes that serve what this pool is to serve, until one of its own is ready.
+  var earlier: ApplicationPool?
+  private(set) var isClosed = false
+  private var quickEndCount = 0
+  /// How many processes were started to replace one that had ended.
+  private(set) var restartCount = 0
+
+  /// - Throws: ``SystemError`` when there is no memory for the program.
+  init(
+    _ demand: ApplicationDemand,
+    for edge: SupervisedEdge,
+    of supervisor: Supervisor
+  ) throws(SystemError) {
+    self.demand = demand
+    self.edge = edge
+    self.supervisor = supervisor
+    script = OpenFile(
+      try Descriptor.sealedMemoryFile("martlet-worker", byteCount: demand.script.count)
+    )
+    var offset = 0
+    while offset < demand.script.count {
+      offset += try script.descriptor.write(
+        Array(demand.script[offset...]),
+        at: offset
+      )
+    }
+  }
+
+  private var loop: EventLoop { supervisor.loop }
+  private func say(_ text: String) { supervisor.options.say("application \(demand.name): \(text)") }
+
+  /// Starts all processes.
+  func start() {
+    for _ in 0..<demand.processCount { start(replacing: nil) }
+  }
+
+  /// Starts no process any more; those that there are end when the edge closes their sockets, or at the
+  /// limit.
+  func close() {
+    guard !isClosed else { return }
+    isClosed = true
+    let limit = supervisor.inForce.assignment.drainLimit
+    for worker in workers where !worker.isRetired {
+      let pool = self
+      loop.spawn { await pool.kill(worker, after: limit) }
+    }
+  }
+
+  /// Ends all processes when they have answered what they have.
+  func retire() {
+    isClosed = true
+    for worker in workers where !worker.isRetired { retire(worker) }
+  }
+
+  /// Starts another process for each, one after the other, and ends those that there are.
+  func renew() {
+    for worker in workers where !worker.isRetired && !worker.hasSuccessor {
+      start(replacing: worker)
+    }
+  }
+
+  private func start(replacing predecessor: ApplicationWorker?) {
+    guard !isClosed, edge.child.end == nil else { return }
+    do throws(SystemError) {
+      let worker = try spawn()
+      worker.predecessor = predecessor
+      predecessor?.hasSuccessor = true
+      workers.append(worker)
+      let pool = self
+      loop.spawn { await pool.listen(to: worker) }
+      loop.spawn { await pool.awaitEnd(of: worker) }
+    } catch {
+      say("a process cannot be started: \(error)")
+      retryLater(predecessor)
+    }
+  }
+
+  private func retryLater(_ predecessor: ApplicationWorker?) {
+    quickEndCount += 1
+    let pool = self
+    loop.spawn {
+      await pool.pause()
+      pool.start(replacing: predecessor)
+    }
+  }
+
+  private func pause() async {
+    let milliseconds = min(10_000, 100 << min(quickEndCount, 7))
+    do throws(WaitError) { try await loop.sleep(for: .milliseconds(milliseconds)) } catch {}
+  }
+
+  /// Starts a process, and hands the other ends of its sockets to the edge.
+  private func spawn() throws(SystemError) -> ApplicationWorker {
+    let (status, itsStatus) = try OpenFile.socketPair()
+    let (output, itsOutput) = try OpenFile.pipe()
+    var (own, its) = ([OpenFile](), [OpenFile]())
+    for _ in 0...demand.loopCount {
+      let (first, second) = try OpenFile.messagePair()
+      own.append(first)
+      its.append(second)
+    }
+    own.insert(output, at: 1)
+    let files = [itsStatus, itsOutput, its[0], script] + its[1...]
+    let child = try ChildProcess.start(
+      demand.program,
+      descriptors: files.map(\.number),
+      on: loop
+    )
+    let worker = ApplicationWorker(child, status: status)
+    do throws(HandoverError) {
+      try edge.channel.post(
+        .worker(application: demand.name, process: child.number, socketCount: own.count),
+        files: own
+      )
+    } catch {
+      // The edge is about to end, and its workers with it.
+    }
+    return worker
+  }
+
+  // MARK: What a process says
+
+  private func listen(to worker: ApplicationWorker) async {
+    do throws(SystemError) { try loop.watch(worker.status.number, assumesReady: true) } catch {
+      return
+    }
+    defer { loop.forget(worker.status.number, staysOpen: true) }
+    var line: [UInt8] = []
+    while true {
+      do throws(SystemError) {
+        let bytes = try worker.status.descriptor.read(upTo: 1024)
+        guard !bytes.isEmpty else { return }
+        for byte in bytes {
+          if byte == 0x0A {
+            take(String(decoding: line, as: UTF8.self), from: worker)
+            line = []
+          } else if line.count < 256 {
+            line.append(byte)
+          }
+        }
+      } catch {
+        guard error.wouldBlock else { return }
+        loop.clearReadiness(worker.status.number)
+        do throws(WaitError) {
+          try await loop.readable(worker.status.number, by: .never)
+        } catch {
+          return
+        }
+      }
+    }
+  }
+
+  private func take(_ line: String, from worker: ApplicationWorker) {
+    let word = line.prefix { $0 != " " }
+    switch word {
+    case "ready":
+      worker.isReady = true
+      quickEndCount = 0
+      earlier?.retire()
+      earlier = nil
+      if let predecessor = worker.predecessor {
+        worker.predecessor = nil
+        retire(predecessor)
+      }
+    case "enough":
+      guard !worker.isRetired, !worker.hasSuccessor else { return }
+      start(replacing: worker)
+    case "changed": renew()
+    default: break
+    }
+  }
+
+  /// Lets a process answer what it has, and end.
+  private func retire(_ worker: ApplicationWorker) {
+    guard !worker.isRetired else { return }
+    worker.isRetired = true
+    edge.tell(.retireWorker(application: demand.name, process: worker.child.number))
+    let pool = self
+    let limit = supervisor.inForce.assignment.drainLimit
+    loop.spawn { await pool.kill(worker, after: limit) }
+  }
+
+  private func kill(_ worker: ApplicationWorker, after limit: Duration) async {
+    do throws(WaitError) { try await loop.sleep(for: limit) } catch {}
+    guard worker.child.end == nil else { return }
+    say("process \(worker.child.number) is ended at the limit")
+    worker.child.send(.kill)
+  }
+
+  /// Ends a process that takes too long for a request, when it has said what it is at.
+  func endHung(_ process: Int32) {
+    guard let worker = workers.first(where: { $0.child.number == process }), !worker.isHung else {
+      return
+    }
+    worker.isHung = true
+    say("process \(process) takes too long for a request: it is ended")
+    worker.child.send(.user1)
+    let pool = self
+    loop.spawn { await pool.killHung(worker) }
+  }
+
+  private func killHung(_ worker: ApplicationWorker) async {
+    // Its stacks are written by then; nobody can be asked whether they are.
+    do throws(WaitError) { try await loop.sleep(for: .milliseconds(500)) } catch {}
+    worker.child.send(.kill)
+  }
+
+  private func awaitEnd(of worker: ApplicationWorker) async {
+    let end: ProcessEnd
+    do throws(WaitError) { end = try await worker.child.ended() } catch { return }
+    workers.removeAll { $0 === worker }
+    supervisor.noteWorkerEnd()
+    edge.tellIfRunning(
+      .workerEnded(application: demand.name, process: worker.child.number)
+    )
+    guard !isClosed, !worker.isRetired, edge.child.end == nil else { return }
+    restartCount += 1
+    let lived = SystemClock.monotonicNanoseconds() - worker.startedAt
+    let wasQuick = !worker.isReady || lived < Self.settledNanoseconds
+    if worker.isReady {
+      say("process \(worker.child.number) \(end): starting another")
+    } else if quickEndCount == 0 {
+      say(
+        "process \(worker.child.number) \(end) before it was ready: what it printed says why; "
+          + "it is tried again"
+      )
+    }
+    // Whoever takes its place is on its way.
+    if worker.hasSuccessor { return }
+    if worker.isReady, !wasQuick || quickEndCount == 0 {
+      quickEndCount += wasQuick ? 1 : 0
+      return start(replacing: worker.predecessor)
+    }
+    retryLater(worker.predecessor)
+  }
+
+  private static let settledNanoseconds: Int64 = 2_000_000_000
+}

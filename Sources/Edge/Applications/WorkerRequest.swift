@@ -1,0 +1,96 @@
+public import MartletSystem
+
+/// A request on its way to a worker.
+public struct WorkerRequest: Sendable {
+  /// What is known of a request besides its head.
+  public struct Context: Sendable {
+    /// The client's address without the port.
+    public var clientAddress: [UInt8] = []
+    /// The client's port; 0: it has none.
+    public var clientPort: UInt16 = 0
+    /// `http` or `https`.
+    public var scheme: [UInt8] = []
+    /// By what the server is known where the request does not say.
+    public var serverName: [UInt8] = []
+    /// The part of the path that names the application.
+    public var scriptName: [UInt8] = []
+    /// The version that the client speaks.
+    public var version: [UInt8] = []
+    /// By what the request is known in logs.
+    public var identifier: [UInt8] = []
+
+    /// Creates a context in which nothing is known.
+    public init() {}
+  }
+
+  /// By what its answer is known.
+  public let number: UInt64
+  /// The loop that waits for the answer.
+  public let loop: UInt8
+  /// The message.
+  public let bytes: [UInt8]
+  /// The body, where it does not stand in the message.
+  public let file: OpenFile?
+
+  /// The bytes of a message before the environment.
+  static let headBytes = 24
+  /// The longest environment that is sent, in bytes.
+  public static let environmentLimit = 60 << 10
+  /// The longest body that stands in the message, in bytes; longer ones lie in a file.
+  public static let inlineLimit = 32 << 10
+
+  /// Writes a request with its environment and its body, or a file of `bodyLength` bytes that holds it;
+  /// the file of a WebSocket is a socket through which its bytes pass.
+  ///
+  /// - Throws: ``WorkerRequestError``.
+  public init(
+    number: UInt64,
+    loop: UInt8,
+    head: Span<UInt8>,
+    context: Context,
+    body: [UInt8],
+    file: OpenFile? = nil,
+    isWebSocket: Bool = false,
+    bodyLength: UInt64
+  ) throws(WorkerRequestError) {
+    self.number = number
+    self.loop = loop
+    self.file = file
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(head.count * 2 + body.count + 512)
+    bytes += [1, loop, isWebSocket ? 2 : file == nil ? 0 : 1, 0, 0, 0, 0, 0]
+    bytes.append(little: number)
+    bytes.append(little: bodyLength)
+    var writer = EnvironmentWriter(bytes)
+    try writer.write(head, context, bodyLength: bodyLength)
+    let size = writer.bytes.count - Self.headBytes
+    guard size <= Self.environmentLimit else { throw .tooLarge }
+    for place in 0..<4 { writer.bytes[4 + place] = UInt8(truncatingIfNeeded: size >> (place * 8)) }
+    writer.bytes += body
+    self.bytes = writer.bytes
+  }
+}
+
+/// Why a request cannot be given to an application.
+public enum WorkerRequestError: Error, Hashable, Sendable {
+  /// The environment is longer than ``WorkerRequest/environmentLimit``.
+  case tooLarge
+  /// The path has a zero byte, which no environment can hold.
+  case zeroByte
+}
+
+extension [UInt8] {
+  mutating func append(little number: UInt64) {
+    for place in 0..<8 { append(UInt8(truncatingIfNeeded: number >> (UInt64(place) * 8))) }
+  }
+}
+
+extension Span<UInt8> {
+  func little<Number: FixedWidthInteger>(_: Number.Type, at start: Int) -> Number {
+    var number: Number = 0
+    for place in 0..<Number.bitWidth / 8 {
+      number |= Number(truncatingIfNeeded: self[start + place]) << Number(place * 8)
+    }
+    return number
+  }
+}

@@ -1,0 +1,357 @@
+
+
+# ASGI 3: this file goes on where worker.py ends; both are one program.
+
+import asyncio, http
+
+class EventBody:
+    """A request's body, as events of ASGI."""
+
+    def __init__(self, data, file, length):
+        self.data, self.file, self.left, self.at = data, file, length, 0
+        self.is_over = False
+
+    def next(self):
+        if self.file is None:
+            self.is_over = True
+            return {"type": "http.request", "body": self.data, "more_body": False}
+        data = os.pread(self.file, min(self.left, INLINE_BYTES), self.at)
+        self.at += len(data)
+        self.left -= len(data)
+        self.is_over = self.left <= 0 or not data
+        return {"type": "http.request", "body": data, "more_body": not self.is_over}
+
+    def close(self):
+        if self.file is not None:
+            os.close(self.file)
+            self.file = None
+
+
+class EventExchange:
+    """One request of ASGI and its answer."""
+
+    def __init__(self, worker, loop, number, environ, body):
+        self.worker, self.channel, self.number = worker, worker.channels[loop], number
+        self.environ, self.body = environ, body
+        self.gone = None
+        self.is_gone = False
+        self.head = None
+        self.length = None
+        self.is_head = environ["REQUEST_METHOD"] == "HEAD"
+        self.is_begun = False
+        self.is_ended = False
+        self.sent = 0
+        self.rest = None
+        self.begun = perf_counter()
+
+    time = Answer.time
+
+    async def serve(self):
+        application = self.worker.application
+        try:
+            await application(self.worker.scope(self.environ), self.receive, self.send)
+            if not self.is_ended and not self.is_gone:
+                raise RuntimeError("the application has ended without its whole answer")
+            if not self.is_ended:
+                await self.finish()
+        except Exception:
+            await self.fail(self.environ)
+        finally:
+            self.body.close()
+            self.leave()
+
+    async def receive(self):
+        if not self.body.is_over and not self.is_gone:
+            return self.body.next()
+        if not self.is_gone and not self.is_ended:
+            if self.gone is None:
+                self.gone = self.worker.loop.create_future()
+            await asyncio.shield(self.gone)
+        return {"type": "http.disconnect"}
+
+    def leave(self):
+        """Notes that the client has gone, or that there is nothing more to say."""
+        self.is_gone = True
+        if self.gone is not None and not self.gone.done():
+            self.gone.set_result(None)
+
+    async def send(self, event):
+        kind = event["type"]
+        if kind == "http.response.start":
+            if self.head is not None:
+                raise RuntimeError("http.response.start was sent twice")
+            self.head, self.length = event_head(event)
+            return
+        if kind != "http.response.body":
+            raise RuntimeError("%s is no event of an answer" % kind)
+        if self.head is None:
+            raise RuntimeError("http.response.body was sent before http.response.start")
+        if self.is_ended:
+            raise RuntimeError("http.response.body was sent behind the last one")
+        data = bytes(event.get("body", b""))
+        more = event.get("more_body", False)
+        if self.is_gone:
+            return
+        if not more and not self.is_begun and len(data) <= INLINE_BYTES:
+            if self.length is not None and not self.is_head:
+                data = data[:self.length]
+                if len(data) < self.length and status_has_body(self.head):
+                    await self.pieces(data)
+                    return await self.finish()
+            self.is_ended = self.is_begun = True
+            flags = HAS_LENGTH if self.length is not None else 0
+            await self.put((ANSWER.pack(WHOLE, flags, 0, len(self.head), self.number, self.time()),
+                            self.head, data))
+            return
+        await self.pieces(data)
+        if not more:
+            await self.finish()
+
+    async def pieces(self, data):
+        if not self.is_begun:
+            self.is_begun = True
+            flags = HAS_LENGTH if self.length is not None else 0
+            start = ANSWER.pack(HEAD, flags, 0, len(self.head), self.number, self.time())
+            await self.put((start, self.head))
+        if self.length is not None:
+            data = data[:self.length - self.sent]
+        while data and self.rest is None:
+            if self.sent + len(data) > AHEAD_BYTES:
+                self.rest, its = socket.socketpair()
+                self.rest.setblocking(False)
+                await self.put((ANSWER.pack(REST, 0, 0, 0, self.number, 0),), its)
+                its.close()
+                break
+            piece = data[:INLINE_BYTES]
+            await self.put((ANSWER.pack(DATA, 0, 0, 0, self.number, 0), piece))
+            data = data[len(piece):]
+            self.sent += len(piece)
+        if data:
+            try:
+                await self.worker.loop.sock_sendall(self.rest, data)
+            except OSError:
+                self.leave()
+            self.sent += len(data)
+
+    async def finish(self):
+        self.is_ended = True
+        if self.rest is not None:
+            self.rest.close()
+        is_short = (self.length is not None and self.sent < self.length and not self.is_head
+                    and status_has_body(self.head))
+        if is_short:
+            print("the application sent %d of the %d bytes that content-length says"
+                  % (self.sent, self.length), file=sys.stderr)
+        await self.put((ANSWER.pack(CUT if is_short else END, 0, 0, 0, self.number, 0),))
+
+    async def put(self, parts, file=None):
+        """Sends a message, when the socket takes it."""
+        channel = self.channel.socket
+        while True:
+            try:
+                if file is None:
+                    channel.sendmsg(parts)
+                else:
+                    socket.send_fds(channel, parts, [file.fileno()])
+                return
+            except BlockingIOError:
+                await self.worker.room(channel)
+
+    async def fail(self, environ):
+        sys.stderr.write("request %s: %s %s failed\n" % (
+            environ.get("martlet.request_id", "-"), environ["REQUEST_METHOD"],
+            environ.get("PATH_INFO", "")) + traceback.format_exc())
+        sys.stderr.flush()
+        if self.is_ended:
+            return
+        self.is_ended = True
+        if self.is_begun:
+            if self.rest is not None:
+                self.rest.close()
+            await self.put((ANSWER.pack(CUT, 0, 0, 0, self.number, 0),))
+        else:
+            head = b"500 Internal Server Error\r\nContent-Type: text/plain\r\n"
+            await self.put((ANSWER.pack(WHOLE, 0, 0, len(head), self.number, self.time()), head,
+                            b"Internal Server Error\n"))
+
+
+def status_has_body(head):
+    return head[:3] not in (b"204", b"304")
+
+
+def event_head(event):
+    """The head of an answer, checked."""
+    length = None
+    status = int(event["status"])
+    if not 200 <= status <= 999:
+        raise ValueError("%d is no status of an answer" % status)
+    lines = [b"%d %s" % (status, REASONS.get(status, b"OK"))]
+    for name, value in event.get("headers", ()):
+        lower = bytes(name).lower()
+        if lower in EVENT_HOP_BY_HOP:
+            continue
+        if lower == b"content-length":
+            length = int(value)
+        lines.append(bytes(name) + b": " + bytes(value))
+    text = b"\r\n".join(lines)
+    if text.count(b"\n") != len(lines) - 1 or text.count(b"\r") != len(lines) - 1 or b"\0" in text:
+        raise ValueError("a header holds a line break or another control character")
+    return text + b"\r\n", length
+
+
+EVENT_HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
+REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
+
+
+class EventWorker(Worker):
+    """Runs an application of ASGI on one event loop."""
+
+    def run(self, application):
+        self.application = application
+        asyncio.run(self.live())
+
+    async def live(self):
+        self.loop = asyncio.get_running_loop()
+        self.exchanges = {}
+        self.tasks = set()
+        self.over = self.loop.create_future()
+        self.rooms = {}
+        self.state = {}
+        self.buffer = bytearray(MESSAGE_BYTES)
+        for channel in self.channels:
+            channel.socket.setblocking(False)
+        if not await self.start_lifespan():
+            self.tell("failed")
+            sys.exit(3)
+        ready = ANSWER.pack(READY, 0, 0, 0, 0, 0)
+        self.channels[0].socket.send(ready)
+        self.tell("ready")
+        self.requests.setblocking(False)
+        self.loop.add_reader(self.requests, self.take)
+        await self.over
+        # Nobody is there any more who could tell of clients.
+        for exchange in list(self.exchanges.values()):
+            exchange.leave()
+        if self.tasks:
+            await asyncio.wait(self.tasks)
+        await self.end_lifespan()
+
+    def room(self, channel):
+        """A future that is done when a socket takes more."""
+        future = self.rooms.get(channel)
+        if future is None:
+            future = self.rooms[channel] = self.loop.create_future()
+            self.loop.add_writer(channel, self.note_room, channel)
+        return asyncio.shield(future)
+
+    def note_room(self, channel):
+        self.loop.remove_writer(channel)
+        self.rooms.pop(channel).set_result(None)
+
+    def take(self):
+        """Takes the requests that are there, some at a time."""
+        for _ in range(16):
+            try:
+                count, ancillary, _, _ = self.requests.recvmsg_into([self.buffer], 32)
+            except BlockingIOError:
+                return
+            if count == 0:
+                if not self.over.done():
+                    self.over.set_result(None)
+                self.loop.remove_reader(self.requests)
+                return
+            kind, loop, flags, size, number, length = REQUEST.unpack_from(self.buffer)
+            if kind == GONE:
+                exchange = self.exchanges.get(number)
+                if exchange is not None:
+                    exchange.leave()
+                continue
+            words = self.buffer[24:24 + size].decode("latin-1").split("\0")
+            environ = dict(zip(words[0::2], words[1::2]))
+            file = struct.unpack("i", ancillary[0][2][:4])[0] if flags else None
+            if flags & 2:
+                connection = socket.socket(fileno=file)
+                self.begin(WebSocketExchange(self, loop, number, environ, connection))
+                continue
+            data = b"" if flags & 1 else bytes(self.buffer[24 + size:24 + size + length])
+            body = EventBody(data, file, length)
+            self.begin(EventExchange(self, loop, number, environ, body))
+
+    def begin(self, exchange):
+        self.exchanges[exchange.number] = exchange
+        task = self.loop.create_task(self.serve(exchange))
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def serve(self, exchange):
+        try:
+            await exchange.serve()
+        finally:
+            del self.exchanges[exchange.number]
+            self.limits.count()
+
+    def scope(self, environ):
+        """The scope of a request: ASGI, HTTP connection scope."""
+        headers = []
+        for name, value in environ.items():
+            if name.startswith("HTTP_") or name == "CONTENT_TYPE":
+                lower = name[5:] if name != "CONTENT_TYPE" else name
+                headers.append((lower.replace("_", "-").lower().encode("latin-1"),
+                                value.encode("latin-1")))
+            elif name == "CONTENT_LENGTH":
+                headers.append((b"content-length", value.encode("latin-1")))
+        root = environ["SCRIPT_NAME"]
+        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
+        raw = environ["REQUEST_URI"].partition("?")[0].encode("latin-1")
+        return {
+            "type": "http",
+            "asgi": {"version": "3.0", "spec_version": "2.4"},
+            "http_version": environ["SERVER_PROTOCOL"][5:].replace("2.0", "2"),
+            "method": environ["REQUEST_METHOD"],
+            "scheme": environ["wsgi.url_scheme"],
+            "path": root + path,
+            "raw_path": raw,
+            "query_string": environ["QUERY_STRING"].encode("latin-1"),
+            "root_path": root,
+            "headers": headers,
+            "client": (environ["REMOTE_ADDR"], int(environ.get("REMOTE_PORT", "0"))),
+            "server": (environ["SERVER_NAME"], int(environ["SERVER_PORT"] or "0")),
+            "state": self.state.copy(),
+        }
+
+    # Lifespan
+
+    async def start_lifespan(self):
+        """Lets the application begin; whether it has."""
+        self.lifespan_in = asyncio.Queue()
+        self.started = self.loop.create_future()
+        self.ended = self.loop.create_future()
+        self.lifespan = self.loop.create_task(self.live_through())
+        self.lifespan_in.put_nowait({"type": "lifespan.startup"})
+        return await self.started
+
+    async def live_through(self):
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"},
+                 "state": self.state}
+        try:
+            await self.application(scope, self.lifespan_in.get, self.take_lifespan)
+        except BaseException:
+            # Who knows nothing of it says so by an error, unless it had begun.
+            if self.started.done() and not self.ended.done() and self.over.done():
+                traceback.print_exc()
+        for future, value in ((self.started, True), (self.ended, None)):
+            if not future.done():
+                future.set_result(value)
+
+    async def take_lifespan(self, event):
+        kind = event["type"]
+        if kind in ("lifespan.startup.failed", "lifespan.shutdown.failed"):
+            print("%s: %s" % (kind, event.get("message", "")), file=sys.stderr)
+        future = self.started if kind.startswith("lifespan.startup") else self.ended
+        if not future.done():
+            future.set_result(not kind.endswith("failed"))
+
+    async def end_lifespan(self):
+        self.lifespan_in.put_nowait({"type": "lifespan.shutdown"})
+        await self.ended
+        self.lifespan.cancel()

@@ -1,0 +1,464 @@
+"""Runs a Python application for Martlet, which starts this file and gives it open sockets.
+
+Descriptors: 3 tells the supervisor, 4 takes what is printed, 5 brings requests, 6 is this file, and
+from 7 on there is one for the answers to each loop of the edge. Messages pass whole. Numbers are
+little-endian.
+
+request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2: a socket is
+         there through which a WebSocket passes), environment length, identifier, body length; then the environment, KEY NUL VALUE NUL..., and the body unless it is a file
+answer   kind, flags (1: the head has Content-Length), 0, head length, identifier, microseconds
+         since the application had the request; then the head, "200 OK" CR LF "Name: value" CR LF..., and content
+"""
+import faulthandler, importlib, io, os, random, signal, socket, struct, sys, threading, time
+import traceback
+from time import perf_counter
+
+REQUEST = struct.Struct("<BBHIQQ")
+ANSWER = struct.Struct("<BBHIQI")
+WHOLE, HEAD, DATA, END, CUT, REST, READY = 1, 2, 3, 4, 5, 6, 7
+ASK, GONE = 1, 2
+HAS_LENGTH = 1
+MESSAGE_BYTES = 131072
+INLINE_BYTES = 65536
+AHEAD_BYTES = 262144
+# Up to here a copy costs less than a message in parts.
+COPIED_BYTES = 16384
+KNOWN_HEADS = 256
+# What says how a message passes on is for Martlet alone.
+HOP_BY_HOP = frozenset((
+    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
+    "transfer-encoding", "upgrade"))
+
+
+class Disconnected(OSError):
+    """The client has gone, so nobody wants the rest of the answer."""
+
+
+class Body(io.RawIOBase):
+    """A body that lies in a file, up to its length."""
+
+    def __init__(self, descriptor, length):
+        self.file, self.left, self.at = descriptor, length, 0
+
+    def readable(self):
+        return True
+
+    def readinto(self, target):
+        count = min(len(target), self.left)
+        if count == 0:
+            return 0
+        data = os.pread(self.file, count, self.at)
+        target[:len(data)] = data
+        self.at += len(data)
+        self.left -= len(data)
+        return len(data)
+
+    def close(self):
+        if not self.closed:
+            os.close(self.file)
+        super().close()
+
+
+class FileWrapper:
+    """What `wsgi.file_wrapper` makes of a file: PEP 3333, platform-specific file handling."""
+
+    def __init__(self, file, block_size=INLINE_BYTES):
+        self.file, self.block_size = file, block_size
+        if hasattr(file, "close"):
+            self.close = file.close
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        data = self.file.read(self.block_size)
+        if data:
+            return data
+        raise StopIteration
+
+
+class Channel:
+    """Where the answers to one loop go."""
+
+    def __init__(self, number):
+        self.socket = socket.socket(fileno=number)
+        self.socket.setblocking(True)
+
+    def send(self, parts, descriptors=()):
+        if descriptors:
+            socket.send_fds(self.socket, parts, list(descriptors))
+        else:
+            self.socket.sendmsg(parts)
+
+
+class Answer:
+    """The answer to one request."""
+
+    __slots__ = ("channel", "number", "method", "head", "is_sent", "length", "sent", "rest", "begun")
+
+    def __init__(self, channel, number, method):
+        self.channel, self.number, self.method = channel, number, method
+        self.head = None
+        self.is_sent = False
+        self.length = None
+        self.sent = 0
+        self.rest = None
+        self.begun = perf_counter()
+
+    def time(self):
+        """Microseconds since the request came, for the access log."""
+        return min(int((perf_counter() - self.begun) * 1e6), 0xFFFFFFFF)
+
+    def send_whole(self, body):
+        self.is_sent = True
+        head = self.head
+        flags = 0 if self.length is None else HAS_LENGTH
+        start = ANSWER.pack(WHOLE, flags, 0, len(head), self.number, self.time())
+        if len(body) < COPIED_BYTES:
+            self.channel.socket.send(start + head + body)
+        else:
+            self.channel.socket.sendmsg((start, head, body))
+
+    def write(self, data):
+        """Sends a piece; what goes beyond the bound waits until the client has taken the rest."""
+        if self.length is not None:
+            data = data[:self.length - self.sent]
+        first = not self.is_sent
+        self.is_sent = True
+        if first:
+            flags = HAS_LENGTH if self.length is not None else 0
+            piece = data[:INLINE_BYTES]
+            start = ANSWER.pack(HEAD, flags, 0, len(self.head), self.number, self.time())
+            self.channel.send((start, self.head, piece))
+            data = data[len(piece):]
+            self.sent += len(piece)
+        while data and self.rest is None:
+            if self.sent + len(data) > AHEAD_BYTES:
+                self.rest, its = socket.socketpair()
+                start = ANSWER.pack(REST, 0, 0, 0, self.number, 0)
+                self.channel.send((start,), (its.fileno(),))
+                its.close()
+                break
+            piece = data[:INLINE_BYTES]
+            self.channel.send((ANSWER.pack(DATA, 0, 0, 0, self.number, 0), piece))
+            data = data[len(piece):]
+            self.sent += len(piece)
+        if data:
+            try:
+                self.rest.sendall(data)
+            except OSError as error:
+                raise Disconnected() from error
+            self.sent += len(data)
+
+    def finish(self):
+        """Ends an answer that was sent in pieces."""
+        if self.rest is not None:
+            self.rest.close()
+        is_short = self.length is not None and self.sent < self.length and self.method != "HEAD"
+        self.channel.send((ANSWER.pack(CUT if is_short else END, 0, 0, 0, self.number, 0),))
+        return not is_short
+
+    def cut(self):
+        if self.rest is not None:
+            self.rest.close()
+        self.channel.send((ANSWER.pack(CUT, 0, 0, 0, self.number, 0),))
+
+
+heads = {}
+
+
+def head_of(status, headers):
+    """The head as bytes and the length of the body; heads that come again are known."""
+    try:
+        key = (status, *headers)
+        known = heads.get(key)
+    except TypeError:
+        return checked_head(status, headers)
+    if known is None:
+        known = checked_head(status, headers)
+        if len(heads) >= KNOWN_HEADS:
+            heads.clear()
+        heads[key] = known
+    return known
+
+
+def checked_head(status, headers):
+    """The head, checked: PEP 3333, the start_response callable."""
+    if type(status) is not str or len(status) < 4 or not status[:3].isdigit() or status[3] != " ":
+        raise ValueError("a status is text like '200 OK', not %r" % (status,))
+    length = None
+    lines = [status]
+    for name, value in headers:
+        if type(name) is not str or type(value) is not str:
+            raise TypeError("a header is two texts, not %r" % ((name, value),))
+        lower = name.lower()
+        if lower in HOP_BY_HOP:
+            continue
+        if lower == "content-length":
+            length = int(value)
+        lines.append(name + ": " + value)
+    text = "\r\n".join(lines)
+    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
+        raise ValueError("a header holds a line break or another control character")
+    return (text + "\r\n").encode("latin-1"), length
+
+
+class Worker:
+    def __init__(self, options):
+        self.options = options
+        self.threads = int(options.get("threads", "1"))
+        self.requests = socket.socket(fileno=5)
+        self.requests.setblocking(True)
+        self.status = socket.socket(fileno=3)
+        self.status.setblocking(True)
+        count = int(options["loops"])
+        self.channels = [Channel(7 + place) for place in range(count)]
+        for number in [3, 5] + list(range(7, 7 + count)):
+            os.set_inheritable(number, False)
+        self.served = 0
+        self.limits = Limits(options, self.tell)
+
+    def tell(self, line):
+        try:
+            self.status.sendall(line.encode() + b"\n")
+        except OSError:
+            pass
+
+    def run(self, application):
+        self.application = application
+        self.base = {
+            "wsgi.version": (1, 0),
+            "wsgi.multithread": self.threads > 1,
+            "wsgi.multiprocess": self.options.get("processes", "1") != "1",
+            "wsgi.run_once": False,
+            "wsgi.errors": sys.stderr,
+            "wsgi.file_wrapper": FileWrapper,
+            "wsgi.input_terminated": True,
+            "SERVER_SOFTWARE": "martlet",
+        }
+        self.channels[0].send((ANSWER.pack(READY, 0, 0, 0, 0, 0),))
+        self.tell("ready")
+        others = [
+            threading.Thread(target=self.serve, name="request-%d" % place, daemon=True)
+            for place in range(1, self.threads)
+        ]
+        for thread in others:
+            thread.start()
+        self.serve()
+        for thread in others:
+            thread.join()
+
+    def serve(self):
+        """Answers one request after the other until the edge closes the socket."""
+        buffer = bytearray(MESSAGE_BYTES)
+        buffers = [buffer]
+        view = memoryview(buffer)
+        receive = self.requests.recvmsg_into
+        unpack = REQUEST.unpack_from
+        while True:
+            count, ancillary, _, _ = receive(buffers, 32)
+            if count == 0:
+                return
+            kind, loop, flags, size, number, length = unpack(buffer)
+            if kind != ASK:
+                continue
+            words = str(view[24:24 + size], "latin-1").split("\0")
+            environ = self.base.copy()
+            environ.update(zip(words[0::2], words[1::2]))
+            if flags & 1:
+                descriptor = struct.unpack("i", ancillary[0][2][:4])[0]
+                body = io.BufferedReader(Body(descriptor, length), INLINE_BYTES)
+            else:
+                body = io.BytesIO(view[24 + size:24 + size + length])
+            environ["wsgi.input"] = body
+            answer = Answer(self.channels[loop], number, environ["REQUEST_METHOD"])
+            try:
+                self.answer(environ, answer)
+            except Disconnected:
+                pass
+            except Exception:
+                self.fail(environ, answer)
+            finally:
+                if flags & 1:
+                    body.close()
+            environ = None
+            self.limits.count()
+
+    def answer(self, environ, answer):
+        def write(data):
+            if answer.head is None:
+                raise AssertionError("write() was called before start_response()")
+            if data:
+                answer.write(data)
+
+        def start_response(status, headers, exc_info=None):
+            if exc_info:
+                try:
+                    if answer.is_sent:
+                        raise exc_info[1].with_traceback(exc_info[2])
+                finally:
+                    exc_info = None
+            elif answer.head is not None:
+                raise AssertionError("start_response() was called twice without exc_info")
+            answer.head, answer.length = head_of(status, headers)
+            return write
+
+        result = self.application(environ, start_response)
+        try:
+            kind = type(result)
+            if kind is list or kind is tuple:
+                data = result[0] if len(result) == 1 else b"".join(result)
+                if not answer.is_sent and len(data) <= INLINE_BYTES:
+                    self.check(answer, data)
+                    answer.send_whole(data)
+                    return
+                if data:
+                    self.check(answer, data)
+                    answer.write(data)
+            else:
+                for data in result:
+                    if not data:
+                        continue
+                    self.check(answer, data)
+                    if not answer.is_sent and answer.length is not None \
+                            and len(data) == answer.length <= INLINE_BYTES:
+                        answer.send_whole(data)
+                        for _ in result:
+                            pass
+                        return
+                    answer.write(data)
+            if answer.is_sent:
+                if not answer.finish():
+                    print("the application sent %d of the %d bytes that Content-Length says"
+                          % (answer.sent, answer.length), file=sys.stderr)
+            else:
+                self.check(answer, b"")
+                answer.send_whole(b"")
+        finally:
+            close = getattr(result, "close", None)
+            if close is not None:
+                close()
+
+    @staticmethod
+    def check(answer, data):
+        if answer.head is None:
+            raise AssertionError("the application has not called start_response()")
+        if type(data) is not bytes:
+            raise TypeError("the application gave %s in place of bytes" % type(data).__name__)
+
+    def fail(self, environ, answer):
+        """Tells the log, and the client what may be told."""
+        text = traceback.format_exc()
+        place = "request %s: %s %s failed\n" % (
+            environ.get("martlet.request_id", "-"), environ["REQUEST_METHOD"],
+            environ.get("PATH_INFO", ""))
+        sys.stderr.write(place + text)
+        sys.stderr.flush()
+        try:
+            if answer.is_sent:
+                answer.cut()
+            else:
+                body = b"Internal Server Error\n"
+                answer.head = b"500 Internal Server Error\r\nContent-Type: text/plain\r\n"
+                answer.length = None
+                answer.send_whole(body)
+        except OSError:
+            pass
+
+
+class Limits:
+    """When the worker has done enough, and another is to take its place."""
+
+    def __init__(self, options, tell):
+        self.tell = tell
+        spread = 1 + random.uniform(0, 0.1)
+        self.requests = int(int(options.get("max_requests", "0")) * spread)
+        self.memory = int(options.get("max_memory", "0"))
+        age = float(options.get("max_age", "0")) * spread
+        self.end = time.monotonic() + age if age else None
+        self.served = 0
+        self.is_told = False
+        self.page = os.sysconf("SC_PAGE_SIZE")
+        self.is_set = bool(self.requests or self.memory or self.end)
+
+    def count(self):
+        self.served += 1
+        if not self.is_set or self.is_told:
+            return
+        reason = None
+        if self.requests and self.served >= self.requests:
+            reason = "requests %d" % self.served
+        elif self.memory and self.served % 16 == 0 and self.resident() > self.memory:
+            reason = "memory %d" % self.resident()
+        elif self.end and time.monotonic() > self.end:
+            reason = "age"
+        if reason:
+            self.is_told = True
+            self.tell("enough " + reason)
+
+    def resident(self):
+        with open("/proc/self/statm", "rb") as file:
+            return int(file.read().split()[1]) * self.page
+
+
+def watch(tell, folder):
+    """Tells when a file of the application has changed."""
+    seen = {}
+    while True:
+        time.sleep(0.5)
+        for module in list(sys.modules.values()):
+            path = getattr(module, "__file__", None)
+            if not path:
+                continue
+            try:
+                changed = os.stat(path).st_mtime_ns
+            except OSError:
+                continue
+            if seen.setdefault(path, changed) != changed:
+                tell("changed " + path)
+                return
+
+
+def find(target):
+    """The application that MODULE:NAME says."""
+    module, _, name = target.partition(":")
+    found = importlib.import_module(module)
+    for part in (name or "application").rstrip("()").split("."):
+        if not hasattr(found, part):
+            raise AttributeError(
+                "the module %r has no %r: write MODULE:NAME, for example %s:app"
+                % (module, part, module))
+        found = getattr(found, part)
+    if name.endswith("()"):
+        found = found()
+    if not callable(found):
+        raise TypeError("%s is %s, which cannot be called" % (target, type(found).__name__))
+    return found
+
+
+def main():
+    os.dup2(4, 1)
+    os.dup2(4, 2)
+    os.close(4)
+    sys.stdout.reconfigure(line_buffering=True)
+    sys.stderr.reconfigure(line_buffering=True)
+    faulthandler.enable()
+    faulthandler.register(signal.SIGUSR1, all_threads=True)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    kind, target = sys.argv[1:3]
+    options = dict(word.split("=", 1) for word in sys.argv[3:])
+    sys.argv[:] = [target]
+    folder = options.get("folder", "")
+    if folder:
+        os.chdir(folder)
+    sys.path[0] = os.getcwd()
+    worker = (EventWorker if kind == "asgi" else Worker)(options)
+    try:
+        application = find(target)
+    except BaseException:
+        traceback.print_exc()
+        worker.tell("failed")
+        sys.exit(3)
+    if options.get("reload") == "on":
+        threading.Thread(target=watch, args=(worker.tell, folder), daemon=True).start()
+    worker.run(application)
