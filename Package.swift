@@ -233,6 +233,12 @@ module(
 )
 module("HTTP2", .protocols, ["MartletBytes", "HTTPMessage"], alsoTestedWith: ["HTTP1"])
 module("GRPC", .protocols)
+module(
+  "GatewayProtocols",
+  .protocols,
+  ["MartletBytes", "HTTPMessage"],
+  alsoTestedWith: ["HTTP1", "TestCorpora"]
+)
 module("ACME", .protocols, ["MartletBytes", "JSON", "HTTPMessage", "HTTP1"])
 module(
   "Probes",
@@ -285,7 +291,7 @@ module(
   [
     "MartletBytes", "MartletTelemetry", "Directives", "MartletSystem", "TLS", "MartletLoop",
     "MartletNet", "HTTPMessage", "HTTP1", "HTTP2", "HTTPCaching", "GRPC", "ACME", "Prefaces",
-    "FailurePolicies", "Compression",
+    "GatewayProtocols", "FailurePolicies", "Compression",
     "Configuration", "Balancing", "KeyedTables", "Limiting", "OutlierDetection", "Stickiness",
     "Routing", "StaticFiles", "Cache", "Applications",
   ]
@@ -375,7 +381,7 @@ let package = Package(
     ),
     .library(
       name: "MartletProtocols",
-      targets: ["JSON", "Prefaces", "Probes", "GRPC", "ACME", "JSONRPC"]
+      targets: ["JSON", "Prefaces", "Probes", "GRPC", "ACME", "JSONRPC", "GatewayProtocols"]
     ),
   ],
   dependencies: [

@@ -48,6 +48,9 @@ GROUPS = {
         ("python3-flask", "a framework whose application is run"),
         ("python3-django", "a framework whose application is run"),
         ("python3-starlette", "a framework whose application is run"),
+        ("php-fpm", "a FastCGI server"),
+        ("uwsgi-core", "a server of uwsgi, SCGI and FastCGI"),
+        ("uwsgi-plugin-python3", "its Python"),
         ("varnish", "varnishtest, which runs the scenarios"),
         ("procps", "ps and pgrep"),
         ("iproute2", "hosts in network namespaces"),
@@ -68,6 +71,7 @@ GROUPS = {
         ("nghttp2-server", "nghttpd, the server of calls"),
         ("valgrind", "callgrind, which counts instructions"),
         ("apache2-utils", "ab, a load without keep-alive"),
+        ("php-fpm", "the FastCGI server"),
     ],
     # 300 MB, for one test that is left out where it is not installed.
     "browser": [
@@ -82,6 +86,7 @@ SERVICES = {
     "haproxy": ["haproxy"],
     "redis-server": ["redis-server"],
     "varnish": ["varnish", "varnishncsa"],
+    "php-fpm": ["php8.2-fpm"],
     "redis-server": ["redis-server"],
     "postgresql-15": ["postgresql"],
 }

@@ -44,6 +44,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Fuzz/Sources/gateways/gateways.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Fuzz/Sources/hello/hello.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),
@@ -211,6 +216,11 @@ let allowances: [Allowance] = [
     .unsafe,
     "Sources/Runtime/MartletNet/Stream+Layer.swift",
     "lends buffers to the layer for one call"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/Runtime/MartletNet/TranslatingLayer.swift",
+    "lends buffers to the kernel for one call"
   ),
   Allowance(
     .unsafe,

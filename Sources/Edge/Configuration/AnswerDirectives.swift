@@ -1,7 +1,9 @@
 import Directives
 
 /// The directives that say what answers; a route has one of them.
-let handlers: [Directive<RouteDraft>] = [
+let handlers: [Directive<RouteDraft>] = answers + gatewayDirectives
+
+private let answers: [Directive<RouteDraft>] = [
   Directive(
     "proxy",
     form: "UPSTREAM, or ADDRESS…",

@@ -83,7 +83,7 @@ private let indexDirective = Directive<FilesSettings>(
 )
 
 /// One name, without a slash.
-private let fileName = ValueKind<String>(
+let fileName = ValueKind<String>(
   "NAME",
   read: { text throws(ValueError) in
     guard (1...255).contains(text.utf8.count), !text.contains("/"), text != ".", text != "..",
@@ -223,7 +223,8 @@ private let appearance: [Directive<FilesSettings>] = [
   ),
 ]
 
-private let endingKind = ValueKind<String>(
+/// The ending of a name.
+let endingKind = ValueKind<String>(
   "ENDING",
   read: { text throws(ValueError) in
     let ending = text.hasPrefix(".") ? String(text.dropFirst()) : text

@@ -12,6 +12,7 @@ extension Reading {
       )
     }
     addUpstreams(of: &draft)
+    placeGateways(of: &draft)
     addUsualListeners(of: &draft)
     placeLimits(of: &draft)
     placeCaches(of: &draft)

@@ -14,6 +14,8 @@ public struct RouteSettings: Hashable, Sendable {
   public var clients: [Network]
   /// What answers.
   public var handler: Handler
+  /// How members that are no servers of HTTP are asked; nil: they are.
+  public var gateway: GatewaySettings?
   /// What is taken from the front of the path before it is sent on.
   public var stripPrefix: String?
   /// The target sent on instead of the client's, after ``stripPrefix``.

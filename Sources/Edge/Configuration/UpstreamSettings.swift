@@ -49,6 +49,8 @@ public struct UpstreamSettings: Hashable, Sendable {
   public var http2: MemberHTTP2Settings?
   /// The application that it is; nil: it has members.
   public var application: ApplicationSettings?
+  /// What is spoken with members that are no servers of HTTP; nil: they are.
+  public var gateway: MemberGatewaySettings?
 
   /// Creates the settings of an upstream.
   public init(

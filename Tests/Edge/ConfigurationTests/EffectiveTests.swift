@@ -57,7 +57,7 @@ struct EffectiveTests {
     let upstream = try first("upstream", in: whole)
     let route = try first("route", in: server)
     let inner: Set = [
-      "route", "overload", "queue", "check", "eject", "files", "cors", "dictionary",
+      "route", "overload", "queue", "check", "eject", "files", "cors", "dictionary", "fastcgi",
     ]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
@@ -106,6 +106,18 @@ struct EffectiveTests {
     }
     #expect(shown?["root"] == .text("/srv"))
     #expect(shown?["links"] == .text("inside"))
+  }
+
+  @Test("has every setting of an application", arguments: ["fastcgi", "scgi", "uwsgi"])
+  func gateways(name: String) throws {
+    let text = "server { listen :80\n route / { \(name) 127.0.0.1:9000 { root /srv/ } } }"
+    let whole = try effective(text)
+    let shown = try first("route", in: first("server", in: whole))[name]
+    let block = try #require(ConfigurationReference.blocks.first { $0.name == "fastcgi" })
+    for directive in block.directives {
+      #expect(shown?[directive.name] != nil, "\(directive.name)")
+    }
+    #expect(shown?["upstream"] == .text("127.0.0.1:9000") && shown?["root"] == .text("/srv/"))
   }
 
   @Test("has every setting of a check and of an ejection")

@@ -30,11 +30,15 @@ func whole(_ line: String, in block: String) -> String {
   case "route" where line.hasPrefix("app "):
     "app shop { wsgi shop:app }\nserver { route / {\n\(line)\n} }"
   case "route":
-    ["proxy", "respond", "redirect", "files", "acme"].contains { line.hasPrefix($0) }
+    [
+      "proxy", "respond", "redirect", "files", "acme", "fastcgi", "scgi", "uwsgi",
+    ].contains { line.hasPrefix($0) }
       ? "server { route / {\n\(line)\n} }" : "server { route / {\n\(line)\nrespond 200\n} }"
   case "files" where line.hasPrefix("resumable"):
     whole("allow put\n\(line)", in: "files")
   case "files": "server {\nroute / {\nfiles /srv/www {\n\(line)\n}\n}\n}"
+  case "fastcgi" where line.hasPrefix("root"): whole("fastcgi :9000 {\n\(line)\n}", in: "route")
+  case "fastcgi": whole("root /srv/www\n\(line)", in: "fastcgi")
   case "decompress": "server {\ndecompress {\n\(line)\n}\nroute / { respond 200 }\n}"
   case "compress": "server {\ncompress {\n\(line)\n}\nroute / { respond 200 }\n}"
   case "dictionary": whole("dictionary a.dict {\n\(line)\n}", in: "compress")

@@ -32,6 +32,8 @@ public enum Corpus: String, Sendable {
   case jsonrpc
   /// Stored responses as a disk keeps them, whole and broken.
   case stored
+  /// What applications answer by FastCGI and by CGI, whole and broken.
+  case gateways
 
   /// The corpus's folder.
   public var folder: URL {

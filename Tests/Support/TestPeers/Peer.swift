@@ -132,8 +132,9 @@ public final class Peer: Sendable {
   public func end() {
     let children = children
     signal(SIGKILL)
-    process.waitUntilExit()
+    // A process is taken for one that runs as long as another one holds what it was given.
     for child in children { kill(child, SIGKILL) }
+    process.waitUntilExit()
   }
 
   /// The processes that it has started and that still run, the oldest first.

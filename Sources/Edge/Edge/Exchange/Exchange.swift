@@ -110,13 +110,20 @@ final class Exchange {
     tryCount = 0
     trail = TryTrail()
     isReused = false
+    isGathered = false
+    if hand.gateway != nil { hand.gateway = nil }
     if error != nil { error = nil }
     refusal = nil
     requestID = RequestID(high: 0, low: 0)
   }
 
+  /// Whether the body was received as a whole because its length was not known.
+  var isGathered = false
+
   /// Whether the member gets the body in chunks.
-  var sendsChunks: Bool { request.bodyLength == .chunked || decoding != nil }
+  var sendsChunks: Bool {
+    (request.bodyLength == .chunked || decoding != nil) && !isGathered
+  }
 
   /// Lets go of what belongs to a generation, so that an idle exchange keeps none alive.
   func release() {

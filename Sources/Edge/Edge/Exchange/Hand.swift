@@ -39,6 +39,8 @@ struct Hand: ~Copyable {
   var replay: Replay?
   /// What the body stands for in the key of a cache; empty: it does not count, or is not there yet.
   var bodyKey: [UInt8] = []
+  /// What of an application the request is for; nil: that is not known yet, or a server of HTTP is asked.
+  var gateway: GatewayTarget?
   /// The connection over which the request is sent.
   var connection: UpstreamConnection?
   /// What came of the member's answer.
@@ -70,5 +72,6 @@ struct Hand: ~Copyable {
     admission = nil
     replay = nil
     if !bodyKey.isEmpty { bodyKey = [] }
+    if gateway != nil { gateway = nil }
   }
 }

@@ -78,6 +78,8 @@ final class Route: Sendable {
   let handler: Handler
   /// What is proxied to, if anything.
   let upstream: UpstreamPlan?
+  /// How members are asked that are no servers of HTTP; nil: they are.
+  let gateway: GatewayPlan?
   /// The files that answer, if any do.
   let files: FilesPlan?
   /// What is kept of the upstream's answers; it is asked through this then, and ``upstream`` is nil.
@@ -117,7 +119,9 @@ final class Route: Sendable {
     _ layout: inout MetricLayout.Builder
   ) {
     (conditions, self.limits, hasLimits) = (Conditions(settings), limits, !limits.isEmpty)
-    (compression, decompression) = CompressionPlan.plans(settings, server, &layout)
+    let plans = CompressionPlan.plans(settings, server, &layout)
+    // Applications are told how long a body is before it comes.
+    (compression, decompression) = (plans.0, settings.gateway == nil ? plans.1 : nil)
     upstreamName = if case .proxy(let name) = settings.handler { name } else { "" }
     let group = upstreams[upstreamName]
     let plan = settings.crossOrigin.map { CrossOriginPlan($0, settings.methods) }
@@ -146,6 +150,9 @@ final class Route: Sendable {
       } else {
         nil
       }
+    gateway = settings.gateway.map {
+      GatewayPlan($0, response: response, files: &files, &layout)
+    }
     if case .files(let settings) = settings.handler {
       let plan = FilesPlan(
         settings,

@@ -175,6 +175,14 @@ final class HTTP1Connection {
     noteHead(exchange)
     do throws(ExchangeError) {
       let route = try findRoute(exchange, head.bytes)
+      if let gateway = route.gateway {
+        if let files = try aim(exchange, at: gateway, head.bytes) {
+          let isWhole = try answerFileNow(exchange, files, head.bytes)
+          return isWhole ? .ended(isKept: true) : .needsCoroutine
+        }
+        // Its length has to be known first.
+        if exchange.request.bodyLength == .chunked { return .needsCoroutine }
+      }
       if let plan = route.upstream {
         let proxy = try reverseProxy(exchange, route, plan, &head)
         let isSent = start(proxy, head)
@@ -285,6 +293,16 @@ final class HTTP1Connection {
       route = found
     } else {
       route = try findRoute(exchange, head.bytes)
+    }
+    if let gateway = route.gateway, !exchange.hand.isTrying {
+      if let files = try aim(exchange, at: gateway, head.bytes) {
+        try await answerFile(exchange, files, head)
+        try await discardBody(exchange, &head)
+        return
+      }
+      if exchange.request.bodyLength == .chunked, !exchange.isGathered {
+        try await gatherBody(exchange, for: gateway, &head)
+      }
     }
     if let plan = route.upstream {
       let proxy = try reverseProxy(exchange, route, plan, &head)

@@ -50,6 +50,7 @@ struct ReverseProxy: ~Copyable {
         if exchange.error != nil, exchange.status != 101 { exchange.error = nil }
         return
       } catch {
+        let error = error.explained(by: exchange.hand.connection?.gateway)
         // Another one than before, if a hedge has won.
         let last = exchange.hand.pool ?? pool
         leave(last)
@@ -133,7 +134,12 @@ struct ReverseProxy: ~Copyable {
       carrier.call = exchange.hand.isCall ? exchange : nil
     }
     if let application = connection.application { tell(application, of: head.bytes) }
-    let out = try compose(head, behind: connection.preface.take())
+    let out: Lent
+    if let gateway = route.gateway {
+      out = try composeForGateway(gateway, head, connection)
+    } else {
+      out = try compose(head, behind: connection.preface.take())
+    }
     let sent: Int
     do throws(StreamError) {
       sent = try connection.stream.writeNow(out)

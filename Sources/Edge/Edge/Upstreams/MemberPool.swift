@@ -26,6 +26,7 @@ final class MemberPool {
   /// Where outcomes are counted; nil where they eject nobody.
   let tally: OutlierTally?
   let loop: EventLoop
+  private unowned let worker: Worker
   /// The connections that carry many exchanges at once; nil where HTTP/2 is not spoken.
   private(set) var sharing: SharedConnections?
   /// The application that is asked; nil: a member is.
@@ -54,6 +55,7 @@ final class MemberPool {
     breaker = upstream.failures.breaker(of: plan.member)
     tally = upstream.health.outliers?.tally(of: plan.member.number)
     loop = worker.loop
+    self.worker = worker
     sharing = upstream.http2.map { SharedConnections($0, worker) }
     application = upstream.application.map { worker.client(of: $0) }
   }
@@ -62,6 +64,7 @@ final class MemberPool {
   func adopt(from other: MemberPool) {
     // What was agreed on by other settings does not hold any more.
     if other.upstream.tls?.settings != upstream.tls?.settings { return }
+    if other.upstream.gateway != upstream.gateway { return }
     guard (other.sharing == nil) == (sharing == nil) else { return }
     if let plan = upstream.http2, let shared = other.sharing {
       shared.use(plan)
@@ -149,6 +152,7 @@ final class MemberPool {
   private func isGood(_ connection: UpstreamConnection, certain: Bool) -> Bool {
     if connection.stream.hasUnexpectedEvent() || loop.hasPassed(connection.oldest) { return false }
     if certain, connection.stream.hasEventNow() { return false }
+    if let gateway = connection.gateway, !gateway.isReady { return false }
     connection.requestCount &+= 1
     return true
   }
@@ -222,6 +226,11 @@ final class MemberPool {
       case .failed(let error):
         throw ExchangeError(.upstreamConnectFailed, retry: .always, detail: "\(address): \(error)")
       }
+    }
+    if let plan = upstream.gateway {
+      let layer = GatewayLayer(of: connection.stream, to: member, by: plan, worker)
+      connection.stream.layer = layer
+      connection.gateway = layer
     }
     if let tls = upstream.tls { try await secure(connection, by: tls, until: deadline) }
     return connection

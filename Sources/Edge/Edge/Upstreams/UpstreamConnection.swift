@@ -31,6 +31,9 @@ final class UpstreamConnection {
   /// Whether its stream is an inner socket of the loop.
   var isInner: Bool { carrier != nil || application != nil }
 
+  /// What stands before a member that is no server of HTTP; nil: it is one.
+  var gateway: GatewayLayer?
+
   /// Whether the member has seen nothing of the request that was sent last, as it has said.
   var wasRefused: Bool { carrier?.wasRefused ?? false }
 }

@@ -40,6 +40,8 @@ public final class UpstreamPlan: Sendable {
   let http2: HTTP2MemberPlan?
   /// What runs the application that it is; nil: it has members.
   let application: Application?
+  /// What is spoken with members that are no servers of HTTP; nil: they are.
+  let gateway: MemberGatewayPlan?
   /// The PROXY header that each connection begins with; nil: none, and connections are shared.
   let proxySending: ProxySendingPlan?
   let resolveInterval: Duration
@@ -72,6 +74,7 @@ public final class UpstreamPlan: Sendable {
     name = settings.name
     self.index = index
     self.tls = tls
+    gateway = settings.gateway.map { MemberGatewayPlan($0, idleCount: settings.pool.idleCount) }
     http2 = settings.http2.map { HTTP2MemberPlan($0, of: settings) }
     let state = previous?.state ?? UpstreamState()
     self.state = state

@@ -1,0 +1,260 @@
+import Directives
+
+/// The directives that ask applications which are no servers of HTTP.
+let gatewayDirectives: [Directive<RouteDraft>] = [
+  gateway(
+    .fastcgi,
+    "Sends the request by FastCGI to a member of the upstream of this name, or of these addresses. With "
+      + "`root` a script of that folder is run, as PHP wants it; without it the members are one application, "
+      + "which gets every path.",
+    example: "fastcgi unix:/run/php/php-fpm.sock { root /srv/www }"
+  ),
+  gateway(
+    .scgi,
+    "Sends the request by SCGI to a member of the upstream of this name, or of these addresses.",
+    example: "scgi 127.0.0.1:4000"
+  ),
+  gateway(
+    .uwsgi,
+    "Sends the request by the protocol of uWSGI to a member of the upstream of this name, or of these "
+      + "addresses.",
+    example: "uwsgi unix:/run/uwsgi/app.sock"
+  ),
+]
+
+private func gateway(
+  _ kind: GatewayKind,
+  _ sentence: String,
+  example: String
+) -> Directive<RouteDraft> {
+  .block(
+    kind.rawValue,
+    form: "UPSTREAM, or ADDRESS…",
+    table,
+    need: .optional,
+    sentence,
+    example: example,
+    begin: { statement, reading -> GatewayDraft? in
+      let example = "\(kind.rawValue) 127.0.0.1:9000"
+      guard let target = reading.proxyTarget(of: statement, example: example) else { return nil }
+      var draft = GatewayDraft()
+      draft.settings.kind = kind
+      (draft.upstream, draft.members) = target
+      return draft
+    },
+    end: { gateway, statement, draft, reading in
+      guard reading.isOnlyHandler(statement, &draft) else { return }
+      if gateway.settings.root == nil, let word = gateway.needsRoot {
+        reading.error(
+          "`\(word)` is about the scripts of a folder",
+          mend: "write `root /srv/www` beside it",
+          at: statement.range
+        )
+      }
+      draft.members = gateway.members
+      draft.handler = .proxy(upstream: gateway.upstream)
+      draft.settings.gateway = gateway.settings
+    },
+    show: { draft, mask in
+      guard let settings = draft.settings.gateway, settings.kind == kind,
+        case .proxy(let name)? = draft.handler
+      else { return nil }
+      let shown = GatewayDraft(settings: settings)
+      guard case .object(let rest) = table.shown(shown, mask) else { return nil }
+      return .object([JSONValue.Member("upstream", .text(mask.shown(name)))] + rest)
+    }
+  )
+}
+
+/// What a block has said.
+struct GatewayDraft: Sendable {
+  var settings = GatewaySettings(kind: .fastcgi)
+  var upstream = ""
+  var members: [Address] = []
+  /// A directive that means something with a root alone.
+  var needsRoot: String?
+}
+
+private let table = DirectiveTable<GatewayDraft>(
+  "fastcgi",
+  "How an application is asked that is no server of HTTP; the same in `scgi` and `uwsgi`.",
+  makeDefault: { GatewayDraft() },
+  scripts + [
+    .value(
+      "keep_connections",
+      \.settings.keepsConnections,
+      .flag,
+      "Whether a connection of FastCGI carries one request after the other. Each one that waits keeps one "
+        + "process of php-fpm: `idle_connections` of the upstream, for each loop, are to be fewer than those.",
+      example: "keep_connections on"
+    ),
+    .value(
+      "body_buffer",
+      \.settings.bodyBytes,
+      .size(within: 0...1 << 30),
+      "How much is kept of a body whose length is not known, of which the application has to be told first; "
+        + "more is answered with 411.",
+      example: "body_buffer 10MB"
+    ),
+  ]
+)
+
+private let scripts: [Directive<GatewayDraft>] = [
+  Directive(
+    "root",
+    form: "DIR",
+    defaultText: "none",
+    "The folder of the scripts. One is run only if it is there, as a file below the root: a path behind it is "
+      + "for the script, and never makes a script of another file.",
+    example: "root /srv/www",
+    read: { statement, draft, reading in
+      let example = "root /srv/www"
+      guard let word = reading.onlyWord(of: statement, example: example) else { return }
+      draft.settings.root = reading.value(of: word, folderPath, in: statement, example: example)
+    },
+    show: { draft, mask in draft.settings.root.map { .text(mask.shown($0)) } ?? .null }
+  ),
+  Directive(
+    "index",
+    form: "NAME|off",
+    words: ["off"],
+    defaultText: "index.php",
+    "The script that stands for a folder.",
+    example: "index app.php",
+    read: { statement, draft, reading in
+      let example = "index index.php"
+      draft.needsRoot = "index"
+      guard let word = reading.onlyWord(of: statement, example: example) else { return }
+      if word.text == "off" {
+        draft.settings.index = ""
+      } else if let name = reading.value(of: word, fileName, in: statement, example: example) {
+        draft.settings.index = name
+      }
+    },
+    show: { draft, mask in .text(mask.shown(draft.settings.index)) }
+  ),
+  Directive(
+    "endings",
+    form: "ENDING…",
+    defaultText: ".php",
+    "How the names of scripts end.",
+    example: "endings .php .phtml",
+    read: { statement, draft, reading in
+      let example = "endings .php"
+      draft.needsRoot = "endings"
+      guard !statement.arguments.isEmpty else {
+        return reading.lacksValue(statement, example: example)
+      }
+      draft.settings.endings = statement.arguments.compactMap { word in
+        reading.value(of: word, endingKind, in: statement, example: example).map { ".\($0)" }
+      }
+    },
+    show: { draft, mask in .list(draft.settings.endings.map { .text(mask.shown($0)) }) }
+  ),
+  Directive(
+    "front",
+    form: "/PATH|off",
+    words: ["off"],
+    defaultText: "off",
+    "The script for every path that names none which is there, as most frameworks want it.",
+    example: "front /index.php",
+    read: { statement, draft, reading in
+      let example = "front /index.php"
+      draft.needsRoot = "front"
+      guard let word = reading.onlyWord(of: statement, example: example) else { return }
+      if word.text == "off" {
+        draft.settings.front = nil
+        return
+      }
+      guard let path = reading.value(of: word, scriptPath, in: statement, example: example) else {
+        return
+      }
+      draft.settings.front = path
+    },
+    show: { draft, mask in draft.settings.front.map { .text(mask.shown($0)) } ?? .null }
+  ),
+  Directive(
+    "static",
+    form: "on|off",
+    words: ["on", "off"],
+    defaultText: "off",
+    "Whether files of the root that are no scripts answer as well, as `files` does; copies of scripts do not, "
+      + "nor names that begin with a dot.",
+    example: "static on",
+    read: { statement, draft, reading in
+      draft.needsRoot = "static"
+      guard let word = reading.onlyWord(of: statement, example: "static on"),
+        let isOn = reading.value(of: word, .flag, in: statement, example: "static on")
+      else { return }
+      draft.settings.servesFiles = isOn
+    },
+    show: { draft, _ in .flag(draft.settings.servesFiles) }
+  ),
+]
+
+/// The path of a script below the root.
+private let scriptPath = ValueKind<String>(
+  "/PATH",
+  read: { text throws(ValueError) in
+    guard text.hasPrefix("/"), text.utf8.count <= 1024, !text.hasSuffix("/"),
+      text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x25 }),
+      !text.split(separator: "/").contains(where: { $0 == "." || $0 == ".." })
+    else { throw ValueError("`\(text)` is not the path of a script", mend: "/index.php") }
+    return text
+  },
+  write: { $0 }
+)
+
+// What can only be known when everything is read.
+extension Reading {
+  /// Tells upstreams what is spoken with their members.
+  mutating func placeGateways(of draft: inout FileDraft) {
+    var uses: [String: (settings: MemberGatewaySettings?, range: SourceRange)] = [:]
+    for route in draft.servers.flatMap(\.routes) {
+      guard case .proxy(let name)? = route.handler, let statement = route.handlerStatement else {
+        continue
+      }
+      let use = route.settings.gateway.map {
+        MemberGatewaySettings(kind: $0.kind, keepsConnections: $0.keepsConnections)
+      }
+      guard let first = uses[name] else {
+        uses[name] = (use, statement.range)
+        continue
+      }
+      guard first.settings != use else { continue }
+      error(
+        "the members of `\(name)` are spoken to in another way by another route",
+        mend: "write an `upstream` for each, or the same in both routes",
+        at: statement.range,
+        notes: [Diagnostic.Note("the other way", place(first.range))]
+      )
+    }
+    for index in draft.upstreams.indices {
+      guard let use = uses[draft.upstreams[index].settings.name], let settings = use.settings else {
+        continue
+      }
+      draft.upstreams[index].settings.gateway = settings
+      refuseOthers(of: draft.upstreams[index], for: settings.kind, at: use.range)
+    }
+  }
+
+  private mutating func refuseOthers(
+    of upstream: UpstreamDraft,
+    for kind: GatewayKind,
+    at range: SourceRange
+  ) {
+    let settings = upstream.settings
+    var others: [String] = []
+    if settings.tls != nil { others.append("tls") }
+    if settings.http2 != nil { others.append("http2") }
+    if settings.proxyProtocol != nil { others.append("proxy_protocol") }
+    if settings.hedge != nil { others.append("hedge") }
+    guard let first = others.first else { return }
+    error(
+      "`\(first)` of the upstream `\(settings.name)` does not go together with `\(kind.rawValue)`",
+      mend: "remove `\(first)` from the upstream",
+      at: range,
+      notes: [Diagnostic.Note("the upstream", place(upstream.range))]
+    )
+  }
+}

@@ -1,0 +1,49 @@
+/// What is spoken with members that are no servers of HTTP.
+public enum GatewayKind: String, Hashable, Sendable, CaseIterable {
+  /// FastCGI, as PHP's process manager does.
+  case fastcgi
+  /// SCGI.
+  case scgi
+  /// The protocol of uWSGI.
+  case uwsgi
+}
+
+/// How a route asks an application that is no server of HTTP.
+public struct GatewaySettings: Hashable, Sendable {
+  /// What is spoken with the application.
+  public var kind: GatewayKind
+  /// The folder whose scripts are run, by an absolute path; nil: the members are one application.
+  public var root: String?
+  /// The script of a path that ends with a slash; empty: there is none.
+  public var index = "index.php"
+  /// How the names of scripts end.
+  public var endings = [".php"]
+  /// The script for everything that names none, as a path below the root; nil: there is none.
+  public var front: String?
+  /// Whether files of the root that are no scripts answer as well.
+  public var servesFiles = false
+  /// Whether a connection carries one request after the other.
+  public var keepsConnections = false
+  /// How much is kept of a body whose length is not known, which applications have to be told first.
+  public var bodyBytes = 1 << 20
+
+  /// Creates the settings of a route that is told no more than that.
+  public init(kind: GatewayKind, root: String? = nil) {
+    self.kind = kind
+    self.root = root
+  }
+}
+
+/// What is spoken with the members of an upstream that are no servers of HTTP.
+public struct MemberGatewaySettings: Hashable, Sendable {
+  /// What is spoken.
+  public var kind: GatewayKind
+  /// Whether a connection carries one request after the other.
+  public var keepsConnections: Bool
+
+  /// Creates the settings of an upstream.
+  public init(kind: GatewayKind, keepsConnections: Bool) {
+    self.kind = kind
+    self.keepsConnections = keepsConnections
+  }
+}

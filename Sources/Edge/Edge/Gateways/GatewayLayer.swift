@@ -1,0 +1,150 @@
+import GatewayProtocols
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+import MartletNet
+import MartletTelemetry
+
+/// What stands between a connection to an application and whoever speaks HTTP/1.1 over it.
+///
+/// The request up to its content is sent as it is, for it was written in the application's form; its content is
+/// put into records, where the protocol has such. What comes is read as HTTP/1.1.
+final class GatewayLayer: TranslatingLayer {
+  private unowned let worker: Worker
+  private let member: Member
+  private let form: GatewayProtocol
+  private var answer: GatewayAnswer
+  /// What is still to come of the request's content.
+  private var contentLeft: UInt64 = 0
+  private var requestID = RequestID(high: 0, low: 0)
+  /// What the application says besides, up to where a line has not ended.
+  private var line: [UInt8] = []
+  /// What was wrong with the answer.
+  private(set) var fault: GatewayFault?
+
+  init(
+    of stream: MartletNet.Stream,
+    to member: Member,
+    by plan: MemberGatewayPlan,
+    _ worker: Worker
+  ) {
+    self.worker = worker
+    self.member = member
+    form = plan.form
+    answer = GatewayAnswer(
+      plan.form,
+      keepsConnection: plan.keepsConnections,
+      headByteLimit: ReverseProxy.responseLimits.headBytes
+    )
+    super.init(of: stream, on: worker.loop)
+  }
+
+  /// Makes it ready for a request of which `count` bytes are sent as they are, and `content` behind them.
+  func begin(plain count: Int, content: UInt64, isHead: Bool, _ id: RequestID) {
+    sendPlainly(form == .fastCGI ? count : .max)
+    contentLeft = content
+    requestID = id
+    answer.begin(isHead: isHead)
+  }
+
+  /// Whether it can carry another request.
+  var isReady: Bool {
+    guard fault == nil, answer.hasEnded, !answer.hasOutput else { return false }
+    return isBetweenFrames && contentLeft == 0
+  }
+
+  override func frame(of count: Int) -> Frame {
+    // Records of 64 KB less eight bytes keep what follows them aligned.
+    let piece = min(count, FastCGIRecord.contentByteLimit - 7)
+    contentLeft -= min(contentLeft, UInt64(piece))
+    var header: [UInt8] = []
+    Self.record(of: piece).append(to: &header)
+    var tail: [UInt8] = []
+    if contentLeft == 0 { Self.record(of: 0).append(to: &tail) }
+    return Frame(header: header, contentCount: piece, tail: tail)
+  }
+
+  /// The record that goes before content.
+  static func record(of count: Int) -> FastCGIRecord {
+    FastCGIRecord(
+      .standardInput,
+      request: GatewayRequest.requestNumber,
+      contentCount: count
+    )
+  }
+
+  override func take(_ bytes: Span<UInt8>) -> Bool {
+    do throws(GatewayFault) {
+      try answer.receive(bytes)
+    } catch {
+      fault = error
+    }
+    if let said = answer.takeSaid() { note(said) }
+    if answer.hasEnded, !line.isEmpty { noteLine() }
+    return fault == nil
+  }
+
+  override func takeEnd() {
+    answer.receiveEnd()
+    if !line.isEmpty { noteLine() }
+  }
+
+  override var hasOutput: Bool { answer.hasOutput }
+
+  override func give(upTo limit: Int, _ take: (Span<UInt8>) -> Void) -> Int {
+    answer.read(upTo: limit, take)
+  }
+
+  // MARK: What applications say besides
+
+  private func note(_ said: [UInt8]) {
+    for byte in said {
+      if byte == 0x0A {
+        noteLine()
+      } else {
+        line.append(byte)
+        if line.count >= Self.lineByteLimit { noteLine() }
+      }
+    }
+  }
+
+  private func noteLine() {
+    if line.last == 0x0D { line.removeLast() }
+    defer { line.removeAll() }
+    guard !line.isEmpty else { return }
+    worker.board.log.note(
+      .warning,
+      "an application says",
+      [
+        LogLine.Field("member", member.name),
+        LogLine.Field("request_id", requestID.text),
+        LogLine.Field("said", String(decoding: line, as: UTF8.self)),
+      ]
+    )
+  }
+
+  private static let lineByteLimit = 2048
+}
+
+extension RequestID {
+  /// Its 32 hexadecimal digits.
+  fileprivate var text: String {
+    let halves = [high, low].map { String($0, radix: 16) }
+    return halves.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
+  }
+}
+
+extension ExchangeError {
+  /// The failure of a try, as the layer of its connection knows it better.
+  func explained(by layer: GatewayLayer?) -> ExchangeError {
+    guard let fault = layer?.fault, isOfUpstream || reason == .internalError else { return self }
+    var error = self
+    error.detail = fault.rawValue
+    switch (fault, reason) {
+    case (.refused, _): error = ExchangeError(.upstreamReset, retry: .always, detail: detail)
+    case (_, .upstreamCut): break
+    default: error = ExchangeError(.upstreamMalformed, detail: error.detail)
+    }
+    return error
+  }
+}

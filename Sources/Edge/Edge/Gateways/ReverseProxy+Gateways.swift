@@ -1,0 +1,195 @@
+import Configuration
+import GatewayProtocols
+import HTTPMessage
+import MartletBytes
+import MartletLoop
+import MartletSystem
+import MartletTelemetry
+
+/// Requests as applications get them that are no servers of HTTP.
+extension ReverseProxy {
+  /// Writes the request in the member's form: its variables, and what is there of the body.
+  func composeForGateway(
+    _ gateway: GatewayPlan,
+    _ head: borrowing Lent,
+    _ connection: UpstreamConnection
+  ) throws(ExchangeError) -> Lent {
+    guard let layer = connection.gateway, let plan = upstream.plan.gateway else {
+      throw ExchangeError(.internalError)
+    }
+    if exchange.hand.gateway == nil { _ = try client.aim(exchange, at: gateway, head.bytes) }
+    guard let target = exchange.hand.gateway else { throw ExchangeError(.fileMissing) }
+    let part = exchange.hand.part.data
+    let length = contentLength
+    var request = gateway.constants
+    try addVariables(of: head, target, length, to: &request)
+    guard request.fits else { throw ExchangeError(.headTooLarge) }
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(request.byteCount + part.count + 128)
+    request.append(to: &bytes, contentLength: length, keepsConnection: plan.keepsConnections)
+    let isRecorded = gateway.form == .fastCGI
+    if !part.isEmpty, isRecorded { GatewayLayer.record(of: part.count).append(to: &bytes) }
+    if !part.isEmpty { bytes.append(copying: head.bytes.extracting(part)) }
+    if isRecorded, UInt64(part.count) == length { GatewayLayer.record(of: 0).append(to: &bytes) }
+    var out = loop.lend(bytes.count <= BufferSize.head.bytes ? .head : .body)
+    if bytes.count > out.freeCount { throw ExchangeError(.headTooLarge) }
+    out.append(bytes.span)
+    layer.begin(
+      plain: bytes.count,
+      content: length - UInt64(part.count),
+      isHead: exchange.request.method == .head,
+      exchange.requestID(from: &client.worker.random)
+    )
+    return out
+  }
+
+  /// How long the request's content is.
+  private var contentLength: UInt64 {
+    if exchange.isGathered { return UInt64(exchange.hand.replay?.bytes.count ?? 0) }
+    if case .fixed(let length) = exchange.request.bodyLength { return length }
+    return 0
+  }
+
+  private func addVariables(
+    of head: borrowing Lent,
+    _ target: GatewayTarget,
+    _ length: UInt64,
+    to request: inout GatewayRequest
+  ) throws(ExchangeError) {
+    let bytes = head.bytes
+    let asked = exchange.request
+    request.add("REQUEST_METHOD", bytes.extracting(asked.methodRange.range))
+    request.add("REQUEST_URI", bytes.extracting(asked.target.range))
+    if let query = target.query {
+      request.add("QUERY_STRING", query)
+    } else {
+      request.add("QUERY_STRING", bytes.extracting(asked.query.range))
+    }
+    let path = target.path
+    request.add("SCRIPT_NAME", path.script)
+    request.add("PATH_INFO", path.rest)
+    if let scripts = route.gateway?.scripts {
+      request.add("SCRIPT_FILENAME", scripts.root.span, path.script.span)
+      if !path.rest.isEmpty {
+        request.add("PATH_TRANSLATED", scripts.root.span, path.rest.span)
+      }
+    }
+    // SCGI has its length in front of everything else.
+    if request.form != .scgi {
+      if length > 0 || exchange.request.bodyLength != .none {
+        request.add("CONTENT_LENGTH", number: length)
+      } else {
+        request.add("CONTENT_LENGTH", "")
+      }
+    }
+    if let line = asked.first(.contentType) {
+      request.add("CONTENT_TYPE", bytes.extracting(line.valueRange.range))
+    } else {
+      request.add("CONTENT_TYPE", "")
+    }
+    addPlaces(bytes, to: &request)
+    try addFields(bytes, to: &request)
+  }
+
+  /// Adds who has asked, and whom.
+  private func addPlaces(_ bytes: Span<UInt8>, to request: inout GatewayRequest) {
+    let peer = client.clientAddress(of: exchange, bytes)
+    request.add("REMOTE_ADDR", peer.hostText)
+    if let port = peer.port, port > 0 { request.add("REMOTE_PORT", number: UInt64(port)) }
+    let isEncrypted = "\(client.scheme)" == "https"
+    request.add("REQUEST_SCHEME", isEncrypted ? "https" : "http")
+    if isEncrypted { request.add("HTTPS", "on") }
+    request.add("SERVER_PROTOCOL", protocolName)
+    let listener = client.acceptor.plan.key
+    let host = exchange.request.host
+    if host.isEmpty {
+      request.add("SERVER_NAME", exchange.site?.name ?? "")
+    } else {
+      request.add("SERVER_NAME", bytes.extracting(host.range))
+    }
+    let port = listener.utf8.lastIndex(of: 0x3A).map { listener[listener.index(after: $0)...] }
+    request.add("SERVER_PORT", port.flatMap { UInt16($0) }.map { "\($0)" } ?? "80")
+  }
+
+  private var protocolName: String {
+    if client.carrier != nil { return "HTTP/2.0" }
+    return exchange.request.version == .http10 ? "HTTP/1.0" : "HTTP/1.1"
+  }
+
+  /// Adds the fields of the request, and those that rules add.
+  private func addFields(
+    _ bytes: Span<UInt8>,
+    to request: inout GatewayRequest
+  ) throws(ExchangeError) {
+    let fields = exchange.request.fields
+    for (index, line) in fields.enumerated() {
+      switch line.name {
+      case .contentType, .contentLength: continue
+      default: break
+      }
+      guard !line.isHopByHop, !route.request.dropped.contains(line, in: bytes) else { continue }
+      let name = bytes.extracting(line.nameRange.range)
+      guard let lines = others(like: line, at: index, of: fields, bytes) else { continue }
+      if lines.isEmpty {
+        request.add(field: name, bytes.extracting(line.valueRange.range))
+      } else {
+        let all = [line.valueRange.range] + lines
+        let separator = line.name == .cookie ? "; " : ", "
+        request.add(field: name, in: bytes, all, separator: separator)
+      }
+    }
+    try addHost(bytes, to: &request)
+    guard route.request.adds else { return }
+    var added = loop.lend(.head)
+    try putAdded(by: route.request, bytes, answer: Span(), into: &added)
+    addLines(added.bytes, to: &request)
+  }
+
+  /// The values of the lines behind `index` that have the same name as `line`; nil: one before it has.
+  private func others(
+    like line: FieldLine,
+    at index: Int,
+    of fields: FieldLines,
+    _ bytes: Span<UInt8>
+  ) -> [Range<Int>]? {
+    var values: [Range<Int>] = []
+    for (place, other) in fields.enumerated() where place != index && other.name == line.name {
+      if line.name == .other {
+        guard other.nameRange.count == line.nameRange.count,
+          equalIgnoringCase(
+            bytes.extracting(other.nameRange.range),
+            bytes.extracting(line.nameRange.range)
+          )
+        else { continue }
+      }
+      if other.isHopByHop { continue }
+      if place < index { return nil }
+      values.append(other.valueRange.range)
+    }
+    return values
+  }
+
+  private func addHost(
+    _ bytes: Span<UInt8>,
+    to request: inout GatewayRequest
+  ) throws(ExchangeError) {
+    let name = Array("Host".utf8)
+    switch upstream.plan.host {
+    case .client: request.add(field: name.span, bytes.extracting(exchange.request.authority.range))
+    case .member: request.add(field: name.span, Array((exchange.member?.name ?? "").utf8).span)
+    case .literal(let text): request.add(field: name.span, Array(text.utf8).span)
+    }
+  }
+
+  /// Adds fields that are written as lines.
+  private func addLines(_ bytes: Span<UInt8>, to request: inout GatewayRequest) {
+    var start = 0
+    while let end = ByteSearch.firstIndex(of: 0x0D, in: bytes, from: start) {
+      if let colon = ByteSearch.firstIndex(of: 0x3A, in: bytes, from: start), colon < end {
+        let value = HTTPGrammar.trimmed(colon + 1..<end, in: bytes)
+        request.add(field: bytes.extracting(start..<colon), bytes.extracting(value))
+      }
+      start = end + 2
+    }
+  }
+}

@@ -1,0 +1,286 @@
+import MartletBytes
+
+/// An application's answer, given out as HTTP/1.1 would have sent it.
+///
+/// What the member has sent is given to ``receive(_:)`` as it comes, and read by ``read(upTo:_:)``; it must all
+/// be read before more is given. A length that the application has told is held it to. Where it has told none,
+/// and the whole answer came at once, its length is written; else the content is put into chunks, or, where the
+/// connection's end is the answer's, sent as it is.
+///
+/// One value serves one connection: ``begin(isHead:)`` goes before each request.
+///
+/// - Source: RFC 3875, section 6; FastCGI 1.0, sections 5.3 and 5.5; RFC 9112, section 7.1.
+public struct GatewayAnswer: Sendable {
+  private enum State: Sendable {
+    case head
+    case content
+    case over
+  }
+
+  /// How the content is framed.
+  private enum Framing: Sendable {
+    /// So many bytes are still to come.
+    case fixed(UInt64)
+    case chunks
+    case connection
+    /// There is none, whatever comes.
+    case nothing
+  }
+
+  private let form: GatewayProtocol
+  private let keepsConnection: Bool
+  private let headByteLimit: Int
+  private var decoder = FastCGIDecoder()
+  private var state = State.over
+  private var framing = Framing.nothing
+  private var isHead = false
+  /// What has come of the head, and where the search for its end goes on.
+  private var head: [UInt8] = []
+  private var searched = 0
+  /// The head that is whole, until it is known how its content ends.
+  private var whole: GatewayHead?
+  /// Content that has not been framed yet.
+  private var content: [UInt8] = []
+  /// What is to be read.
+  private var text: [UInt8] = []
+  private var textTaken = 0
+  /// What the application says besides, until it is taken.
+  private var said: [UInt8] = []
+  /// Whether something of the present answer has come.
+  public private(set) var hasBegun = false
+  /// Whether the application has said that the answer is over; at once where nothing was asked for.
+  public private(set) var hasEnded = true
+
+  /// The most bytes of what an application says besides its answer that are kept.
+  public static let errorByteLimit = 16 << 10
+
+  /// Creates the answers of a connection to a member that speaks `form`, and perhaps keeps it for another
+  /// request.
+  public init(
+    _ form: GatewayProtocol,
+    keepsConnection: Bool = true,
+    headByteLimit: Int = 64 << 10
+  ) {
+    self.form = form
+    // Without an end of their own answers end with the connection.
+    self.keepsConnection = keepsConnection && form == .fastCGI
+    self.headByteLimit = headByteLimit
+  }
+
+  /// Begins the next answer; `isHead`: to a request whose answer has no content.
+  public mutating func begin(isHead: Bool) {
+    self.isHead = isHead
+    state = .head
+    head.removeAll(keepingCapacity: true)
+    searched = 0
+    whole = nil
+    content = []
+    text = []
+    textTaken = 0
+    hasBegun = false
+    hasEnded = false
+  }
+
+  // MARK: From the member
+
+  /// Takes what has come.
+  ///
+  /// - Throws: ``GatewayFault``; nothing that comes behind it is of use.
+  public mutating func receive(_ bytes: Span<UInt8>) throws(GatewayFault) {
+    guard form == .fastCGI else {
+      try take(bytes)
+      try frame()
+      return
+    }
+    var offset = 0
+    while true {
+      switch try decoder.next(in: bytes, at: &offset) {
+      case .needsBytes:
+        try frame()
+        return
+      case .output(let range, let request):
+        try expect(request)
+        try take(bytes.extracting(range))
+      case .errorOutput(let range, let request):
+        try expect(request)
+        let room = Self.errorByteLimit - said.count
+        said.append(copying: bytes.extracting(range.prefix(max(0, room))))
+      case .end(let request, let end):
+        try expect(request)
+        try take(end)
+      case .values, .unknownKind: break
+      }
+    }
+  }
+
+  private func expect(_ request: UInt16) throws(GatewayFault) {
+    guard request == GatewayRequest.requestNumber else { throw .recordRequest }
+    guard !hasEnded else { throw .recordAfterEnd }
+  }
+
+  private mutating func take(_ end: FastCGIEnd) throws(GatewayFault) {
+    switch end.outcome {
+    case .complete: break
+    case .overloaded, .cannotMultiplex: throw .refused
+    case .unknownRole, .other: throw .roleUnknown
+    }
+    guard case .content = state else { throw .noField }
+    hasEnded = true
+  }
+
+  /// Takes the end of the connection: of the answer as well, where nothing else is its end.
+  public mutating func receiveEnd() {
+    if form != .fastCGI { hasEnded = true }
+  }
+
+  /// Takes a part of head and content.
+  private mutating func take(_ bytes: Span<UInt8>) throws(GatewayFault) {
+    hasBegun = true
+    switch state {
+    case .head:
+      let start = head.count
+      // Most heads come whole, and need no copy.
+      var line = searched
+      if start == 0, let end = GatewayHead.end(in: bytes, from: &line) {
+        return try take(bytes.extracting(0..<end), content: bytes.extracting(end..<bytes.count))
+      }
+      head.append(copying: bytes)
+      guard let end = GatewayHead.end(in: head.span, from: &line) else {
+        searched = line
+        guard head.count <= headByteLimit else { throw .headTooLong }
+        return
+      }
+      var all: [UInt8] = []
+      swap(&all, &head)
+      searched = 0
+      try take(
+        all.span.extracting(0..<end),
+        content: bytes.extracting(end - start..<bytes.count)
+      )
+    case .content: content.append(copying: bytes)
+    // Nothing was asked for.
+    case .over: throw .recordAfterEnd
+    }
+  }
+
+  private mutating func take(
+    _ head: Span<UInt8>,
+    content rest: Span<UInt8>
+  ) throws(GatewayFault) {
+    guard head.count <= headByteLimit else { throw .headTooLong }
+    whole = try GatewayHead(head, allowsStatusLine: form != .fastCGI)
+    state = .content
+    if !rest.isEmpty { content.append(copying: rest) }
+  }
+
+  // MARK: As HTTP/1.1
+
+  /// Writes what is known by now.
+  private mutating func frame() throws(GatewayFault) {
+    guard case .content = state else { return }
+    if let head = whole {
+      let hasNone = isHead || head.hasNoContent
+      // Its content is left out; the connection is good for another request when that has come.
+      if hasNone, form == .fastCGI, !hasEnded {
+        content.removeAll(keepingCapacity: true)
+        return
+      }
+      whole = nil
+      write(head, hasNone: hasNone)
+    }
+    try frameContent()
+    if hasEnded { try finish() }
+  }
+
+  private mutating func write(_ head: GatewayHead, hasNone: Bool) {
+    if textTaken == text.count {
+      text.removeAll(keepingCapacity: true)
+      textTaken = 0
+    }
+    text.reserveCapacity(head.lines.count + content.count + 128)
+    head.append(to: &text)
+    var length = head.contentLength
+    if hasNone {
+      framing = .nothing
+    } else if let length {
+      framing = .fixed(length)
+    } else if form == .fastCGI, hasEnded {
+      length = UInt64(content.count)
+      framing = .fixed(UInt64(content.count))
+    } else {
+      framing = form == .fastCGI ? .chunks : .connection
+    }
+    if let length, !head.hasNoContent {
+      text.append(contentsOf: "Content-Length: ".utf8)
+      text.append(contentsOf: String(length).utf8)
+      text.append(contentsOf: "\r\n".utf8)
+    }
+    if case .chunks = framing { text.append(contentsOf: "Transfer-Encoding: chunked\r\n".utf8) }
+    if !keepsConnection { text.append(contentsOf: "Connection: close\r\n".utf8) }
+    text.append(0x0D)
+    text.append(0x0A)
+  }
+
+  private mutating func frameContent() throws(GatewayFault) {
+    guard !content.isEmpty else { return }
+    defer { content.removeAll(keepingCapacity: content.count <= 64 << 10) }
+    switch framing {
+    case .nothing: break
+    case .connection: putText()
+    case .fixed(let left):
+      guard UInt64(content.count) <= left else { throw .contentTooLong }
+      framing = .fixed(left - UInt64(content.count))
+      putText()
+    case .chunks:
+      text.append(contentsOf: String(content.count, radix: 16).utf8)
+      text.append(contentsOf: "\r\n".utf8)
+      text += content
+      text.append(contentsOf: "\r\n".utf8)
+    }
+  }
+
+  private mutating func putText() {
+    guard text.isEmpty else {
+      text += content
+      return
+    }
+    // All of it is read before more comes: nothing has to be copied.
+    swap(&text, &content)
+  }
+
+  private mutating func finish() throws(GatewayFault) {
+    switch framing {
+    case .fixed(let left): guard left == 0 else { throw .contentTooShort }
+    case .chunks: text.append(contentsOf: "0\r\n\r\n".utf8)
+    case .connection, .nothing: break
+    }
+    state = .over
+  }
+
+  // MARK: What is read
+
+  /// Whether there is something to be read.
+  public var hasOutput: Bool { textTaken < text.count }
+
+  /// Gives what there is, at most `limit` bytes.
+  ///
+  /// - Returns: How many bytes that were.
+  public mutating func read(upTo limit: Int, _ take: (Span<UInt8>) -> Void) -> Int {
+    let count = min(limit, text.count - textTaken)
+    guard count > 0 else { return 0 }
+    take(text.span.extracting(textTaken..<textTaken + count))
+    textTaken += count
+    if textTaken == text.count {
+      text.removeAll(keepingCapacity: !hasEnded && text.count <= 64 << 10)
+      textTaken = 0
+    }
+    return count
+  }
+
+  /// Takes what the application has said besides, if there is anything.
+  public mutating func takeSaid() -> [UInt8]? {
+    guard !said.isEmpty else { return nil }
+    defer { said = [] }
+    return said
+  }
+}
