@@ -26,15 +26,15 @@ extension PeerTests {
           return ["|".join(words).encode()]
       """
 
-    private func server(_ rig: Rig) throws -> Peer {
+    private func server(_ rig: Rig, _ kind: String) throws -> Peer {
       let file = try rig.write(Self.application, to: "app.py")
+      let socket = rig.path(kind + ".sock")
       return try rig.start(
         [
           "uwsgi", "--plugin", "python3", "--wsgi-file", file, "--need-app", "--manage-script-name",
-          "--uwsgi-socket", rig.path("uwsgi.sock"), "--scgi-socket", rig.path("scgi.sock"),
-          "--fastcgi-socket", rig.path("fastcgi.sock"), "--chmod-socket=666", "--die-on-term",
+          "--\(kind)-socket", socket, "--chmod-socket=666", "--die-on-term",
         ],
-        at: rig.socket("fastcgi.sock")
+        at: .unix(socket)
       )
     }
 
@@ -59,7 +59,7 @@ extension PeerTests {
     @Test("uWSGI serves by each of its protocols", arguments: ["uwsgi", "scgi", "fastcgi"])
     func serves(kind: String) async throws {
       try await Rig.run { rig in
-        _ = try server(rig)
+        _ = try server(rig, kind)
         let martlet = try martlet(rig, kind)
         let empty = "0|d41d8cd98f00b204e9800998ecf8427e"
         for version in ["--http1.1", "--http2-prior-knowledge"] {
@@ -86,7 +86,7 @@ extension PeerTests {
     )
     func bodies(kind: String) async throws {
       try await Rig.run { rig in
-        _ = try server(rig)
+        _ = try server(rig, kind)
         let martlet = try martlet(rig, kind)
         for count in [1, 20_000, 3_000_000] {
           let bytes: [UInt8] = (0..<count).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 2) }

@@ -87,6 +87,17 @@ public struct GatewayAnswer: Sendable {
   ///
   /// - Throws: ``GatewayFault``; nothing that comes behind it is of use.
   public mutating func receive(_ bytes: Span<UInt8>) throws(GatewayFault) {
+    do throws(GatewayFault) {
+      try receiveAll(bytes)
+    } catch {
+      // A part of an answer that is none must not begin it.
+      text = []
+      textTaken = 0
+      throw error
+    }
+  }
+
+  private mutating func receiveAll(_ bytes: Span<UInt8>) throws(GatewayFault) {
     guard form == .fastCGI else {
       try take(bytes)
       try frame()

@@ -67,7 +67,10 @@ final class CompressionPlan: Sendable {
     if let decoded {
       let own = DecodingLimits(byteCount: decoded.byteLimit, ratio: decoded.ratioLimit)
       if decoded.sides.contains(.answers) { limits = own }
-      if decoded.sides.contains(.requests) { requests = DecompressionPlan(own, metrics) }
+      // Applications are told how long a body is before it comes.
+      if decoded.sides.contains(.requests), settings.gateway == nil {
+        requests = DecompressionPlan(own, metrics)
+      }
     }
     guard wanted != nil || limits != nil else { return (nil, requests) }
     let isPublic = if case .files = settings.handler { true } else { false }

@@ -141,7 +141,7 @@ extension ExchangeError {
     var error = self
     error.detail = fault.rawValue
     switch (fault, reason) {
-    case (.refused, _): error = ExchangeError(.upstreamReset, retry: .always, detail: detail)
+    case (.refused, _): error = ExchangeError(.upstreamReset, retry: .always, detail: error.detail)
     case (_, .upstreamCut): break
     default: error = ExchangeError(.upstreamMalformed, detail: error.detail)
     }

@@ -26,12 +26,14 @@ final class GatewayPlan: Sendable {
     let servesFiles: Bool
   }
 
-  init(
-    _ settings: GatewaySettings,
+  /// Compiles the settings of a route, if it has some.
+  init?(
+    _ settings: GatewaySettings?,
     response: Route.FieldRules,
     files: inout [FilesPlan],
     _ layout: inout MetricLayout.Builder
   ) {
+    guard let settings else { return nil }
     form = GatewayProtocol(settings.kind)
     bodyByteCount = settings.bodyBytes
     var constants = GatewayRequest(form)

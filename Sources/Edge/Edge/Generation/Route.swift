@@ -119,9 +119,7 @@ final class Route: Sendable {
     _ layout: inout MetricLayout.Builder
   ) {
     (conditions, self.limits, hasLimits) = (Conditions(settings), limits, !limits.isEmpty)
-    let plans = CompressionPlan.plans(settings, server, &layout)
-    // Applications are told how long a body is before it comes.
-    (compression, decompression) = (plans.0, settings.gateway == nil ? plans.1 : nil)
+    (compression, decompression) = CompressionPlan.plans(settings, server, &layout)
     upstreamName = if case .proxy(let name) = settings.handler { name } else { "" }
     let group = upstreams[upstreamName]
     let plan = settings.crossOrigin.map { CrossOriginPlan($0, settings.methods) }
@@ -150,9 +148,7 @@ final class Route: Sendable {
       } else {
         nil
       }
-    gateway = settings.gateway.map {
-      GatewayPlan($0, response: response, files: &files, &layout)
-    }
+    gateway = GatewayPlan(settings.gateway, response: response, files: &files, &layout)
     if case .files(let settings) = settings.handler {
       let plan = FilesPlan(
         settings,
