@@ -321,6 +321,15 @@ module(
 )
 
 module(
+  "ScriptRunner",
+  .control,
+  [
+    "CLinux", "MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess",
+    "GatewayProtocols",
+  ]
+)
+
+module(
   "Certificates",
   .control,
   [
@@ -348,6 +357,9 @@ executable(
     "MartletSystem", "TLS", "MartletSync", "MartletQueues", "MartletLoop", "MartletNet",
     "MartletProcess", "HTTPMessage", "HTTP1", "Directives",
     "Configuration", "Balancing", "Applications", "Edge", "Handover", "Supervision", "HealthChecks",
+    "ArgumentParser", "CLinux", "MartletBytes", "MartletTelemetry", "JSON", "JSONRPC",
+    "MartletSystem", "TLS", "MartletLoop", "MartletNet", "MartletProcess", "Directives",
+    "Configuration", "Balancing", "Edge", "Handover", "Supervision", "HealthChecks", "ScriptRunner",
     "Certificates", "Admin",
   ],
   testedWith: ["MartletSystem"]

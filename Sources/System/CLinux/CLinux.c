@@ -442,6 +442,51 @@ int64_t martlet_message_pair(int ends[2]) {
 // A file without a name in a folder, for its owner alone.
 int64_t martlet_unnamed_file(const char *folder) {
   MARTLET_RESULT(open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+int64_t martlet_spawn_piped(
+    const char *path, char *const arguments[], char *const environment[], const char *folder,
+    int32_t input, int32_t output, int32_t error) {
+  int32_t ends[3] = {input, output, error};
+  int copies[3] = {-1, -1, -1};
+  int64_t result = 0;
+  // Beyond their targets, so that none of them takes another's place.
+  for (int i = 0; i < 3; i++) {
+    copies[i] = fcntl(ends[i], F_DUPFD_CLOEXEC, 3);
+    int flags = copies[i] < 0 ? -1 : fcntl(copies[i], F_GETFL);
+    // Programs expect that reading and writing wait.
+    if (flags < 0 || fcntl(copies[i], F_SETFL, flags & ~O_NONBLOCK) < 0) result = -errno;
+  }
+  posix_spawn_file_actions_t actions;
+  posix_spawnattr_t attributes;
+  posix_spawn_file_actions_init(&actions);
+  posix_spawnattr_init(&attributes);
+  for (int i = 0; i < 3; i++) posix_spawn_file_actions_adddup2(&actions, copies[i], i);
+  posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+  posix_spawn_file_actions_addchdir_np(&actions, folder);
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  posix_spawnattr_setsigmask(&attributes, &none);
+  posix_spawnattr_setsigdefault(&attributes, &all);
+  posix_spawnattr_setpgroup(&attributes, 0);
+  posix_spawnattr_setflags(
+      &attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
+  if (result == 0) {
+    pid_t child = 0;
+    int failure = posix_spawn(&child, path, &actions, &attributes, arguments, environment);
+    result = failure ? -(int64_t)failure : child;
+  }
+  for (int i = 0; i < 3; i++) if (copies[i] >= 0) close(copies[i]);
+  posix_spawn_file_actions_destroy(&actions);
+  posix_spawnattr_destroy(&attributes);
+  return result;
+}
+
+int64_t martlet_limit(int pid, uint64_t seconds, uint64_t bytes) {
+  // A second more, after which it is killed where it ignores that it is asked to end.
+  struct rlimit time = {seconds, seconds + 1}, memory = {bytes, bytes}, cores = {0, 0};
+  if (seconds > 0 && prlimit(pid, RLIMIT_CPU, &time, NULL) < 0) return -errno;
+  if (bytes > 0 && prlimit(pid, RLIMIT_AS, &memory, NULL) < 0) return -errno;
+  return prlimit(pid, RLIMIT_CORE, &cores, NULL) < 0 ? -errno : 0;
 }
 
 int64_t martlet_execute(const char *path, char *const arguments[], char *const environment[]) {

@@ -100,6 +100,19 @@ public enum Processes {
     try check(martlet_kill(process, signal.number), .kill)
   }
 
+  /// Limits what a process of this user may use, and lets it leave no core file: seconds of processor time, after
+  /// which it is ended, and bytes of memory; 0: as much as it gets.
+  ///
+  /// - Throws: ``SystemError`` when there is no such process, or it is another user's. System call:
+  ///   `prlimit(2)`.
+  public static func limit(
+    _ process: Int32,
+    processorSeconds: UInt64,
+    memoryBytes: UInt64
+  ) throws(SystemError) {
+    try check(martlet_limit(process, processorSeconds, memoryBytes), .prlimit)
+  }
+
   /// Sends a signal to all processes of a group, by the number of the one that leads it.
   ///
   /// - Throws: ``SystemError`` when there is no such group or it is not ours.

@@ -79,6 +79,38 @@ public struct Program: Hashable, Sendable {
     return Int32(try check(result, .posixSpawn))
   }
 
+  /// Starts the program in a folder, with these descriptors as its standard input, output and error, and no
+  /// others; reading and writing wait there.
+  ///
+  /// It leads a group of processes of its own, whatever ``hasOwnGroup`` says. The child's signals are neither
+  /// blocked nor ignored.
+  ///
+  /// - Returns: The number of the process, which is the caller's to reap.
+  /// - Throws: ``SystemError`` as ``spawn(descriptors:)``. Library call: `posix_spawn(3)`.
+  public func spawn(
+    in folder: String,
+    input: borrowing Descriptor,
+    output: borrowing Descriptor,
+    error: borrowing Descriptor
+  ) throws(SystemError) -> Int32 {
+    let numbers = (input.number, output.number, error.number)
+    // Safe: vectors and strings outlive the call, which only reads them.
+    let result = unsafe withVector(arguments) { arguments in
+      unsafe withVector(environment) { environment in
+        unsafe martlet_spawn_piped(
+          path,
+          arguments,
+          environment,
+          folder,
+          numbers.0,
+          numbers.1,
+          numbers.2
+        )
+      }
+    }
+    return Int32(try check(result, .posixSpawn))
+  }
+
   /// Replaces what this process runs by the program; see ``Descriptor/setCloseOnExecute(_:)`` for
   /// what it inherits.
   ///

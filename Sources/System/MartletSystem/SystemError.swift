@@ -33,7 +33,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     case epollControl = "epoll_ctl", epollWait = "epoll_wait", eventfd, execve, fcntl, fstat
     case getsockname, getsockopt, getrlimit, kill, listen, mkdir, mmap, open, pidfdOpen =
       "pidfd_open"
-    case pipe, posixSpawn = "posix_spawn", prctl, pthreadCreate = "pthread_create", read, recv,
+    case pipe, posixSpawn = "posix_spawn", prctl, prlimit, pthreadCreate = "pthread_create", read,
+      recv,
       recvmsg
     case rename, rmdir, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
     case splice

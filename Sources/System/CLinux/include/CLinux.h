@@ -542,6 +542,13 @@ static inline int64_t martlet_pidfd(int pid) { MARTLET_RESULT((int)syscall(SYS_p
 int64_t martlet_spawn(
     const char *path, char *const arguments[], char *const environment[],
     const int32_t *descriptors, size_t descriptor_count, int discards_output, int has_own_group);
+// Starts a program in a folder, with three descriptors as its standard input, output and error, which wait there,
+// and no others. It leads a group of its own; signals are as for martlet_spawn.
+int64_t martlet_spawn_piped(
+    const char *path, char *const arguments[], char *const environment[], const char *folder,
+    int32_t input, int32_t output, int32_t error);
+// Limits what another process of this user may use: seconds of processor time, bytes of memory; 0: no limit.
+int64_t martlet_limit(int pid, uint64_t seconds, uint64_t bytes);
 // Replaces this process; blocked signals stay blocked. Returns only on failure.
 int64_t martlet_execute(const char *path, char *const arguments[], char *const environment[]);
 static inline int64_t martlet_kill(int pid, int signal) { MARTLET_RESULT(kill(pid, signal)); }
