@@ -4,23 +4,6 @@ import MartletNet
 import MartletProcess
 import MartletSystem
 
-/// What scripts may take.
-public struct ScriptLimits: Sendable {
-  /// How many run at once.
-  public var processCount = 16
-  /// How long one may take in all.
-  public var time = Duration.seconds(60)
-  /// How long a connection may wait for a request, and who has asked for the end of an answer.
-  public var idleTime = Duration.seconds(60)
-  /// How much processor time one may use; nil: as much as it gets.
-  public var processorTime: Duration?
-  /// How much memory one may have; nil: as much as it gets.
-  public var memoryBytes: Int?
-
-  /// Creates the usual limits.
-  public init() {}
-}
-
 /// Why there is no answer of a script.
 struct ScriptFailure: Error {
   /// The status that tells the client; 0: nobody is there to be told.

@@ -136,9 +136,9 @@ struct ScriptCommand: ParsableCommand {
       loop.run(until: {
         do throws(SystemError) {
           let listener = try Listener(adopting: Descriptor(adopting: number), on: loop)
-          let runner = try ScriptRunner(limits, root: root, on: loop) { Console.complain($0) }
+          let server = try ScriptServer(limits, root: root, on: loop) { Console.complain($0) }
           Console.complain("runs the scripts below \(root) for FastCGI at \(listener.address)")
-          await runner.run(listener)
+          await server.run(listener)
         } catch {
           failure.withLock { $0 = error }
         }

@@ -78,8 +78,8 @@ struct ScriptRunnerTests {
   ) async throws -> Answer {
     let listener = try Listener(adopting: try Listener.bind(.unix(socket)), on: loop)
     let lines = Lines()
-    let runner = try ScriptRunner(limits, root: root, on: loop) { lines.all.append($0) }
-    loop.spawn { await runner.run(listener) }
+    let server = try ScriptServer(limits, root: root, on: loop) { lines.all.append($0) }
+    loop.spawn { await server.run(listener) }
     let deadline = loop.deadline(after: Timeout(.seconds(60)))
     let stream = try await Stream.connect(to: .unix(socket), on: loop, by: deadline)
     try await stream.write(request, by: deadline)
