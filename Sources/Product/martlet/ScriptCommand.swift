@@ -5,6 +5,7 @@ import MartletNet
 import MartletProcess
 import MartletSystem
 import ScriptRunner
+import Supervision
 import Synchronization
 
 /// `martlet cgi`.

@@ -23,7 +23,7 @@ public struct GatewayHead: Hashable, Sendable {
 
   /// Reads a head up to its empty line, which `bytes` end with.
   ///
-  /// With `allowsStatusLine` the first line may be that of HTTP/1.
+  /// With `allowsStatusLine` the first line may be that of HTTP, of any version.
   ///
   /// - Throws: ``GatewayFault``.
   public init(_ bytes: Span<UInt8>, allowsStatusLine: Bool) throws(GatewayFault) {
@@ -80,13 +80,14 @@ public struct GatewayHead: Hashable, Sendable {
 
   // MARK: Lines
 
+  /// Whether a line begins with a version of HTTP: uWSGI says that of the request, whichever it is.
   private static func isStatusLine(_ bytes: Span<UInt8>, _ line: Range<Int>) -> Bool {
     guard line.count >= 12 else { return false }
-    let version: InlineArray<7, UInt8> = [0x48, 0x54, 0x54, 0x50, 0x2F, 0x31, 0x2E]
-    for index in version.indices where bytes[line.lowerBound + index] != version[index] {
-      return false
-    }
-    return bytes[line.lowerBound + 8] == 0x20
+    let start = line.lowerBound
+    let name: InlineArray<5, UInt8> = [0x48, 0x54, 0x54, 0x50, 0x2F]
+    for index in name.indices where bytes[start + index] != name[index] { return false }
+    return bytes[start + 5] &- 0x30 < 10 && bytes[start + 6] == 0x2E
+      && bytes[start + 7] &- 0x30 < 10 && bytes[start + 8] == 0x20
   }
 
   /// Takes `NNN` and perhaps a reason.

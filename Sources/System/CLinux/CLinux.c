@@ -442,6 +442,8 @@ int64_t martlet_message_pair(int ends[2]) {
 // A file without a name in a folder, for its owner alone.
 int64_t martlet_unnamed_file(const char *folder) {
   MARTLET_RESULT(open(folder, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+}
+
 int64_t martlet_spawn_piped(
     const char *path, char *const arguments[], char *const environment[], const char *folder,
     int32_t input, int32_t output, int32_t error) {

@@ -38,6 +38,5 @@ public final class OpenFile: Sendable {
     let pair = try Descriptor.pipe()
     let (first, second) = (pair.first.release(), pair.second.release())
     return (OpenFile(adopting: first), OpenFile(adopting: second))
-    return (OpenFile(pair.first), OpenFile(pair.second))
   }
 }

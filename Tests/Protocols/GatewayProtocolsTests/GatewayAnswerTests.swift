@@ -29,9 +29,13 @@ struct GatewayAnswerTests {
     )
   }
 
-  @Test("end with the connection in SCGI and uwsgi", arguments: [GatewayProtocol.scgi, .uwsgi])
-  func connection(form: GatewayProtocol) {
-    let answer = Array("HTTP/1.1 201 Made\r\nA: b\r\n\r\nbody".utf8)
+  @Test(
+    "end with the connection in SCGI and uwsgi, and may begin with the version of the request",
+    arguments: [GatewayProtocol.scgi, .uwsgi],
+    ["HTTP/1.1", "HTTP/1.0", "HTTP/2.0"]
+  )
+  func connection(form: GatewayProtocol, version: String) {
+    let answer = Array("\(version) 201 Made\r\nA: b\r\n\r\nbody".utf8)
     let read = read([answer], form, ends: true)
     #expect(text(read) == "HTTP/1.1 201 Made\r\nA: b\r\nConnection: close\r\n\r\nbody")
     #expect(read.hasEnded)

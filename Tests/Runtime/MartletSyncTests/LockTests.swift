@@ -181,13 +181,19 @@ struct SpinLockTests {
   @Test("is turned for no longer than the limit")
   func limits() async throws {
     let lock = SpinLock()
-    try await Crowd.threads(1) { _ in
+    let (isHeld, isDone) = (Latch(1), Latch(1))
+    try await Crowd.threads(2) { number in
+      guard number == 0 else {
+        isHeld.wait()
+        #expect(throws: WaitFailure.timedOut) { try lock.lock(within: .milliseconds(1)) }
+        #expect(!lock.tryLock())
+        return isDone.countDown()
+      }
       lock.lock()
-      // Another holder is another thread.
-    }
-    try await Crowd.threads(1) { _ in
-      #expect(throws: WaitFailure.timedOut) { try lock.lock(within: .milliseconds(1)) }
-      #expect(!lock.tryLock())
+      isHeld.countDown()
+      // The holder lives on: the number of a thread that has ended may be another's.
+      isDone.wait()
+      lock.unlock()
     }
   }
 }

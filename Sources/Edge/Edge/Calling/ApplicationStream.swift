@@ -213,6 +213,8 @@ final class ApplicationStream: InnerSocket {
     let number = client.nextNumber()
     submittedAt = loop.now
     let made: WorkerRequest
+    // Bytes are lent by what stays for the whole call, which a property of a class may not.
+    let head = head
     do throws(WorkerRequestError) {
       made = try WorkerRequest(
         number: number,
@@ -230,7 +232,7 @@ final class ApplicationStream: InnerSocket {
       case .zeroByte: return fail(ExchangeError(.refused, detail: "a zero byte in the path"))
       }
     }
-    (head, body, file) = ([], [], nil)
+    (self.head, body, file) = ([], [], nil)
     switch client.submit(made, of: self) {
     case .sent, .waits: self.number = number
     case .isFull: fail(ExchangeError(.queueFull, detail: "too many requests wait for a worker"))
