@@ -131,6 +131,7 @@ def main() -> int:
         for claim in CLAIMS.values():
             print(f"{claim.name:16} {claim.title}")
         return 0
+    machine.enter_unpaced_network()
     # A stop from outside must end the proxies as well, the way Ctrl-C does.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:

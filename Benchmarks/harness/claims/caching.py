@@ -45,7 +45,7 @@ server {{
 }}
 """
 
-TAGGED = """  access_log off; keepalive_requests 1000000000;
+TAGGED = """  access_log off;
   server {{
     listen 127.0.0.1:{port};
     location / {{
@@ -56,7 +56,7 @@ TAGGED = """  access_log off; keepalive_requests 1000000000;
 }}
 """
 
-NGINX = """  access_log off; keepalive_requests 1000000000;
+NGINX = """  access_log off;
   proxy_cache_path {cache} keys_zone=main:10m max_size={megabytes}m inactive=1h use_temp_path=off;
   server {{
     listen 127.0.0.1:{port};

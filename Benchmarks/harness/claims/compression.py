@@ -138,7 +138,7 @@ def compression(bench: Bench, coding: str, name: str, bound: float) -> list[Row]
         lengths = {one.name: length(one, name, coding) for one in running}
         scripts: dict[str, Path] = {}
         for one in running:
-            scripts[one.name] = one.folder / "load.lua"
+            scripts[one.name] = stage.path(f"{one.name}-load.lua")
             headers = {"Accept-Encoding": spoken(one, coding)}
             text = wrk_script(["localhost"], [f"/{name}.html"], headers)
             scripts[one.name].write_text(text)
