@@ -257,7 +257,11 @@ module(
   ["CCompression", "MartletBytes", "HTTPMessage"],
   alsoTestedWith: ["HTTP1"]
 )
-module("Configuration", .edge, ["Directives", "TLS", "FailurePolicies", "Compression"])
+module(
+  "Configuration",
+  .edge,
+  ["MartletSystem", "Directives", "TLS", "FailurePolicies", "Compression"]
+)
 module("Balancing", .edge)
 module("OutlierDetection", .edge)
 module("KeyedTables", .edge, ["MartletSystem"])
@@ -357,9 +361,7 @@ executable(
     "MartletSystem", "TLS", "MartletSync", "MartletQueues", "MartletLoop", "MartletNet",
     "MartletProcess", "HTTPMessage", "HTTP1", "Directives",
     "Configuration", "Balancing", "Applications", "Edge", "Handover", "Supervision", "HealthChecks",
-    "ArgumentParser", "CLinux", "MartletBytes", "MartletTelemetry", "JSON", "JSONRPC",
-    "MartletSystem", "TLS", "MartletLoop", "MartletNet", "MartletProcess", "Directives",
-    "Configuration", "Balancing", "Edge", "Handover", "Supervision", "HealthChecks", "ScriptRunner",
+    "ScriptRunner",
     "Certificates", "Admin",
   ],
   testedWith: ["MartletSystem"]

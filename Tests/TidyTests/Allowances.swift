@@ -274,6 +274,21 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/MartletSystem/Polling/EpollPollers.swift",
+    "hands buffers of events to the kernel"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Polling/ScanningPollers.swift",
+    "hands arrays of descriptors and buffers of events to the kernel"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Polling/UringPoller.swift",
+    "owns the queues that it shares with the kernel"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/MartletSystem/Processes.swift",
     "wraps system calls: this layer is where pointers end"
   ),

@@ -26,14 +26,14 @@ public struct CheckSchedule: Sendable {
 
   /// The moment at which what is planned for `time` is done: with all that is planned shortly before.
   ///
-  /// To wake for each of many checks costs more than a check: up to sixteen times in an interval, and no more
-  /// often than every 1/16 s, those that are due are made together.
+  /// To wake for each of many checks costs more than a check: up to eight times in an interval, and no more
+  /// often than every 1/8 s, those that are due are made together.
   public static func together(_ time: Int64, interval: Int64) -> Int64 {
-    let step = max(1, min(interval / 16, longestStep))
+    let step = max(1, min(interval / 8, longestStep))
     return (time + step - 1) / step * step
   }
 
-  private static let longestStep: Int64 = 62_500_000
+  private static let longestStep: Int64 = 125_000_000
 
   /// The time of the first check of a target that is to be asked from `now` on.
   public func first(from now: Int64, interval: Int64) -> Int64 {

@@ -1,4 +1,5 @@
 public import Directives
+public import MartletSystem
 
 /// Everything the edge is told: the servers, the blocks of layer 4, their upstreams and the process
 /// itself.
@@ -80,6 +81,8 @@ public struct ProcessSettings: Hashable, Sendable {
   public var group: String?
   /// How many event loops run; nil means one for each core.
   public var loopCount: Int?
+  /// How loops learn which descriptors are ready; nil leaves the choice to the program.
+  public var polling: PollingModel?
   /// Where the control socket and relative Unix sockets are; nil leaves the place to the program.
   public var stateDirectory: String?
   /// Where commands and metrics are answered; nil answers nowhere.

@@ -1,4 +1,5 @@
 import Directives
+import MartletSystem
 
 /// What stands in no block.
 let fileDirectives = DirectiveTable<FileDraft>(
@@ -35,6 +36,14 @@ private let processDirectives: [Directive<FileDraft>] = [
     unset: "auto: one for each core",
     "How many event loops answer requests.",
     example: "loops 4"
+  ),
+  .value(
+    "polling",
+    \.process.polling,
+    .optional(.choice(PollingModel.allCases.map { ($0.rawValue, $0) }), none: "auto"),
+    unset: "auto: `epoll`",
+    "How loops learn which connections are ready; `select` has room for 1,024 descriptors alone.",
+    example: "polling io_uring"
   ),
   .value(
     "state_directory",

@@ -20,9 +20,12 @@ public final class EdgeServer: Sendable {
     precondition(loopCount > 0, "an edge has a loop")
     let board = try Board(generation: generation, loopCount: loopCount)
     self.board = board
+    let polling = generation.configuration.process.polling ?? .epoll
+    // What cannot be watched is not to be had: connections wait until there is a number below.
+    if let limit = polling.descriptorLimit { try Resources.limitDescriptors(to: limit) }
     var workers: [LoopLocal<Worker>] = []
     for index in 0..<loopCount {
-      let loop = try EventLoop(kernel: InnerKernel())
+      let loop = try EventLoop(kernel: InnerKernel(), polling: polling)
       workers.append(
         LoopLocal(on: loop) {
           let worker = Worker(

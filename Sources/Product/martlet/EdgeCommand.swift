@@ -36,7 +36,7 @@ struct EdgeCommand: ParsableCommand {
     } catch {
       throw CommandFailure(.failure, "\(error)")
     }
-    _ = martlet_raise_descriptor_limit()
+    _ = martlet_set_descriptor_limit(1 << 20)
     if standalone {
       let source = config.map { ConfigurationSource.file($0) } ?? .hello
       let checked = try CheckedConfiguration(source, style: Console.style)

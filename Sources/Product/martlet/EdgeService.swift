@@ -272,14 +272,22 @@ final class EdgeService {
 
   /// Starts the loops, with a generation that has nothing.
   private func start(_ configuration: EdgeConfiguration) throws -> EdgeServer {
-    try EdgeServer(
-      loopCount: configuration.process.loopCount ?? Int(martlet_available_processors()),
-      generation: Generation(
-        EdgeConfiguration(process: configuration.process),
-        number: 0,
-        stateDirectory: stateDirectory
-      )
+    let process = configuration.process
+    let generation = try Generation(
+      EdgeConfiguration(process: process),
+      number: 0,
+      stateDirectory: stateDirectory
     )
+    let loopCount = process.loopCount ?? Int(martlet_available_processors())
+    do {
+      return try EdgeServer(loopCount: loopCount, generation: generation)
+    } catch {
+      guard error.call == .ioUringSetup else { throw error }
+      throw CommandFailure(
+        .failure,
+        "`polling io_uring` is not to be had here: \(error); `polling auto` takes what is"
+      )
+    }
   }
 
   private static func named(

@@ -88,7 +88,7 @@ struct Launch {
   ///
   /// - Throws: ``CommandFailure``.
   func run() throws(CommandFailure) {
-    _ = martlet_raise_descriptor_limit()
+    _ = martlet_set_descriptor_limit(1 << 20)
     try Self.forbidDumps()
     // The configuration may name the state directory, so it is read before the supervisor reads it.
     let first = try CheckedConfiguration(source, style: Console.style)

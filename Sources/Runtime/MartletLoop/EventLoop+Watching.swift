@@ -30,14 +30,51 @@ extension EventLoop {
   @usableFromInline
   func watchWriting(_ slot: Int) {
     slots[slot].isWatched = true
-    let data = UInt64(slots[slot].generation) << 32 | UInt64(slot / 2)
+    rewatch(Int32(slot / 2))
+  }
+
+  /// Has the poller tell what somebody waits for, and whatever else is not muted.
+  private func rewatch(_ descriptor: Int32) {
+    // An inner socket has no poller: whoever writes to it signals.
+    guard descriptor < descriptorLimit else { return }
+    let read = Int(descriptor) * 2
+    var events = slots[read].isMuted ? 0 : Self.streamEvents
+    if slots[read + 1].isWatched { events |= martlet_event_writable }
+    let data = UInt64(slots[read].generation) << 32 | UInt64(UInt32(bitPattern: descriptor))
     // It is watched already, so that nothing is to be allocated: there is no error to expect.
-    _ = kernel.rewatch(
-      queue,
-      Int32(slot / 2),
-      events: Self.streamEvents | martlet_event_writable | martlet_event_edge,
+    _ = poller.rewatch(
+      descriptor,
+      events: events == 0 ? 0 : events | martlet_event_edge,
       data: data
     )
+  }
+
+  /// Silences what a level-triggered poller would tell again at once, though nobody waits for it.
+  ///
+  /// What was told is remembered, as with edges; who waits for more ends the silence.
+  func muteUnheard(_ read: Int, _ happened: UInt32) {
+    var isChanged = false
+    if happened & ~martlet_event_writable != 0, isUnheard(read), !slots[read].isMuted {
+      slots[read].isMuted = true
+      isChanged = true
+    }
+    // One word is enough: whoever is refused the next time asks anew.
+    if happened & martlet_event_writable != 0, slots[read + 1].isWatched {
+      slots[read + 1].isWatched = false
+      isChanged = true
+    }
+    if isChanged { rewatch(Int32(read / 2)) }
+  }
+
+  private func isUnheard(_ slot: Int) -> Bool {
+    slots[slot].waiter == 0 && !slots[slot].isResting
+  }
+
+  /// Has the poller tell again what it was silent about.
+  @usableFromInline
+  func unmute(_ slot: Int) {
+    slots[slot].isMuted = false
+    rewatch(Int32(slot / 2))
   }
 
   /// Begins to watch a listening descriptor that other loops watch too: one of them is woken.
@@ -66,7 +103,10 @@ extension EventLoop {
     events: UInt32,
     isEdge: Bool = true
   ) throws(SystemError) {
-    guard descriptor < slots.firstTimer / 2 else { throw SystemError(.epollControl, EMFILE) }
+    let isInner = descriptor >= descriptorLimit
+    guard descriptor < (isInner ? slots.firstTimer / 2 : watchLimit) else {
+      throw SystemError(polling.watchCall, EMFILE)
+    }
     let read = Int(descriptor) * 2
     let generation = slots[read].generation &+ 1
     for slot in read...read + 1 {
@@ -75,13 +115,13 @@ extension EventLoop {
     }
     if assumesReady { slots[read].readiness = .ready }
     let data = UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor))
-    let result = kernel.watch(
-      queue,
+    if isInner { return }
+    let result = poller.watch(
       descriptor,
       events: isEdge ? events | martlet_event_edge : events,
       data: data
     )
-    try check(Int64(result), .epollControl)
+    try check(Int64(result), polling.watchCall)
   }
 
   /// Forgets a descriptor that is about to be closed, or handed elsewhere.
@@ -94,8 +134,10 @@ extension EventLoop {
       wheel.unlink(slot, in: slots)
       slots[slot].deadline = 0
       slots[slot].isResting = false
+      slots[slot].isMuted = false
       slots[slot].generation &+= 1
     }
-    if staysOpen { _ = kernel.unwatch(queue, descriptor) }
+    guard descriptor < descriptorLimit else { return }
+    if staysOpen { _ = poller.unwatch(descriptor) } else { poller.forget(descriptor) }
   }
 }

@@ -43,7 +43,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   let parker = Parker()
   /// The actor of the loop itself, for coroutines that belong to no other.
   let home: LoopHome
-  let queue: Int32
+  /// How the loop learns which descriptors are ready.
+  public let polling: PollingModel
+  let poller: Poller
+  /// Descriptors of the kernel from this number on are refused.
+  let watchLimit: Int
+  /// Whether an event comes again for as long as it holds, so that what nobody waits for is muted.
+  private let isLevelTriggered: Bool
   private let wakeDescriptor: Int32
   private let events: UnsafeMutableBufferPointer<martlet_event>
   private var ready: [UnownedJob] = []
@@ -79,28 +85,40 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// Creates a loop that waits by parking, or by continuations if parking does not work here.
   ///
   /// - Throws: ``SystemError`` when a descriptor or memory is not to be had.
-  public convenience init(kernel: Kernel = .linux) throws(SystemError) {
+  public convenience init(
+    kernel: Kernel = .linux,
+    polling: PollingModel = .epoll
+  ) throws(SystemError) {
     let limit = try check(martlet_descriptor_limit(), .getrlimit)
     try self.init(
       descriptorLimit: limit,
       mode: Self.parkingWorks ? .parking : .continuation,
-      kernel: kernel
+      kernel: kernel,
+      polling: polling,
+      watchLimit: polling.descriptorLimit
     )
   }
 
   /// Creates a loop for descriptors below `descriptorLimit` that waits as `mode` says.
   ///
+  /// Those from `watchLimit` on cannot be watched, but be the numbers of inner sockets.
+  ///
   /// - Throws: ``SystemError`` when a descriptor or memory is not to be had.
   public init(
     descriptorLimit: Int,
     mode: WaitMode,
-    kernel: Kernel = .linux
+    kernel: Kernel = .linux,
+    polling: PollingModel = .epoll,
+    watchLimit: Int? = nil
   ) throws(SystemError) {
     self.mode = mode
     self.kernel = kernel
+    self.polling = polling
+    isLevelTriggered = !polling.isEdgeTriggered
     unsafe uncountedKernel = .passUnretained(kernel)
     self.descriptorLimit = descriptorLimit + Int(Self.ownDescriptors)
-    let queue = Descriptor(adopting: Int32(try check(martlet_epoll_create(), .epollCreate)))
+    self.watchLimit = watchLimit ?? self.descriptorLimit
+    poller = try Poller.make(polling, kernel: kernel, limit: self.watchLimit)
     let wake = Descriptor(adopting: Int32(try check(martlet_eventfd(), .eventfd)))
     // Behind them are the numbers of inner sockets, in memory that costs nothing until it is used.
     slots = try SlotTable(
@@ -110,16 +128,15 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     now = kernel.monotonicNanoseconds()
     wheel = TimerWheel(tick: UInt32(truncatingIfNeeded: now >> Self.tickShift))
     unsafe events = .allocate(capacity: Self.eventCount)
-    self.queue = queue.release()
     wakeDescriptor = wake.release()
     unsafe parker.executor.loop = .passUnretained(self)
     unsafe home.executor.loop = self
-    _ = martlet_epoll_add(
-      self.queue,
+    let watched = poller.watch(
       wakeDescriptor,
-      martlet_event_readable | martlet_event_edge,
-      Self.wakeData
+      events: martlet_event_readable | martlet_event_edge,
+      data: Self.wakeData
     )
+    try check(Int64(watched), polling.watchCall)
     ready.reserveCapacity(1024)
     running.reserveCapacity(1024)
   }
@@ -128,7 +145,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     headBuffers.drain()
     bodyBuffers.drain()
     pipes.drain(kernel)
-    _ = martlet_close(queue)
     _ = martlet_close(wakeDescriptor)
     unsafe events.deallocate()
     slots.unmap()
@@ -275,7 +291,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       sleeping.store(false, ordering: .relaxed)
       limit = 0
     }
-    let count = unsafe kernel.wait(queue, into: events, milliseconds: limit)
+    let count = unsafe poller.wait(into: events, milliseconds: limit)
     sleeping.store(false, ordering: .relaxed)
     updateClock()
     isIdle = count <= 0
@@ -328,6 +344,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       let read = Int(data & 0xFFFF_FFFF) &* 2
       // The descriptor was closed, and perhaps opened anew, since the kernel noted the event.
       guard slots[read].generation == UInt32(data >> 32) else { continue }
+      if isLevelTriggered { muteUnheard(read, happened) }
       let closed = happened & martlet_event_closed != 0
       if happened & ~martlet_event_writable != 0 {
         slots[read].readiness.formUnion(closed ? Readiness(closing: happened) : .ready)
@@ -419,6 +436,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     precondition(slots[slot].waiter == 0, "two coroutines wait for one event")
     // A cancellation that came while nobody waited ends the next wait.
     if slots[slot].reason == .event {
+      if slots[slot].isMuted { unmute(slot) }
       wheel.arm(slot, at: deadline, in: slots)
       switch mode {
       case .parking:

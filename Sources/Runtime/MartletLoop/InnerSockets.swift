@@ -171,14 +171,6 @@ public final class InnerKernel: Kernel, @unchecked Sendable {
     socket.close()
   }
 
-  public override func watch(_ queue: Int32, _ fd: Int32, events: UInt32, data: UInt64) -> Int {
-    fd < base ? super.watch(queue, fd, events: events, data: data) : 0
-  }
-
-  public override func unwatch(_ queue: Int32, _ fd: Int32) -> Int {
-    fd < base ? super.unwatch(queue, fd) : 0
-  }
-
   public override func shutdownRead(_ fd: Int32) {
     if fd < base { super.shutdownRead(fd) }
   }

@@ -55,6 +55,7 @@ extension EventLoop {
     slots[slot].reason = .event
     slots[slot].isResting = true
     slots[slot].partner = owner
+    if slots[slot].isMuted { unmute(slot) }
     wheel.arm(slot, at: deadline, in: slots)
   }
 

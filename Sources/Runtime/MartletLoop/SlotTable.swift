@@ -31,6 +31,8 @@ struct Slot {
   @usableFromInline var isResting = false
   /// Whether the kernel tells when the descriptor can be written; of the slot for writing alone.
   @usableFromInline var isWatched = false
+  /// Whether the poller is told to be silent about what nobody waits for; see `muteUnheard`.
+  @usableFromInline var isMuted = false
 
   @usableFromInline init() {}
 }

@@ -20,13 +20,13 @@ public struct Descriptor: ~Copyable, Sendable {
     return number
   }
 
-  /// A second descriptor of the same file.
+  /// A second descriptor of the same file, whose number is not below `lowest`.
   ///
   /// System call: `fcntl(2)`, `F_DUPFD_CLOEXEC`.
   ///
   /// - Throws: ``SystemError`` when the process has no descriptor left.
-  public borrowing func duplicate() throws(SystemError) -> Descriptor {
-    Descriptor(adopting: Int32(try check(martlet_duplicate(number, 0), .dup)))
+  public borrowing func duplicate(from lowest: Int32 = 0) throws(SystemError) -> Descriptor {
+    Descriptor(adopting: Int32(try check(martlet_duplicate(number, lowest), .dup)))
   }
 
   /// Makes reads and writes return instead of wait.

@@ -10,6 +10,13 @@ public enum Resources {
     return limit > 0 ? Int(limit) : nil
   }
 
+  /// Lets it open no descriptor with the number `limit` or above, however many it might have.
+  ///
+  /// - Throws: ``SystemError``. System call: `setrlimit(2)`.
+  public static func limitDescriptors(to limit: Int) throws(SystemError) {
+    try check(martlet_set_descriptor_limit(UInt64(limit)), .setrlimit)
+  }
+
   /// How many descriptors it has open; nil when the kernel does not say.
   ///
   /// See `proc(5)`.

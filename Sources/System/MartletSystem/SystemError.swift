@@ -14,7 +14,12 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
   }
 
   /// The call and the kernel's words for its failure.
-  public var description: String { "\(call.rawValue): \(Self.message(of: code))" }
+  public var description: String {
+    if call == .select, code == EMFILE {
+      return "select: a set of descriptors has room for those below \(martlet_set_size) alone"
+    }
+    return "\(call.rawValue): \(Self.message(of: code))"
+  }
 
   /// The kernel's words for an error number.
   public static func message(of code: Int32) -> String {
@@ -39,8 +44,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     case rename, rmdir, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
     case splice
     case sigprocmask, socket, socketpair, unlink, waitpid, write, getpwnam, getgrnam, getrandom
-    case fallocate, flock, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create", readlink,
-      stat, opendir
+    case fallocate, flock, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create", readlink
+    case stat, opendir, poll, select, ioUringSetup = "io_uring_setup"
   }
 
   /// Whether the call would have had to wait.

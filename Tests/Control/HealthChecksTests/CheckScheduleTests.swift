@@ -21,17 +21,17 @@ struct CheckScheduleTests {
   }
 
   @Test(
-    "makes checks in groups, none too early and none later than a sixteenth of its interval",
+    "makes checks in groups, none too early and none later than an eighth of its interval",
     arguments: [1_000_000, second / 10, second, 60 * second]
   )
   func groups(interval: Int64) {
     let times = (0..<1000).map { 5 * second + $0 * interval / 1000 }
     let moments = times.map { CheckSchedule.together($0, interval: interval) }
     for (time, moment) in zip(times, moments) {
-      #expect(moment >= time && moment - time < min(interval / 16, second / 16))
+      #expect(moment >= time && moment - time < min(interval / 8, second / 8))
     }
-    // Where an interval is long, a second has sixteen groups.
-    #expect(Set(moments).count <= 17 * Int(max(1, interval / second)))
+    // Where an interval is long, a second has eight groups.
+    #expect(Set(moments).count <= 9 * Int(max(1, interval / second)))
   }
 
   @Test("asks everybody within a second, however long the interval is", arguments: 0..<20)

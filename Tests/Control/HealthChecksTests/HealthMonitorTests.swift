@@ -250,10 +250,10 @@ struct HealthMonitorTests {
   func many() throws {
     let ward = try Ward(text("check tcp {\ninterval 1s\n}", members: 1000))
     ward.advance(by: .seconds(5))
-    // They come in sixteen groups; none may have more than twice its share.
+    // They come in eight groups; none may have more than twice its share.
     var ticks: [Int64: Int] = [:]
     for time in ward.asked.values.joined() { ticks[time / DrivenLoop.tick, default: 0] += 1 }
-    #expect(ticks.values.max() ?? 0 < 2 * 1000 / 16)
+    #expect(ticks.values.max() ?? 0 < 2 * 1000 / 8)
     #expect(ticks.values.reduce(0, +) > 4500)
   }
 }

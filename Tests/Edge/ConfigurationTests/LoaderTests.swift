@@ -1,6 +1,7 @@
 import Configuration
 import Directives
 import FailurePolicies
+import MartletSystem
 import Testing
 
 @Suite("The loader of configurations")
@@ -128,6 +129,8 @@ struct Setting: Sendable, CustomTestStringConvertible {
     .process("user www-data") { $0.user == "www-data" },
     .process("group same") { $0.group == nil },
     .process("loops 4") { $0.loopCount == 4 },
+    .process("polling select") { $0.polling == .select },
+    .process("polling auto") { $0.polling == nil },
     .process("state_directory /run/a") { $0.stateDirectory == "/run/a" },
     .process("admin off") { $0.adminListener == nil },
     .process("admin localhost:9000") { $0.adminListener == .ip(.loopback, port: 9000) },

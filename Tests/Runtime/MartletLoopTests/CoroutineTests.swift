@@ -145,7 +145,7 @@ struct CoroutineTests {
 
   @Test("come from other threads and go back there", arguments: modes)
   func performing(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+    let worker = try TestWorker(kind: LoopKind(mode: mode))
     let loop = worker.loop
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<50 {
@@ -166,7 +166,7 @@ struct CoroutineTests {
 
   @Test("reach a value of the loop, which is made, used and ended there", arguments: modes)
   func locals(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+    let worker = try TestWorker(kind: LoopKind(mode: mode))
     let loop = worker.loop
     let ended = try ThreadSignal()
     do {
@@ -203,7 +203,7 @@ struct CoroutineTests {
 
   @Test("are woken by tokens from other threads, once for each", arguments: modes)
   func tokens(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+    let worker = try TestWorker(kind: LoopKind(mode: mode))
     let pool = try BlockingPool(threadLimit: 4, queueLimit: 64)
     let rounds = try await worker.run { worker -> Int in
       var rounds = 0
@@ -218,7 +218,7 @@ struct CoroutineTests {
 
   @Test("that wait for a blocking call leave at their deadline, and are not woken later")
   func blockingDeadline() async throws {
-    let worker = try TestWorker(mode: .parking)
+    let worker = try TestWorker(kind: LoopKind())
     let pool = try BlockingPool(threadLimit: 1, queueLimit: 4)
     let (entered, open) = (try ThreadSignal(), try ThreadSignal())
     let refusal = await worker.refusal(from: pool, within: .milliseconds(20)) {

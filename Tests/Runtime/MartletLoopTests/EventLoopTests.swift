@@ -1,6 +1,7 @@
 import MartletLoop
 import MartletSystem
 import Synchronization
+import TestLoop
 import Testing
 
 /// An actor on a loop that runs on a thread of its own.
@@ -8,8 +9,8 @@ actor TestWorker {
   nonisolated let loop: EventLoop
   nonisolated var unownedExecutor: UnownedSerialExecutor { unsafe loop.asUnownedSerialExecutor() }
 
-  init(mode: EventLoop.WaitMode) throws {
-    loop = try EventLoop(descriptorLimit: 65_536, mode: mode)
+  init(kind: LoopKind) throws {
+    loop = try kind.makeLoop()
     try loop.startThread()
   }
 
@@ -77,16 +78,14 @@ actor TestWorker {
 
 @Suite("Event loop", .timeLimit(.minutes(5)))
 struct EventLoopTests {
-  static let modes = [EventLoop.WaitMode.parking, .continuation]
-
   @Test("parks on this machine")
   func parks() throws {
     #expect(try EventLoop().mode == .parking)
   }
 
-  @Test("wakes a reader when bytes come", arguments: modes)
-  func wakesReader(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+  @Test("wakes a reader when bytes come", arguments: LoopKind.all)
+  func wakesReader(kind: LoopKind) async throws {
+    let worker = try TestWorker(kind: kind)
     let pipe = try Descriptor.pipe()
     let reader = pipe.first.number
     try await worker.run { worker in try worker.loop.watch(reader) }
@@ -99,9 +98,9 @@ struct EventLoopTests {
     await worker.run { $0.loop.forget(reader) }
   }
 
-  @Test("ends a wait at its deadline, and not before", arguments: modes)
-  func deadline(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+  @Test("ends a wait at its deadline, and not before", arguments: LoopKind.all)
+  func deadline(kind: LoopKind) async throws {
+    let worker = try TestWorker(kind: kind)
     let pipe = try Descriptor.pipe()
     let reader = pipe.first.number
     let nanoseconds = try await worker.run { worker -> Int64 in
@@ -119,9 +118,9 @@ struct EventLoopTests {
     #expect(nanoseconds >= 50_000_000)
   }
 
-  @Test("ends a wait when it is cancelled", arguments: modes)
-  func cancellation(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+  @Test("ends a wait when it is cancelled", arguments: LoopKind.all)
+  func cancellation(kind: LoopKind) async throws {
+    let worker = try TestWorker(kind: kind)
     let pipe = try Descriptor.pipe()
     let reader = pipe.first.number
     try await worker.run { worker in try worker.loop.watch(reader) }
@@ -131,9 +130,9 @@ struct EventLoopTests {
     await worker.run { $0.loop.forget(reader) }
   }
 
-  @Test("ends a wait that was cancelled right behind its beginning", arguments: modes)
-  func promptCancellation(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+  @Test("ends a wait that was cancelled right behind its beginning", arguments: LoopKind.all)
+  func promptCancellation(kind: LoopKind) async throws {
+    let worker = try TestWorker(kind: kind)
     let pipe = try Descriptor.pipe()
     let reader = pipe.first.number
     try await worker.run { worker in try worker.loop.watch(reader) }
@@ -141,9 +140,9 @@ struct EventLoopTests {
     await worker.run { $0.loop.forget(reader) }
   }
 
-  @Test("runs a blocking call elsewhere and comes back", arguments: modes)
-  func blocking(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+  @Test("runs a blocking call elsewhere and comes back", arguments: LoopKind.all)
+  func blocking(kind: LoopKind) async throws {
+    let worker = try TestWorker(kind: kind)
     let pool = try BlockingPool(threadLimit: 2, queueLimit: 10_000)
     let sum = try await worker.run { worker in
       var sum = 0
@@ -194,9 +193,9 @@ struct EventLoopTests {
     }
   }
 
-  @Test("takes jobs from many threads without losing one", arguments: modes)
-  func foreignJobs(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+  @Test("takes jobs from many threads without losing one", arguments: LoopKind.all)
+  func foreignJobs(kind: LoopKind) async throws {
+    let worker = try TestWorker(kind: kind)
     let count = Count()
     await withTaskGroup(of: Void.self) { group in
       for _ in 0..<200 {
@@ -217,9 +216,9 @@ struct EventLoopTests {
     let value = Atomic<Int>(0)
   }
 
-  @Test("keeps thousands of sleepers in order of their deadlines", arguments: modes)
-  func sleepers(mode: EventLoop.WaitMode) async throws {
-    let worker = try TestWorker(mode: mode)
+  @Test("keeps thousands of sleepers in order of their deadlines", arguments: LoopKind.all)
+  func sleepers(kind: LoopKind) async throws {
+    let worker = try TestWorker(kind: kind)
     let order = try await worker.sleepers(count: 2000)
     #expect(order.count == 2000)
     // Two ticks of 17 ms: the wheel is no finer.

@@ -2,6 +2,7 @@ import MartletBytes
 import MartletLoop
 import MartletNet
 import MartletSystem
+import TestLoop
 import Testing
 
 extension Peers {
@@ -45,17 +46,17 @@ extension Peers {
 struct FramedStreamTests {
   private static let form = FrameForm.counted(LengthField(byteCount: 4))
 
-  @Test("carry messages of any length in order", arguments: SocketTests.modes)
-  func order(mode: EventLoop.WaitMode) async throws {
+  @Test("carry messages of any length in order", arguments: LoopKind.all)
+  func order(kind: LoopKind) async throws {
     let messages = (0..<40).map { number in
       [UInt8](repeating: UInt8(number), count: number * number * 600)
     }
-    #expect(try await Peers(mode: mode).exchanged(messages, Self.form) == messages)
+    #expect(try await Peers(kind: kind).exchanged(messages, Self.form) == messages)
   }
 
   @Test("say that the other side has ended within a message, or said too much")
   func ends() async throws {
-    let peers = try Peers(mode: .parking)
+    let peers = try Peers(kind: LoopKind())
     let whole = try await peers.messages(in: [0, 0, 0, 1, 7], Self.form, limit: 9)
     #expect(whole.messages == [[7]] && whole.failure == nil)
     let cut = try await peers.messages(in: [0, 0, 0, 1, 7, 0], Self.form, limit: 9)
@@ -66,7 +67,7 @@ struct FramedStreamTests {
 
   @Test("do not send what could not be read again, and end with their deadline")
   func refusals() async throws {
-    let peers = try Peers(mode: .parking)
+    let peers = try Peers(kind: LoopKind())
     let failures = try await peers.connected { peers, client, _ in
       let lines = FramedStream(client, .lines, limit: 9)
       var failures: [FramedStreamError] = []

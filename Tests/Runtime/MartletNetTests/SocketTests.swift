@@ -3,6 +3,7 @@ import MartletLoop
 import MartletNet
 import MartletSystem
 import Synchronization
+import TestLoop
 import Testing
 
 /// Two ends of a connection, and datagram sockets, on one loop.
@@ -134,11 +135,9 @@ func freshName() -> SocketAddress {
 
 @Suite("Sockets of the kernel", .timeLimit(.minutes(5)))
 struct SocketTests {
-  static let modes = [EventLoop.WaitMode.parking, .continuation]
-
-  @Test("close one half, and the other half still carries bytes", arguments: modes)
-  func halfClose(mode: EventLoop.WaitMode) async throws {
-    let peers = try Peers(mode: mode)
+  @Test("close one half, and the other half still carries bytes", arguments: LoopKind.all)
+  func halfClose(kind: LoopKind) async throws {
+    let peers = try Peers(kind: kind)
     let read = try await peers.connected { peers, client, server in
       try await client.write([1, 2], by: peers.soon)
       client.shutdownWrite()
@@ -150,9 +149,9 @@ struct SocketTests {
     #expect(read == [[1, 2], [3, 4, 5]])
   }
 
-  @Test("refuse to be written once their sending half is closed", arguments: modes)
-  func brokenPipe(mode: EventLoop.WaitMode) async throws {
-    let peers = try Peers(mode: mode)
+  @Test("refuse to be written once their sending half is closed", arguments: LoopKind.all)
+  func brokenPipe(kind: LoopKind) async throws {
+    let peers = try Peers(kind: kind)
     let error = try await peers.connected(at: freshName()) { peers, _, server -> StreamError? in
       server.shutdownWrite()
       do throws(StreamError) {
@@ -194,18 +193,18 @@ struct SocketTests {
     #expect(throws: SystemError(.setsockopt, 95)) { try socket.set(.noDelay, to: 1) }
   }
 
-  @Test("inherit from their listener that small segments leave at once", arguments: modes)
-  func inheritance(mode: EventLoop.WaitMode) async throws {
-    let peers = try Peers(mode: mode)
+  @Test("inherit from their listener that small segments leave at once", arguments: LoopKind.all)
+  func inheritance(kind: LoopKind) async throws {
+    let peers = try Peers(kind: kind)
     let values = try await peers.connected { _, client, server in
       try [client, server].map { try $0.value(of: .noDelay) }
     }
     #expect(values == [1, 1])
   }
 
-  @Test("send at once what does not leave this machine, on both sides", arguments: modes)
-  func pacing(mode: EventLoop.WaitMode) async throws {
-    let peers = try Peers(mode: mode)
+  @Test("send at once what does not leave this machine, on both sides", arguments: LoopKind.all)
+  func pacing(kind: LoopKind) async throws {
+    let peers = try Peers(kind: kind)
     let local = try await peers.connected { _, client, server in
       [client, server].map { Descriptor.isPaced($0.descriptor) }
     }
@@ -217,11 +216,11 @@ struct SocketTests {
 
   @Test(
     "carry streams over every family",
-    arguments: modes,
+    arguments: LoopKind.all,
     [SocketAddress.ipv4(0x7F00_0001, port: 0), .ipv6(0, 1, port: 0, scope: 0), freshName()]
   )
-  func streams(mode: EventLoop.WaitMode, address: SocketAddress) async throws {
-    let peers = try Peers(mode: mode)
+  func streams(kind: LoopKind, address: SocketAddress) async throws {
+    let peers = try Peers(kind: kind)
     let name = if case .unix = address { freshName() } else { address }
     let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ $0 >> 9) }
     #expect(try await peers.echoed(bytes, at: name) == bytes)
@@ -229,11 +228,11 @@ struct SocketTests {
 
   @Test(
     "carry datagrams over UDP and Unix sockets, and say who sent them",
-    arguments: modes,
+    arguments: LoopKind.all,
     [SocketAddress.ipv4(0x7F00_0001, port: 0), .ipv6(0, 1, port: 0, scope: 0), .unix("@")]
   )
-  func datagrams(mode: EventLoop.WaitMode, address: SocketAddress) async throws {
-    let peers = try Peers(mode: mode)
+  func datagrams(kind: LoopKind, address: SocketAddress) async throws {
+    let peers = try Peers(kind: kind)
     let isUnix = address.port == nil
     let (source, target) = isUnix ? (freshName(), freshName()) : (address, address)
     let messages: [[UInt8]] = [[1], [], [2, 3], Array(repeating: 4, count: 9000)]
@@ -244,26 +243,26 @@ struct SocketTests {
     if !isUnix { #expect(received.allSatisfy { $0.sender.hostText == address.hostText }) }
   }
 
-  @Test("make the writer of a full datagram socket wait", arguments: modes)
-  func fullDatagrams(mode: EventLoop.WaitMode) async throws {
-    let peers = try Peers(mode: mode)
+  @Test("make the writer of a full datagram socket wait", arguments: LoopKind.all)
+  func fullDatagrams(kind: LoopKind) async throws {
+    let peers = try Peers(kind: kind)
     #expect(try await peers.fullDatagrams(freshName(), 2000) == 2000)
   }
 
-  @Test("wait for a datagram until the deadline or a cancellation", arguments: modes)
-  func silence(mode: EventLoop.WaitMode) async throws {
-    let peers = try Peers(mode: mode)
+  @Test("wait for a datagram until the deadline or a cancellation", arguments: LoopKind.all)
+  func silence(kind: LoopKind) async throws {
+    let peers = try Peers(kind: kind)
     #expect(try await peers.silence { _ in } == .timedOut)
     #expect(try await peers.silence { $0.cancel() } == .cancelled)
   }
 
-  @Test("listen on two loops, and each connection comes to one of them", arguments: modes)
-  func sharedListener(mode: EventLoop.WaitMode) async throws {
+  @Test("listen on two loops, and each connection comes to one of them", arguments: LoopKind.all)
+  func sharedListener(kind: LoopKind) async throws {
     let socket = try Listener.bind(.ipv4(0x7F00_0001, port: 0))
     let address = try socket.localAddress()
-    let servers = [try Peers(mode: mode), try Peers(mode: mode)]
+    let servers = [try Peers(kind: kind), try Peers(kind: kind)]
     for server in servers { _ = try await server.acceptAll(try socket.duplicate()) }
-    let clients = try Peers(mode: mode)
+    let clients = try Peers(kind: kind)
     #expect(try await clients.connectAndWait(300, to: address) == 300)
     var sum = 0
     for server in servers { sum += await server.acceptedCount() }

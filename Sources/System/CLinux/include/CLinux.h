@@ -28,6 +28,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/select.h>
 #include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -90,6 +91,31 @@ static inline int64_t martlet_eventfd(void) { MARTLET_RESULT(eventfd(0, EFD_CLOE
 static inline int64_t martlet_counting_eventfd(void) {
   MARTLET_RESULT(eventfd(0, EFD_CLOEXEC | EFD_SEMAPHORE));
 }
+
+static inline int64_t martlet_poll(struct pollfd *files, size_t count, int milliseconds) {
+  MARTLET_RESULT(poll(files, count, milliseconds));
+}
+static const int16_t martlet_poll_half_closed = 0x2000;  // POLLRDHUP
+
+// Sets are bits, as many as `count`, in words of 64.
+static inline int64_t martlet_select(int count, void *readable, void *writable, int milliseconds) {
+  struct timeval time = {milliseconds / 1000, (milliseconds % 1000) * 1000L};
+  MARTLET_RESULT(
+      select(count, (fd_set *)readable, (fd_set *)writable, NULL, milliseconds < 0 ? NULL : &time));
+}
+static const int martlet_set_size = FD_SETSIZE;
+
+// The two queues of io_uring(7), with one descriptor for both. `data` comes back with what happened;
+// what ends a poll answers with `answer`. All but open and close are of one thread.
+typedef struct martlet_ring martlet_ring;
+int64_t martlet_ring_open(uint32_t entries, martlet_ring **ring);
+void martlet_ring_close(martlet_ring *ring);
+int64_t martlet_ring_poll(martlet_ring *ring, int fd, uint32_t events, int repeats, uint64_t data);
+int64_t martlet_ring_end_poll(martlet_ring *ring, uint64_t data, uint64_t answer);
+// Hands over what was asked, and waits for one completion (-1: for ever; 0: not at all).
+int64_t martlet_ring_enter(martlet_ring *ring, int milliseconds);
+// The next completion, if there is one; `repeats`: more will come for this `data`.
+int martlet_ring_take(martlet_ring *ring, uint64_t *data, int32_t *result, int *repeats);
 
 // Bytes ----------------------------------------------------------------------------------------
 
@@ -581,10 +607,10 @@ static inline int64_t martlet_descriptor_limit(void) {
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
   return limit.rlim_cur > (1 << 20) ? (1 << 20) : (int64_t)limit.rlim_cur;
 }
-static inline int64_t martlet_raise_descriptor_limit(void) {
+// Raises the limit as far as it goes, but not above `most`; lowers it to that.
+static inline int64_t martlet_set_descriptor_limit(uint64_t most) {
   struct rlimit limit;
   if (getrlimit(RLIMIT_NOFILE, &limit) < 0) return -errno;
-  rlim_t most = 1 << 20;
   limit.rlim_cur = limit.rlim_max < most ? limit.rlim_max : most;
   MARTLET_RESULT(setrlimit(RLIMIT_NOFILE, &limit));
 }
