@@ -137,8 +137,9 @@ extension PeerTests {
         let member = try rig.member { wire in
           try wire.send(bytes)
           wire.finishSending()
-          let received = try wire.receiveRest()
-          #expect(received == bytes)
+          // The difference of two long texts is not worth the time that it takes.
+          let isWhole = try wire.receiveRest() == bytes
+          #expect(isWhole)
         }
         let martlet = try start(
           rig,
@@ -151,7 +152,8 @@ extension PeerTests {
           #expect(throws: Never.self) { try wire.send(bytes) }
           wire.finishSending()
         }.start()
-        #expect(try wire.receiveRest() == bytes)
+        let isWhole = try wire.receiveRest() == bytes
+        #expect(isWhole)
         try martlet.line(with: "\"received\":307200,\"sent\":307200")
         let time = ContinuousClock.now - start
         // 300 KB less the first 100 and the burst of 50, at 200 KB a second.
