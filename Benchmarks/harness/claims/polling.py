@@ -49,37 +49,34 @@ def polled(peers: list[Peer]) -> list[Peer]:
 
 
 def measure_all(bench: Bench) -> list[Row]:
-    """The same load on two processes of each model, one of which has idle connections besides."""
+    """The same load twice on a process of each model: alone, and beside connections that are idle."""
     if descriptor_limit() < IDLE + 1_000:
         raise BenchmarkError(f"polling needs {IDLE + 1_000} descriptors: raise ulimit -n")
     models = replace(bench, peers=polled(bench.peers))
-    idle: list[socket.socket] = []
-    try:
-        with Stage() as stage, Stage() as other:
-            alone = models.start_all(stage, PLAIN)
-            crowded = {one.name: one for one in models.start_all(other, PLAIN, "-crowded")}
-            for name, one in crowded.items():
-                count = IDLE_OF_SELECT if name == "select" else IDLE
-                models.say(f"polling: {count:,} idle connections to {name}")
-                idle += [ask_once(one.port) for _ in range(count)]
+    with Stage() as stage:
 
-            def cost(one: Running) -> Sample:
-                wrk(one.port, "/100", ACTIVE, WARMUP_SECONDS)
-                return cpu_sample(one, lambda: wrk(one.port, "/100", ACTIVE, models.seconds))
+        def cost(one: Running) -> Sample:
+            wrk(one.port, "/100", ACTIVE, WARMUP_SECONDS)
+            return cpu_sample(one, lambda: wrk(one.port, "/100", ACTIVE, models.seconds))
 
-            def measure(one: Running) -> Sample:
-                first, second = cost(one), cost(crowded[one.name])
-                return {
-                    "growth": second["cpu"] / first["cpu"],
-                    "alone": first["cpu"],
-                    "crowded": second["cpu"],
-                    "others": max(first["others"], second["others"]),
-                }
+        def measure(one: Running) -> Sample:
+            first = cost(one)
+            idle: list[socket.socket] = []
+            try:
+                for _ in range(IDLE_OF_SELECT if one.name == "select" else IDLE):
+                    idle.append(ask_once(one.port))
+                second = cost(one)
+            finally:
+                for connection in idle:
+                    connection.close()
+            return {
+                "growth": second["cpu"] / first["cpu"],
+                "alone": first["cpu"],
+                "crowded": second["cpu"],
+                "others": max(first["others"], second["others"]),
+            }
 
-            samples = models.interleave("polling", alone, measure)
-    finally:
-        for connection in idle:
-            connection.close()
+        samples = models.interleave("polling", models.start_all(stage, PLAIN), measure)
     bench.disturbance = models.disturbance
     return rows(samples)
 
@@ -116,7 +113,7 @@ CLAIMS = [
         "polling",
         "Models of polling",
         f"Martlet alone, in a process of each model: wrk, one thread, {ACTIVE} keep-alive connections, "
-        "{seconds} s a round, 100-byte bodies; the same load on a second process that has "
+        "{seconds} s a round, 100-byte bodies; then the same load on a process that has "
         f"{IDLE:,} idle connections besides ({IDLE_OF_SELECT} with `select`, which has room for no "
         "more).",
         measure_all,
