@@ -6,7 +6,6 @@ All have one process of the application with as many threads, and the same inter
 
 from __future__ import annotations
 
-import http.client
 import shlex
 from functools import partial
 from pathlib import Path
@@ -15,8 +14,9 @@ from ..bench import Bench, Sample, compare, cpu_sample
 from ..load import wrk
 from ..martlet import Martlet
 from ..peers import Running, nginx_head
-from ..processes import PROXY_CORE, BenchmarkError, Stage, free_port
+from ..processes import PROXY_CORE, Stage, free_port
 from ..report import Row
+from ..serving import expect
 from .claim import Claim
 
 WARMUP_SECONDS = 1
@@ -107,24 +107,10 @@ def start(stage: Stage, bench: Bench) -> list[Running]:
         child = stage.start(name.replace(" ", "-"), command, PROXY_CORE)
         child.wait_for_port(port, seconds=60)
         one = Running(name, child, port, folder)
-        check(one)
+        expect(one, "/", 200, b"x" * 100)
+        expect(one, "/10k", 200, b"x" * 10_240)
         running.append(one)
     return running
-
-
-def check(running: Running) -> None:
-    """Fails with a sentence when an application does not answer."""
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
-    try:
-        for target, size in [("/", 100), ("/10k", 10_240)]:
-            connection.request("GET", target)
-            answer = connection.getresponse()
-            if answer.status != 200 or answer.read() != b"x" * size:
-                raise BenchmarkError(f"{running.name} does not answer as the application does")
-    except (OSError, http.client.HTTPException) as error:
-        raise BenchmarkError(f"{running.name} does not answer: {error!r}") from error
-    finally:
-        connection.close()
 
 
 def wsgi(bench: Bench, name: str, target: str) -> list[Row]:

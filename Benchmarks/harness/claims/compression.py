@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import gzip
-import http.client
 import random
 from functools import partial
 from pathlib import Path
 
 from ..bench import Bench, Sample, compare, cpu_sample
 from ..load import wrk, wrk_script
-from ..martlet import Martlet
-from ..peers import Nginx, Running, nginx_head
-from ..processes import LOAD_CORE, PROXY_CORE, BenchmarkError, Stage, free_port
+from ..peers import Running, nginx_head
+from ..processes import LOAD_CORE, BenchmarkError, Stage, free_port
 from ..report import Row
+from ..serving import ask, start_servers
 from .claim import Claim
 
 WARMUP_SECONDS = 1
@@ -80,30 +79,16 @@ def start(stage: Stage, bench: Bench, coding: str) -> list[Running]:
     path.write_text(nginx_head(folder) + ORIGIN.format(port=origin, files=files))
     command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(path)]
     stage.start("origin", command, LOAD_CORE).wait_for_port(origin, seconds=60)
-    running = []
-    for peer in bench.peers:
-        port = free_port()
-        folder = stage.path(f"{peer.name}-compression")
-        folder.mkdir()
-        if isinstance(peer, Martlet):
-            path = folder / "martlet.conf"
-            level = LEVELS[coding]
-            path.write_text(
-                MARTLET.format(
-                    folder=folder, port=port, origin=origin, coding=coding, level=level
-                )
-            )
-            command = [str(peer.program), "run", "--config", str(path)]
-        elif isinstance(peer, Nginx):
-            path = folder / "nginx.conf"
-            path.write_text(nginx_head(folder) + NGINX.format(port=port, origin=origin))
-            command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(path)]
-        else:
-            continue
-        child = stage.start(f"{peer.name}-compression", command, PROXY_CORE)
-        child.wait_for_port(port, seconds=60)
-        running.append(Running(peer.name, child, port, folder))
-    return running
+    return start_servers(
+        stage,
+        bench,
+        "compression",
+        MARTLET,
+        NGINX,
+        origin=origin,
+        coding=coding,
+        level=LEVELS[coding],
+    )
 
 
 def spoken(running: Running, coding: str) -> str:
@@ -113,21 +98,13 @@ def spoken(running: Running, coding: str) -> str:
 
 def length(running: Running, name: str, coding: str) -> int:
     """How long the answer is; fails with a sentence when it is not compressed, or not sound."""
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
-    try:
-        headers = {"Accept-Encoding": spoken(running, coding)}
-        connection.request("GET", f"/{name}.html", headers=headers)
-        answer = connection.getresponse()
-        got = answer.read()
-        if answer.getheader("Content-Encoding") != spoken(running, coding):
-            raise BenchmarkError(f"{running.name} does not compress {name}.html")
-        if spoken(running, coding) == "gzip" and gzip.decompress(got) != page(SIZES[name]):
-            raise BenchmarkError(f"{running.name} does not send {name}.html as it is")
-        return len(got)
-    except (OSError, http.client.HTTPException) as error:
-        raise BenchmarkError(f"{running.name} does not answer: {error!r}") from error
-    finally:
-        connection.close()
+    wanted = spoken(running, coding)
+    answer = ask(running, f"/{name}.html", {"Accept-Encoding": wanted})
+    if answer.headers["Content-Encoding"] != wanted:
+        raise BenchmarkError(f"{running.name} does not compress {name}.html")
+    if wanted == "gzip" and gzip.decompress(answer.body) != page(SIZES[name]):
+        raise BenchmarkError(f"{running.name} does not send {name}.html as it is")
+    return len(answer.body)
 
 
 def compression(bench: Bench, coding: str, name: str, bound: float) -> list[Row]:

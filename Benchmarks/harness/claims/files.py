@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import http.client
 from functools import partial
-from pathlib import Path
 
 from ..bench import Bench, Sample, compare, cpu_sample
 from ..load import wrk
-from ..martlet import Martlet
-from ..peers import Nginx, Running, body, nginx_head
-from ..processes import PROXY_CORE, BenchmarkError, Stage, free_port
+from ..peers import Running, body
+from ..processes import Stage
 from ..report import Row
+from ..serving import expect, start_servers
 from .claim import Claim
 
 WARMUP_SECONDS = 1
@@ -37,47 +35,6 @@ NGINX = """  access_log off; sendfile on; tcp_nopush on; default_type applicatio
 SIZES = {"1k": 1_024, "100k": 102_400, "10m": 10_485_760}
 
 
-def start(stage: Stage, bench: Bench, files: Path) -> list[Running]:
-    """Starts the servers on their core, each with the same folder."""
-    running = []
-    for peer in bench.peers:
-        port = free_port()
-        folder = stage.path(f"{peer.name}-files")
-        folder.mkdir()
-        if isinstance(peer, Martlet):
-            path = folder / "martlet.conf"
-            path.write_text(MARTLET.format(folder=folder, port=port, files=files))
-            command = [str(peer.program), "run", "--config", str(path)]
-        elif isinstance(peer, Nginx):
-            path = folder / "nginx.conf"
-            path.write_text(nginx_head(folder) + NGINX.format(port=port, files=files))
-            command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(path)]
-        else:
-            continue
-        child = stage.start(f"{peer.name}-files", command, PROXY_CORE)
-        child.wait_for_port(port, seconds=60)
-        one = Running(peer.name, child, port, folder)
-        check(one)
-        running.append(one)
-    return running
-
-
-def check(running: Running) -> None:
-    """Fails with a sentence when a server does not serve the files as they are."""
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
-    try:
-        for name, size in SIZES.items():
-            connection.request("GET", f"/{name}.bin")
-            answer = connection.getresponse()
-            got = answer.read()
-            if answer.status != 200 or got != body(size):
-                raise BenchmarkError(f"{running.name} does not serve {name}.bin as it is")
-    except (OSError, http.client.HTTPException) as error:
-        raise BenchmarkError(f"{running.name} does not answer: {error!r}") from error
-    finally:
-        connection.close()
-
-
 def files(bench: Bench, name: str, connections: int, bound: float) -> list[Row]:
     """One file, asked for again and again on connections that stay open."""
     claim = f"files-{name}"
@@ -86,7 +43,10 @@ def files(bench: Bench, name: str, connections: int, bound: float) -> list[Row]:
         folder.mkdir()
         for each, size in SIZES.items():
             (folder / f"{each}.bin").write_bytes(body(size))
-        running = start(stage, bench, folder)
+        running = start_servers(stage, bench, "files", MARTLET, NGINX, files=folder)
+        for one in running:
+            for each, size in SIZES.items():
+                expect(one, f"/{each}.bin", 200, body(size))
         target = f"/{name}.bin"
 
         def measure(one: Running) -> Sample:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import http.client
 from functools import partial
 from pathlib import Path
 
 from ..bench import Bench, Sample, compare, cpu_sample
 from ..load import wrk
-from ..martlet import Martlet
-from ..peers import Nginx, Running, nginx_head
-from ..processes import LOAD_CORE, PROXY_CORE, BenchmarkError, Stage, free_port, wait_until
+from ..peers import Running
+from ..processes import LOAD_CORE, Stage, wait_until
 from ..report import Row
+from ..serving import expect, start_servers
 from .claim import Claim
 
 WARMUP_SECONDS = 1
@@ -96,53 +95,22 @@ def start_php(stage: Stage, scripts: Path) -> Path:
 def start(stage: Stage, bench: Bench, kept: bool) -> list[Running]:
     """Starts the servers on their core, each before the same php-fpm."""
     scripts = stage.path("scripts")
-    socket = start_php(stage, scripts)
-    running = []
-    for peer in bench.peers:
-        port = free_port()
-        folder = stage.path(f"{peer.name}-fastcgi")
-        folder.mkdir()
-        values = {
-            "folder": folder,
-            "port": port,
-            "socket": socket,
-            "scripts": scripts,
-            "connections": CONNECTIONS,
-            "kept": "on" if kept else "off",
-            "keepalive": f"keepalive {CONNECTIONS}; keepalive_requests 1000000000;" if kept else "",
-        }
-        if isinstance(peer, Martlet):
-            path = folder / "martlet.conf"
-            path.write_text(MARTLET.format(**values))
-            command = [str(peer.program), "run", "--config", str(path)]
-        elif isinstance(peer, Nginx):
-            path = folder / "nginx.conf"
-            path.write_text(nginx_head(folder) + NGINX.format(**values))
-            command = ["nginx", "-p", str(folder), "-e", "stderr", "-c", str(path)]
-        else:
-            continue
-        child = stage.start(f"{peer.name}-fastcgi", command, PROXY_CORE)
-        child.wait_for_port(port, seconds=60)
-        one = Running(peer.name, child, port, folder)
-        check(one)
-        running.append(one)
+    running = start_servers(
+        stage,
+        bench,
+        "fastcgi",
+        MARTLET,
+        NGINX,
+        socket=start_php(stage, scripts),
+        scripts=scripts,
+        connections=CONNECTIONS,
+        kept="on" if kept else "off",
+        keepalive=f"keepalive {CONNECTIONS}; keepalive_requests 1000000000;" if kept else "",
+    )
+    for one in running:
+        expect(one, "/hello.php", 200, HELLO.encode())
+        expect(one, "/none.php", 404)
     return running
-
-
-def check(running: Running) -> None:
-    """Fails with a sentence when a server does not pass the script's answer on."""
-    connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
-    try:
-        for path, status in [("/hello.php", 200), ("/none.php", 404)]:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            got = answer.read()
-            if answer.status != status or status == 200 and got.decode() != HELLO:
-                raise BenchmarkError(f"{running.name} answers {path} with {answer.status}: {got!r}")
-    except (OSError, http.client.HTTPException) as error:
-        raise BenchmarkError(f"{running.name} does not answer: {error!r}") from error
-    finally:
-        connection.close()
 
 
 def hello(bench: Bench, claim: str, kept: bool) -> list[Row]:

@@ -138,6 +138,6 @@ extension EventLoop {
       slots[slot].generation &+= 1
     }
     guard descriptor < descriptorLimit else { return }
-    if staysOpen { _ = poller.unwatch(descriptor) } else { poller.forget(descriptor) }
+    if staysOpen { poller.unwatch(descriptor) } else { poller.forget(descriptor) }
   }
 }

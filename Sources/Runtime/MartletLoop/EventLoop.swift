@@ -45,12 +45,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   let home: LoopHome
   /// How the loop learns which descriptors are ready.
   public let polling: PollingModel
-  let poller: Poller
+  let poller: any Poller
   /// Descriptors of the kernel from this number on are refused.
   let watchLimit: Int
   /// Whether an event comes again for as long as it holds, so that what nobody waits for is muted.
   private let isLevelTriggered: Bool
   private let wakeDescriptor: Int32
+  /// What the poller tells of that descriptor with: it has no slots, and no other has its number.
+  private let wakeData: UInt64
   private let events: UnsafeMutableBufferPointer<martlet_event>
   private var ready: [UnownedJob] = []
   private var running: [UnownedJob] = []
@@ -118,7 +120,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     unsafe uncountedKernel = .passUnretained(kernel)
     self.descriptorLimit = descriptorLimit + Int(Self.ownDescriptors)
     self.watchLimit = watchLimit ?? self.descriptorLimit
-    poller = try Poller.make(polling, kernel: kernel, limit: self.watchLimit)
+    poller = try polling.makePoller(kernel: kernel, limit: self.watchLimit)
     let wake = Descriptor(adopting: Int32(try check(martlet_eventfd(), .eventfd)))
     // Behind them are the numbers of inner sockets, in memory that costs nothing until it is used.
     slots = try SlotTable(
@@ -128,13 +130,14 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     now = kernel.monotonicNanoseconds()
     wheel = TimerWheel(tick: UInt32(truncatingIfNeeded: now >> Self.tickShift))
     unsafe events = .allocate(capacity: Self.eventCount)
+    wakeData = UInt64(UInt32.max) << 32 | UInt64(UInt32(bitPattern: wake.number))
     wakeDescriptor = wake.release()
     unsafe parker.executor.loop = .passUnretained(self)
     unsafe home.executor.loop = self
     let watched = poller.watch(
       wakeDescriptor,
       events: martlet_event_readable | martlet_event_edge,
-      data: Self.wakeData
+      data: wakeData
     )
     try check(Int64(watched), polling.watchCall)
     ready.reserveCapacity(1024)
@@ -149,8 +152,6 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     unsafe events.deallocate()
     slots.unmap()
   }
-
-  private static let wakeData = UInt64.max
 
   /// Makes calls to the kernel, without counting the uses of it.
   @inlinable @inline(__always)
@@ -335,7 +336,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
       // Safe: the kernel has filled `count` events; the accessor reads one.
       let data = unsafe martlet_event_data(&events[index])
       let happened = unsafe events[index].events
-      if data == Self.wakeData {
+      if data == wakeData {
         var value: UInt64 = 0
         // Safe: eight bytes of a local number.
         _ = unsafe martlet_read(wakeDescriptor, &value, 8)

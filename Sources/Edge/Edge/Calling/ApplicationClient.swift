@@ -44,19 +44,11 @@ final class ApplicationClient {
 
   private func makeSocket() -> UpstreamConnection? {
     let carrier = ApplicationStream(on: self)
-    guard let socket = loop.openInner(carrier) else { return nil }
-    carrier.opened(as: socket.number)
-    do throws(SystemError) {
-      let made = UpstreamConnection(
-        stream: try Stream(adopting: socket, on: loop),
-        peer: .unix(""),
-        oldest: .never
-      )
-      made.application = carrier
-      return made
-    } catch {
-      return nil
-    }
+    let made = UpstreamConnection(inner: carrier, on: loop, peer: .unix(""), oldest: .never)
+    guard let made else { return nil }
+    carrier.opened(as: made.stream.descriptor)
+    made.application = carrier
+    return made
   }
 
   /// Takes back a socket whose exchange has ended in order.

@@ -125,19 +125,11 @@ final class MemberConnection: TurnEnd {
 
   private func makeSocket() -> UpstreamConnection? {
     let carrier = MemberStream(on: self)
-    guard let socket = loop.openInner(carrier) else { return nil }
-    carrier.opened(as: socket.number)
-    do throws(SystemError) {
-      let made = UpstreamConnection(
-        stream: try Stream(adopting: socket, on: loop),
-        peer: peer,
-        oldest: oldest
-      )
-      made.carrier = carrier
-      return made
-    } catch {
-      return nil
-    }
+    let made = UpstreamConnection(inner: carrier, on: loop, peer: peer, oldest: oldest)
+    guard let made else { return nil }
+    carrier.opened(as: made.stream.descriptor)
+    made.carrier = carrier
+    return made
   }
 
   /// Takes back a socket whose exchange has ended in order.

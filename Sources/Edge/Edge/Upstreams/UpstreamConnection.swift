@@ -21,6 +21,8 @@ final class UpstreamConnection {
   var carrier: MemberStream?
   /// The exchange with an application that it is; nil: it leads to a member.
   var application: ApplicationStream?
+  /// What stands before a member that is no server of HTTP; nil: it is one.
+  var gateway: GatewayLayer?
 
   init(stream: Stream, peer: SocketAddress, oldest: Deadline) {
     self.stream = stream
@@ -28,11 +30,23 @@ final class UpstreamConnection {
     self.oldest = oldest
   }
 
+  /// Opens an inner socket as a connection; nil when the loop has no number left for one.
+  convenience init?(
+    inner socket: any InnerSocket,
+    on loop: EventLoop,
+    peer: SocketAddress,
+    oldest: Deadline
+  ) {
+    guard let number = loop.openInner(socket) else { return nil }
+    do throws(SystemError) {
+      self.init(stream: try Stream(adopting: number, on: loop), peer: peer, oldest: oldest)
+    } catch {
+      return nil
+    }
+  }
+
   /// Whether its stream is an inner socket of the loop.
   var isInner: Bool { carrier != nil || application != nil }
-
-  /// What stands before a member that is no server of HTTP; nil: it is one.
-  var gateway: GatewayLayer?
 
   /// Whether the member has seen nothing of the request that was sent last, as it has said.
   var wasRefused: Bool { carrier?.wasRefused ?? false }

@@ -3,40 +3,39 @@
 
 import CLinux
 
-/// A queue of `epoll(7)`, closed with its owner.
-private final class EventQueue {
-  let number: Int32
-
-  init() throws(SystemError) {
-    number = Int32(try check(martlet_epoll_create(), .epollCreate))
+extension OpenFile {
+  /// A queue of `epoll(7)`.
+  fileprivate static func eventQueue() throws(SystemError) -> OpenFile {
+    OpenFile(adopting: Int32(try check(martlet_epoll_create(), .epollCreate)))
   }
-
-  deinit { _ = martlet_close(number) }
 }
 
 /// `epoll(7)`, each change told once, by way of a kernel that a test may script.
 @safe
 final class EdgePoller: Poller {
   private let kernel: Kernel
-  private let queue: EventQueue
+  private let queue: OpenFile
 
   init(_ kernel: Kernel) throws(SystemError) {
     self.kernel = kernel
-    queue = try EventQueue()
-    try super.init()
+    queue = try .eventQueue()
   }
 
-  override func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     kernel.watch(queue.number, fd, events: events, data: data)
   }
 
-  override func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     kernel.rewatch(queue.number, fd, events: events, data: data)
   }
 
-  override func unwatch(_ fd: Int32) -> Int { kernel.unwatch(queue.number, fd) }
+  func unwatch(_ fd: Int32) { _ = kernel.unwatch(queue.number, fd) }
 
-  override func wait(
+  // Closing takes it out of the queue, unless another process has the file open: what is told of it then is
+  // known by its `data` as of one that is gone.
+  func forget(_ fd: Int32) {}
+
+  func wait(
     into events: UnsafeMutableBufferPointer<martlet_event>,
     milliseconds: Int32
   ) -> Int {
@@ -47,16 +46,13 @@ final class EdgePoller: Poller {
 /// `epoll(7)`, told again for as long as it holds.
 @safe
 final class LevelPoller: Poller {
-  private let queue: EventQueue
+  private let queue: OpenFile
   /// Whether a descriptor is in the queue, by its number.
   private var isQueued: [Bool] = []
 
-  override init() throws(SystemError) {
-    queue = try EventQueue()
-    try super.init()
-  }
+  init() throws(SystemError) { queue = try .eventQueue() }
 
-  override func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     let place = Int(fd)
     if place >= isQueued.count {
       isQueued += repeatElement(false, count: max(64, place + 1 - isQueued.count))
@@ -65,9 +61,12 @@ final class LevelPoller: Poller {
     return rewatch(fd, events: events, data: data)
   }
 
-  override func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     // A queue tells of breaks whatever it is asked for: only who is not in it is silent.
-    if events == 0 { return unwatch(fd) }
+    if events == 0 {
+      unwatch(fd)
+      return 0
+    }
     let levels = events & ~(martlet_event_edge | martlet_event_exclusive)
     if isQueued[Int(fd)] { return Int(martlet_epoll_change(queue.number, fd, levels, data)) }
     let result = Int(martlet_epoll_add(queue.number, fd, levels, data))
@@ -75,16 +74,13 @@ final class LevelPoller: Poller {
     return result
   }
 
-  override func unwatch(_ fd: Int32) -> Int {
-    guard isQueued[Int(fd)] else { return 0 }
+  func unwatch(_ fd: Int32) {
+    guard fd < isQueued.count, isQueued[Int(fd)] else { return }
     isQueued[Int(fd)] = false
-    return Int(martlet_epoll_remove(queue.number, fd))
+    _ = martlet_epoll_remove(queue.number, fd)
   }
 
-  // Where another process has the same file open, the queue would go on to tell of it for ever.
-  override func forget(_ fd: Int32) { _ = unwatch(fd) }
-
-  override func wait(
+  func wait(
     into events: UnsafeMutableBufferPointer<martlet_event>,
     milliseconds: Int32
   ) -> Int {

@@ -30,53 +30,47 @@ public enum PollingModel: String, CaseIterable, Hashable, Sendable {
   /// One more than the largest number of a descriptor that can be watched: as many as a set of the C library
   /// has room for; nil: whatever the process may open.
   public var descriptorLimit: Int? { self == .select ? Int(martlet_set_size) : nil }
+
+  /// Creates what waits in this way for descriptors below `limit`.
+  ///
+  /// - Throws: ``SystemError`` when the kernel has no such thing, or no descriptor is left.
+  public func makePoller(kernel: Kernel, limit: Int) throws(SystemError) -> any Poller {
+    switch self {
+    case .epoll: try EdgePoller(kernel)
+    case .epollLevel: try LevelPoller()
+    case .poll: PollPoller()
+    case .select: SelectPoller(limit: limit)
+    case .ioUring: try UringPoller()
+    }
+  }
 }
 
 /// What one loop watches, and how it waits for that: one of the ``PollingModel``s.
 ///
 /// Events are bits of `epoll(7)` in all models. The calls return 0 or the negated number of an error, as
 /// the kernel does. An event may come for a descriptor that is no longer watched: what was given as
-/// `data` tells.
-public class Poller {
+/// `data` tells, whose lower half is the number of the descriptor.
+public protocol Poller: AnyObject {
   /// Begins to watch a descriptor; `data` comes back with its events.
-  public func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int { 0 }
+  func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int
 
   /// Watches a descriptor for other events, or for none until the next change; those that are there
   /// already come again.
-  public func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int { 0 }
+  func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int
 
-  /// Ends the watch of a descriptor that stays open.
-  public func unwatch(_ fd: Int32) -> Int { 0 }
+  /// Ends the watch of a descriptor that stays open, if there is one.
+  func unwatch(_ fd: Int32)
 
-  /// Ends the watch of a descriptor that is about to be closed.
-  public func forget(_ fd: Int32) {}
+  /// Ends the watch of a descriptor that is about to be closed, if there is one.
+  func forget(_ fd: Int32)
 
   /// Waits for events, at most `milliseconds` (−1: for ever).
   ///
   /// - Returns: How many events there are.
-  public func wait(
-    into events: UnsafeMutableBufferPointer<martlet_event>,
-    milliseconds: Int32
-  ) -> Int {
-    0
-  }
+  func wait(into events: UnsafeMutableBufferPointer<martlet_event>, milliseconds: Int32) -> Int
+}
 
-  init() throws(SystemError) {}
-
-  /// Creates what waits as `model` says, for descriptors below `limit`.
-  ///
-  /// - Throws: ``SystemError`` when the kernel has no such thing, or no descriptor is left.
-  public static func make(
-    _ model: PollingModel,
-    kernel: Kernel,
-    limit: Int
-  ) throws(SystemError) -> Poller {
-    switch model {
-    case .epoll: try EdgePoller(kernel)
-    case .epollLevel: try LevelPoller()
-    case .poll: try PollPoller()
-    case .select: try SelectPoller(limit: limit)
-    case .ioUring: try UringPoller()
-    }
-  }
+extension Poller {
+  /// Ends the watch, as of one that stays open: the kernel may know it under other numbers too.
+  public func forget(_ fd: Int32) { unwatch(fd) }
 }

@@ -13,7 +13,7 @@ final class PollPoller: Poller {
   /// Where the next look at the answers begins, so that each descriptor is the first at times.
   private var start = 0
 
-  override func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     let number = Int(fd)
     if number >= places.count {
       places += repeatElement(-1, count: max(64, number + 1 - places.count))
@@ -26,7 +26,7 @@ final class PollPoller: Poller {
     return rewatch(fd, events: events, data: data)
   }
 
-  override func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     let place = places[Int(fd)]
     guard place >= 0 else { return -Int(ENOENT) }
     // The bits are those of epoll; a negative number is passed over, breaks and all.
@@ -39,21 +39,19 @@ final class PollPoller: Poller {
     return 0
   }
 
-  override func unwatch(_ fd: Int32) -> Int {
+  func unwatch(_ fd: Int32) {
+    guard fd < places.count else { return }
     let place = places[Int(fd)]
-    guard place >= 0 else { return 0 }
+    guard place >= 0 else { return }
     places[Int(fd)] = -1
     let (lastFile, lastData) = (files.removeLast(), data.removeLast())
     if place < files.count {
       (files[place], data[place]) = (lastFile, lastData)
       places[Int(lastFile.fd < 0 ? -1 - lastFile.fd : lastFile.fd)] = place
     }
-    return 0
   }
 
-  override func forget(_ fd: Int32) { _ = unwatch(fd) }
-
-  override func wait(
+  func wait(
     into events: UnsafeMutableBufferPointer<martlet_event>,
     milliseconds: Int32
   ) -> Int {
@@ -89,21 +87,20 @@ final class SelectPoller: Poller {
   private var end = 0
   private var start = 0
 
-  init(limit: Int) throws(SystemError) {
+  init(limit: Int) {
     self.limit = limit
     toRead = [UInt64](repeating: 0, count: (limit + 63) / 64)
     toWrite = toRead
     data = [UInt64](repeating: 0, count: limit)
-    try super.init()
   }
 
-  override func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     guard fd < limit else { return -Int(EMFILE) }
     end = max(end, Int(fd) + 1)
     return rewatch(fd, events: events, data: data)
   }
 
-  override func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     let number = Int(fd)
     self.data[number] = data
     toRead.set(number, events & martlet_event_readable != 0)
@@ -111,11 +108,12 @@ final class SelectPoller: Poller {
     return 0
   }
 
-  override func unwatch(_ fd: Int32) -> Int { rewatch(fd, events: 0, data: 0) }
+  func unwatch(_ fd: Int32) {
+    guard fd < limit else { return }
+    _ = rewatch(fd, events: 0, data: 0)
+  }
 
-  override func forget(_ fd: Int32) { _ = unwatch(fd) }
-
-  override func wait(
+  func wait(
     into events: UnsafeMutableBufferPointer<martlet_event>,
     milliseconds: Int32
   ) -> Int {

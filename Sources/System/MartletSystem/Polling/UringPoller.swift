@@ -20,64 +20,63 @@ final class UringPoller: Poller {
   private var ring: OpaquePointer?
   /// What is watched, by number; no events: nothing.
   private var watches: [Watch] = []
-  /// What was asked for before there was a ring, and the polls that the next wait begins anew.
+  /// What the next wait asks for: there was no ring yet, it was full, or a poll is told of no more.
   private var starting: [Int32] = []
+  /// The polls whose end the kernel would not take note of yet.
+  private var ending: [UInt64] = []
 
   /// Looks whether this kernel has what is needed, and lets us have it.
   ///
   /// The ring itself is opened by the thread that uses it, which the kernel remembers.
-  override init() throws(SystemError) {
+  init() throws(SystemError) {
     var ring: OpaquePointer?
     try check(unsafe martlet_ring_open(8, &ring), .ioUringSetup)
     if let ring = unsafe ring { unsafe martlet_ring_close(ring) }
-    try super.init()
   }
 
   deinit { if let ring = unsafe ring { unsafe martlet_ring_close(ring) } }
 
-  override func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+  func watch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
     let place = Int(fd)
     if place >= watches.count {
       watches += repeatElement(Watch(), count: max(64, place + 1 - watches.count))
     }
     watches[place] = Watch(events: events, data: data)
-    return begin(fd)
-  }
-
-  override func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
-    forget(fd)
-    return watch(fd, events: events, data: data)
-  }
-
-  override func unwatch(_ fd: Int32) -> Int {
-    forget(fd)
+    begin(fd)
     return 0
   }
 
+  func rewatch(_ fd: Int32, events: UInt32, data: UInt64) -> Int {
+    unwatch(fd)
+    return watch(fd, events: events, data: data)
+  }
+
   // A poll keeps its file open: it ends with the watch, not with the number.
-  override func forget(_ fd: Int32) {
+  func unwatch(_ fd: Int32) {
+    guard fd < watches.count else { return }
     let watch = watches[Int(fd)]
     watches[Int(fd)] = Watch()
-    guard watch.isAsked, let ring = unsafe ring else { return }
-    _ = unsafe martlet_ring_end_poll(ring, watch.data, Self.ended)
+    if watch.isAsked { end(watch.data) }
   }
 
-  private func begin(_ fd: Int32) -> Int {
-    guard let ring = unsafe ring else {
-      starting.append(fd)
-      return 0
-    }
+  private func end(_ data: UInt64) {
+    guard let ring = unsafe ring else { return }
+    if unsafe martlet_ring_end_poll(ring, data, Self.ended) < 0 { ending.append(data) }
+  }
+
+  private func begin(_ fd: Int32) {
     let watch = watches[Int(fd)]
-    guard watch.events != 0, !watch.isAsked else { return 0 }
-    watches[Int(fd)].isAsked = true
+    guard watch.events != 0, !watch.isAsked else { return }
     // What is told for as long as it holds is asked for anew each time.
     let repeats: Int32 = watch.events & martlet_event_edge != 0 ? 1 : 0
-    return Int(
-      unsafe martlet_ring_poll(ring, fd, watch.events & ~martlet_event_edge, repeats, watch.data)
-    )
+    let events = watch.events & ~martlet_event_edge
+    guard let ring = unsafe ring,
+      unsafe martlet_ring_poll(ring, fd, events, repeats, watch.data) == 0
+    else { return starting.append(fd) }
+    watches[Int(fd)].isAsked = true
   }
 
-  override func wait(
+  func wait(
     into events: UnsafeMutableBufferPointer<martlet_event>,
     milliseconds: Int32
   ) -> Int {
@@ -86,11 +85,24 @@ final class UringPoller: Poller {
       guard result == 0 else { return Int(result) }
     }
     guard let ring = unsafe ring else { return -Int(ENOSYS) }
-    for fd in starting { _ = begin(fd) }
-    starting.removeAll(keepingCapacity: true)
+    askAgain()
     let result = unsafe martlet_ring_enter(ring, milliseconds)
     guard result >= 0 else { return Int(result) }
     return unsafe take(from: ring, into: events)
+  }
+
+  /// Asks the kernel for what it has not been asked yet, or would not take before.
+  private func askAgain() {
+    if !ending.isEmpty {
+      let data = ending
+      ending.removeAll()
+      for data in data { end(data) }
+    }
+    if !starting.isEmpty {
+      let descriptors = starting
+      starting.removeAll()
+      for fd in descriptors { begin(fd) }
+    }
   }
 
   private func take(
@@ -101,8 +113,7 @@ final class UringPoller: Poller {
     var count = 0
     while count < events.count, unsafe martlet_ring_take(ring, &data, &result, &repeats) != 0 {
       if data == Self.ended || result == -ECANCELED { continue }
-      let fd = data == .max ? nil : Int32(truncatingIfNeeded: data & 0xFFFF_FFFF)
-      if repeats == 0 { beginAnew(fd, data) }
+      if repeats == 0 { beginAnew(data) }
       // What cannot be polled is broken; whoever reads it learns why.
       let happened = result < 0 ? martlet_event_closed : UInt32(result)
       unsafe martlet_event_set(&events[count], happened, data)
@@ -112,10 +123,10 @@ final class UringPoller: Poller {
   }
 
   /// Lets the next wait ask for what is told no more, unless its watch has ended.
-  private func beginAnew(_ fd: Int32?, _ data: UInt64) {
-    let place = fd.map { Int($0) } ?? watches.firstIndex { $0.data == data && $0.events != 0 }
-    guard let place, watches[place].data == data, watches[place].events != 0 else { return }
-    watches[place].isAsked = false
-    starting.append(Int32(place))
+  private func beginAnew(_ data: UInt64) {
+    let fd = Int32(truncatingIfNeeded: data & 0xFFFF_FFFF)
+    guard watches[Int(fd)].data == data, watches[Int(fd)].events != 0 else { return }
+    watches[Int(fd)].isAsked = false
+    starting.append(fd)
   }
 }
