@@ -9,7 +9,7 @@ extension ReverseProxy {
   @inline(__always)
   func setTotal(_ head: borrowing Lent) {
     exchange.hand.total = loop.deadline(after: route.timeouts.total)
-    if upstream.plan.http2 != nil { setCallLimit(head.bytes) }
+    if upstream.plan.speaksHTTP2 { setCallLimit(head.bytes) }
   }
 
   @inline(never)
@@ -33,7 +33,7 @@ extension ReverseProxy {
   /// call that has failed before its answer began says so in its head, with the status 200.
   @inline(__always)
   func noteJudgement(_ answer: borrowing Lent) {
-    if upstream.plan.http2 != nil { judge(answer.bytes) }
+    if upstream.plan.speaksHTTP2 { judge(answer.bytes) }
   }
 
   @inline(never)
@@ -47,6 +47,6 @@ extension ReverseProxy {
 
   /// The status by which rules about answers judge.
   var judgedStatus: UInt16 {
-    upstream.plan.http2 == nil ? exchange.response.status : exchange.hand.judgedStatus
+    upstream.plan.speaksHTTP2 ? exchange.hand.judgedStatus : exchange.response.status
   }
 }

@@ -80,7 +80,7 @@ extension ReverseProxy {
   /// Whether the member has said that it has not looked at the request, on a connection that is shared:
   /// it takes no further ones there, and is asked again, though not for ever.
   private func wasRefused(_ error: ExchangeError) -> Bool {
-    guard upstream.plan.http2 != nil, error.retry == .always,
+    guard upstream.plan.speaksHTTP2, error.retry == .always,
       exchange.hand.tries.refusalCount < Self.refusalLimit
     else { return false }
     exchange.hand.tries.refusalCount += 1

@@ -36,7 +36,7 @@ struct ReverseProxy: ~Copyable {
     }
     var replayLimit = upstream.failures.plan.retry.replayByteCount
     // What a member has not looked at is to be sent again, whoever sends its body in parts.
-    if upstream.plan.http2 != nil { replayLimit = max(replayLimit, Self.keptByteCount) }
+    if upstream.plan.speaksHTTP2 { replayLimit = max(replayLimit, Self.keptByteCount) }
     if replayLimit > 0, !exchange.body.hasEnded, exchange.decoding == nil,
       exchange.hand.replay == nil
     {

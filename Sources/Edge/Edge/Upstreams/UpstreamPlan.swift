@@ -38,6 +38,8 @@ public final class UpstreamPlan: Sendable {
   let tls: MemberTLSPlan?
   /// How HTTP/2 is spoken with members; nil: it is not.
   let http2: HTTP2MemberPlan?
+  /// Whether it is; each request asks.
+  let speaksHTTP2: Bool
   /// What runs the application that it is; nil: it has members.
   let application: Application?
   /// What is spoken with members that are no servers of HTTP; nil: they are.
@@ -76,6 +78,7 @@ public final class UpstreamPlan: Sendable {
     self.tls = tls
     gateway = settings.gateway.map { MemberGatewayPlan($0, idleCount: settings.pool.idleCount) }
     http2 = settings.http2.map { HTTP2MemberPlan($0, of: settings) }
+    speaksHTTP2 = settings.http2 != nil
     let state = previous?.state ?? UpstreamState()
     self.state = state
     application = settings.application.map { application in
