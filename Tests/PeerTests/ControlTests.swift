@@ -318,6 +318,41 @@ extension PeerTests {
       }
     }
 
+    @Test("tells coroutines, what they wait for and for whom")
+    func tasks() async throws {
+      try await Rig.run { rig in
+        let gate = Gate()
+        let martlet = try martlet(rig) { wire in
+          while try wire.receiveRequest() != nil {
+            try gate.pass()
+            try wire.send(text: ok)
+          }
+        }
+        gate.open()
+        let slow = try Wire(to: martlet.endpoint)
+        try slow.send(text: "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\nbeg")
+        let control = try ControlWire(rig)
+        func list(_ name: String) throws -> [JSONValue] {
+          try control.call("task.list", .object(["name": .text(name)]))["tasks"]?.list ?? []
+        }
+        var uploads = try list("upload a body to a member")
+        while uploads.first?["waits_for"]?.text != "reading" {
+          uploads = try list("upload a body to a member")
+        }
+        #expect(uploads.count == 1 && uploads[0]["descriptor"]?.number != nil)
+        let served = try #require(try list("serve a connection").first)
+        #expect(served["subject"]?.text?.contains(" of 127.0.0.1:") == true, "\(served)")
+        #expect(try list("accept connections").first?["waits_for"]?.text == "reading")
+        let all = try control.call("task.list", .object(["limit": .number(2)]))
+        #expect(all["tasks"]?.list?.count == 2 && all["count"]?.number ?? 0 > 5, "\(all)")
+        let table = try rig.martlet(command: "tasks")
+        #expect(table.status == 0 && table.lines.count > 5, "\(table.lines)")
+        try slow.send(text: "-ended")
+        #expect(try slow.receiveAnswer().status == 200)
+        while try !list("upload a body to a member").isEmpty {}
+      }
+    }
+
     @Test("closes idle connections, those with a request, and softly those whose answer may end")
     func close() async throws {
       try await Rig.run { rig in

@@ -46,7 +46,7 @@ public final class AdminServer {
     self.page = page
     listener = try Listener(adopting: try socket.descriptor.duplicate(), on: loop)
     let server = self
-    loop.spawn { await server.accept() }
+    loop.spawn(named: "accept connections of the control socket") { await server.accept() }
   }
 
   /// Accepts no more.
@@ -60,7 +60,7 @@ public final class AdminServer {
         guard connectionCount < Self.connectionLimit else { continue }
         let stream = try Self.stream(accepted.descriptor, on: loop)
         connectionCount += 1
-        loop.spawn { await server.serve(stream) }
+        loop.spawn(named: "serve a connection of the control socket") { await server.serve(stream) }
       } catch {
         if error == .cancelled { return }
         // No descriptor is left; others will be closed.

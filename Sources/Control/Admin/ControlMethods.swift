@@ -6,12 +6,12 @@ public import JSONRPC
 public enum ControlMethods {
   /// All methods.
   public static let table = MethodTable(
-    instance + upstreams + members + connections + tables + caches + certificates + changes
+    instance + upstreams + members + connections + tasks + tables + caches + certificates + changes
   )
 
   /// Those that an edge process performs.
   public static let ofEdge = Set(
-    (upstreams + members + connections + tables + caches + certificates).map(\.name) + [
+    (upstreams + members + connections + tasks + tables + caches + certificates).map(\.name) + [
       "metrics", "config.changes", "config.discard",
     ]
   )
@@ -242,6 +242,18 @@ public enum ControlMethods {
       ]),
       errors: [ControlFault.unavailable.declared]
     ),
+  ]
+
+  private static let tasks = [
+    RPCMethod(
+      "task.list",
+      "Tells what the coroutines of the edge process do, and what they wait for.",
+      [
+        RPCParameter("name", .text(maxBytes: 128), isOptional: true, "Only those of this name."),
+        RPCParameter("limit", .number(1...1000), isOptional: true, "The most; 100 if not given."),
+      ],
+      errors: [ControlFault.unavailable.declared]
+    )
   ]
 
   // MARK: Tables

@@ -176,7 +176,7 @@ final class AuthorityService: Sendable {
         let validation = waiting.removeFirst()
         running.count += 1
         let service = self
-        loop.spawn {
+        loop.spawn(named: "look at a name for a certificate") {
           let problem =
             switch validation.kind {
             case .http: await service.problem(of: validation, client, settings.httpPort, on: loop)

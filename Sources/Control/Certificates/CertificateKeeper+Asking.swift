@@ -42,7 +42,7 @@ extension CertificateKeeper {
     if trials[need] == nil {
       trials[need] = Trial(isRunning: true, results: [])
       let keeper = self
-      loop.spawn { await keeper.perform(need) }
+      loop.spawn(named: "obtain a certificate") { await keeper.perform(need) }
     }
     let end = loop.deadline(after: Timeout(.seconds(8)))
     while trials[need]?.isRunning ?? false {

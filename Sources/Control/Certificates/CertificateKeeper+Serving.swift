@@ -35,7 +35,7 @@ extension CertificateKeeper {
     }
     looking = made
     let keeper = self
-    loop.spawn { await keeper.look(made) }
+    loop.spawn(named: "look at certificates") { await keeper.look(made) }
   }
 
   private func look(_ signal: Signal) async {

@@ -295,7 +295,7 @@ public final class CertificateKeeper {
     guard !entries.isEmpty, let made = Signal(on: loop) else { return }
     signal = made
     let keeper = self
-    loop.spawn { await keeper.run(made) }
+    loop.spawn(named: "renew certificates") { await keeper.run(made) }
   }
 
   /// Whether it is over.
@@ -332,7 +332,7 @@ public final class CertificateKeeper {
   private func start(_ need: CertificateNeed) {
     running.insert(need)
     let keeper = self
-    loop.spawn {
+    loop.spawn(named: "attend to a certificate") {
       await keeper.attend(to: need)
       keeper.running.remove(need)
       keeper.tell()

@@ -79,7 +79,7 @@ public final class CertificateWatch {
     guard !times.isEmpty, let made = Signal(on: loop) else { return }
     signal = made
     let watch = self
-    loop.spawn { await watch.run(made) }
+    loop.spawn(named: "watch files of certificates") { await watch.run(made) }
   }
 
   /// Tells nothing more.

@@ -248,7 +248,7 @@ public final class StapleKeeper {
     guard !entries.isEmpty, let made = Signal(on: loop) else { return }
     signal = made
     let keeper = self
-    loop.spawn { await keeper.run(made) }
+    loop.spawn(named: "renew staples") { await keeper.run(made) }
   }
 
   /// Asks nobody any more.
@@ -286,7 +286,7 @@ public final class StapleKeeper {
   private func start(_ subject: Subject) {
     running.insert(subject)
     let keeper = self
-    loop.spawn {
+    loop.spawn(named: "fetch a staple") {
       await keeper.ask(about: subject)
       keeper.running.remove(subject)
       keeper.tell()

@@ -58,7 +58,7 @@ public final class HandoverChannel {
     isSending = true
     // Not `[self] in`: such a closure loses its caller's executor and would run elsewhere.
     let channel = self
-    loop.spawn { await channel.send() }
+    loop.spawn(named: "send to the other process") { await channel.send() }
   }
 
   private func send() async {

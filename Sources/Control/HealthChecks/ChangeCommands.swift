@@ -46,7 +46,7 @@ public final class ChangeCommands {
     let change = waiting.removeFirst()
     runningCount += 1
     let commands = self
-    loop.spawn {
+    loop.spawn(named: "run a command about a change") {
       await commands.run(change)
       commands.runningCount -= 1
       commands.startNext()

@@ -35,7 +35,7 @@ final class CheckTurns {
     guard !isRunning, let signal else { return }
     isRunning = true
     let turns = self
-    loop.spawn { await turns.run(signal) }
+    loop.spawn(named: "check members") { await turns.run(signal) }
   }
 
   /// Forgets the targets that are asked no more.

@@ -114,7 +114,7 @@ final class CheckedTarget {
   func askPatiently() {
     guard !isStopped else { return }
     let (target, question) = (self, question)
-    loop.spawn { target.conclude(await question.ask()) }
+    loop.spawn(named: "check a member") { target.conclude(await question.ask()) }
   }
 
   /// Takes note of an answer, and waits for the next turn.

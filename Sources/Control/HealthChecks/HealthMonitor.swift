@@ -115,7 +115,7 @@ public final class HealthMonitor {
     guard !isKeeping else { return }
     isKeeping = true
     let monitor = self
-    loop.spawn { await monitor.keep() }
+    loop.spawn(named: "keep what is known of members") { await monitor.keep() }
   }
 
   private func forgetTargets() {

@@ -52,9 +52,9 @@ final class ScriptRun {
   ///
   /// - Throws: ``ScriptFailure``; with a status where nothing was answered yet.
   func run() async throws(ScriptFailure) -> ProcessEnd {
-    loop.spawn { await self.feed() }
-    loop.spawn { await self.hear() }
-    loop.spawn { await self.watch() }
+    loop.spawn(named: "feed a script") { await self.feed() }
+    loop.spawn(named: "hear a script") { await self.hear() }
+    loop.spawn(named: "watch a script") { await self.watch() }
     var failure: ScriptFailure?
     do throws(ScriptFailure) {
       try await pass()

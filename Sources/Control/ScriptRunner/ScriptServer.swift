@@ -41,7 +41,7 @@ public final class ScriptServer {
         let accepted = try await listener.accept()
         let stream = try make(accepted.descriptor)
         let server = self
-        loop.spawn { await server.serve(stream) }
+        loop.spawn(named: "serve a request for a script") { await server.serve(stream) }
       } catch {
         guard error != .cancelled else { return }
         // No descriptor is free, for one: the connection waits in the kernel's queue.

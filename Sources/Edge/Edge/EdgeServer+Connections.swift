@@ -1,4 +1,4 @@
-import MartletLoop
+public import MartletLoop
 
 // The connections of clients, on all loops.
 extension EdgeServer {
@@ -33,5 +33,12 @@ extension EdgeServer {
     var count = 0
     for local in workers { count += await local.perform { $0.close(filter, softly: softly) } }
     return count
+  }
+
+  /// What runs on each loop, in the order of the loops.
+  public func coroutines() async -> [[CoroutineView]] {
+    var all: [[CoroutineView]] = []
+    for local in workers { all.append(await local.perform { $0.loop.coroutineViews() }) }
+    return all
   }
 }

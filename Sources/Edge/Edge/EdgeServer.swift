@@ -35,7 +35,7 @@ public final class EdgeServer: Sendable {
             generation: generation,
             board: board
           )
-          loop.spawn { await worker.tick() }
+          loop.spawn(named: "keep time") { await worker.tick() }
           return worker
         }
       )

@@ -191,7 +191,7 @@ final class Worker {
     }
     for log in before { log.close() }
     try publishDatagrams(generation, sockets: sockets)
-    for acceptor in started { loop.spawn { await acceptor.run() } }
+    for acceptor in started { loop.spawn(named: "accept connections") { await acceptor.run() } }
   }
 
   /// Counts what `generation`, the one in force with other figures, counts.
@@ -366,7 +366,9 @@ final class Worker {
     }
     server.connection = connection
     let worker = self
-    loop.spawn { await server.run(for: worker) }
+    loop.spawn(named: "serve a connection", about: { server.subject(of: worker) }) {
+      await server.run(for: worker)
+    }
   }
 
   /// Keeps a coroutine that has nothing to serve, unless enough of them wait.

@@ -28,7 +28,7 @@ extension EdgeService {
     guard !watchesWorkers else { return }
     watchesWorkers = true
     let loop = loop
-    loop.spawn {
+    loop.spawn(named: "watch over processes of applications") {
       while true {
         do throws(WaitError) { try await loop.sleep(for: .milliseconds(250)) } catch { return }
         for (application, process) in server.overdueWorkers() {

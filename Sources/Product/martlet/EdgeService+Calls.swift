@@ -62,6 +62,7 @@ extension EdgeService {
     case _ where method.hasPrefix("certificate."):
       return try await performCertificates(method, arguments)
     case "connection.list": return try await connections(arguments, of: server)
+    case "task.list": return await tasks(arguments, of: server)
     case "connection.close": return try await close(arguments, of: server)
     default: throw RPCError(RPCError.methodNotFound, "an edge process has no method `\(method)`")
     }

@@ -60,9 +60,9 @@ final class EdgeService {
   /// Serves what the supervisor at the other end of `channel` offers, until it says stop.
   func run(_ channel: HandoverChannel, _ signals: SignalQueue) async {
     let service = self
-    loop.spawn { await service.listen(to: channel) }
-    loop.spawn { await service.listen(to: signals) }
-    loop.spawn { await service.tellTurns(to: channel) }
+    loop.spawn(named: "listen to the supervisor") { await service.listen(to: channel) }
+    loop.spawn(named: "listen to signals") { await service.listen(to: signals) }
+    loop.spawn(named: "tell the supervisor of turns") { await service.tellTurns(to: channel) }
     do throws(WaitError) { try await finished.wait() } catch {}
   }
 
@@ -112,7 +112,7 @@ final class EdgeService {
           try channel.post(await answer(to: offer, delivery.files))
         case .logs(let keys): await reopen(keys, delivery.files)
         case .drain(let limit, let closesIdle):
-          loop.spawn { await service.drain(limit, closesIdle: closesIdle) }
+          loop.spawn(named: "drain") { await service.drain(limit, closesIdle: closesIdle) }
         case .stop: finished.set()
         case .ask: try channel.post(report())
         case .call(let number, let method, let arguments):
@@ -120,7 +120,9 @@ final class EdgeService {
           if ControlMethods.changing.contains(method) {
             await answer(number, method, arguments, on: channel)
           } else {
-            loop.spawn { await service.answer(number, method, arguments, on: channel) }
+            loop.spawn(named: "answer a call") {
+              await service.answer(number, method, arguments, on: channel)
+            }
           }
         case .changes(let state): take(state)
         case .worker, .retireWorker, .workerEnded:
@@ -258,7 +260,9 @@ final class EdgeService {
     }
     health = monitor
     let service = self
-    loop.spawn { await service.tellChanges(of: server, by: commands) }
+    loop.spawn(named: "tell of changes of health") {
+      await service.tellChanges(of: server, by: commands)
+    }
     return monitor
   }
 

@@ -115,7 +115,11 @@ extension EventLoop {
     }
     if assumesReady { slots[read].readiness = .ready }
     let data = UInt64(generation) << 32 | UInt64(UInt32(bitPattern: descriptor))
-    if isInner { return }
+    if isInner {
+      watchedEnd.inner = max(watchedEnd.inner, descriptor &+ 1)
+      return
+    }
+    watchedEnd.descriptors = max(watchedEnd.descriptors, descriptor &+ 1)
     let result = poller.watch(
       descriptor,
       events: isEdge ? events | martlet_event_edge : events,

@@ -60,7 +60,11 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   /// What is to wake in the next turn; see ``restBriefly(_:for:)``.
   var brief: [WakeToken] = []
   private var freeTimers: [Int32] = []
-  private var usedTimers = 0
+  private(set) var usedTimers = 0
+  /// What was spawned and has not ended.
+  var coroutines = CoroutineTable()
+  /// One more than the largest number of a descriptor that was watched, and of an inner socket.
+  var watchedEnd: (descriptors: Int32, inner: Int32) = (0, 0)
   private var headBuffers = BufferPool(keptCount: keptBuffers)
   private var bodyBuffers = BufferPool(keptCount: keptBuffers / 4)
   /// The pipes; see ``lendPipe()``.
@@ -439,6 +443,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     if slots[slot].reason == .event {
       if slots[slot].isMuted { unmute(slot) }
       wheel.arm(slot, at: deadline, in: slots)
+      slots[slot].waitsSince = wheel.tick
       switch mode {
       case .parking:
         parkingSlot = slot

@@ -33,6 +33,8 @@ struct Slot {
   @usableFromInline var isWatched = false
   /// Whether the poller is told to be silent about what nobody waits for; see `muteUnheard`.
   @usableFromInline var isMuted = false
+  /// The tick at which the waiter, or the last one, began to wait.
+  @usableFromInline var waitsSince: UInt32 = 0
 
   @usableFromInline init() {}
 }

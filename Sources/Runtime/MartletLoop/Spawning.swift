@@ -7,13 +7,6 @@
 // executor, but moves to the global one before its first line, and the compiler accepts the race. The
 // tidy tests refuse capture lists here.
 
-// @unchecked: see the invariant above.
-/// A body on its way from one coroutine of a loop to another.
-private final class LocalBody: @unchecked Sendable {
-  let run: () async -> Void
-  init(_ run: @escaping () async -> Void) { self.run = run }
-}
-
 /// The actor of a loop, for coroutines that belong to no actor of their own.
 actor LoopHome {
   // @unchecked: written once, before the loop is used.
@@ -55,9 +48,18 @@ extension EventLoop {
   ///
   /// The body may capture what belongs to the loop. In the continuation mode its task prefers the
   /// loop as its executor, so that a resumed continuation comes straight back.
-  public func spawn(_ body: @escaping () async -> Void) {
+  ///
+  /// - Parameters:
+  ///   - name: What ``coroutineViews()`` calls it: what it does, or the function that spawns it.
+  ///   - subject: Tells what it deals with, whenever somebody looks.
+  ///   - body: What it does.
+  public func spawn(
+    named name: StaticString = #function,
+    about subject: (() -> String?)? = nil,
+    _ body: @escaping () async -> Void
+  ) {
     precondition(isCurrent, "a coroutine is spawned on a loop from another thread")
-    let local = LocalBody(body)
+    let local = Coroutine(name, about: subject, on: self, body)
     home.assumeIsolated { home in
       switch mode {
       case .parking:

@@ -120,6 +120,43 @@ struct CoroutineTests {
     }
   }
 
+  @Test("are seen with what they wait for, and for how long", arguments: modes)
+  func views(mode: EventLoop.WaitMode) throws {
+    let driven = try DrivenLoop(mode)
+    let (loop, notes, socket) = (driven.loop, Notes(), driven.kernel.descriptor())
+    try loop.watch(socket)
+    var views: [CoroutineView] = []
+    driven.start {
+      loop.spawn(named: "reader") { await notes.read(socket, on: loop) }
+      loop.spawn(named: "writer") { try? await loop.writable(socket, by: .never) }
+      loop.spawn(named: "sleeper") { try? await loop.sleep(for: .seconds(30)) }
+      loop.spawn { await notes.rest(on: loop) }
+    }
+    driven.advance(by: .seconds(10))
+    driven.start {
+      loop.spawn(named: "beginner", about: { "what comes" }) {}
+      views = loop.coroutineViews().filter { $0.name.hasSuffix("er") }
+    }
+    #expect(views.map(\.name) == ["reader", "writer", "sleeper", "beginner"])
+    #expect(views.map(\.subject) == [nil, nil, nil, "what comes"])
+    let waits: [CoroutineView.Wait] = [.readable(socket), .writable(socket), .signal, .elsewhere]
+    #expect(views.map(\.wait) == waits)
+    for view in views {
+      #expect(view.age == (view.name == "beginner" ? .zero : .seconds(10)))
+      let isKnown = view.waited.map { $0 > .seconds(9) && $0 < .seconds(11) } ?? false
+      #expect(isKnown == (view.name != "beginner"))
+      let isLimited = view.remaining.map { $0 > .seconds(19) && $0 < .seconds(21) } ?? false
+      #expect(isLimited == (view.name == "sleeper"))
+    }
+    #expect(Set(views.map(\.number)).count == 4)
+    driven.happen([.readable], on: socket)
+    driven.advance(by: .seconds(30))
+    loop.cancelPresentWrite(of: socket)
+    driven.settle()
+    #expect(loop.coroutineViews().isEmpty)
+    loop.forget(socket)
+  }
+
   @Test("give their buffers back", arguments: modes)
   func buffers(mode: EventLoop.WaitMode) throws {
     let driven = try DrivenLoop(mode)

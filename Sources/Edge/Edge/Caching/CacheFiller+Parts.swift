@@ -193,7 +193,7 @@ extension CacheFiller {
       return end()
     }
     // Who asks meanwhile reads on.
-    worker.loop.spawn { await self.assemble(parts, head, terms) }
+    worker.loop.spawn(named: "put parts together") { await self.assemble(parts, head, terms) }
   }
 
   /// Keeps what came before it broke off, so that the rest can be asked for.

@@ -236,7 +236,7 @@ final class CacheFiller: InnerSocket {
     guard let signal = Signal(on: worker.loop) else { return nil }
     room = signal
     let (loop, filler) = (worker.loop, self)
-    loop.spawn {
+    loop.spawn(named: "tell a fill of the cache of room") {
       while !filler.isOver {
         do throws(WaitError) { try await signal.wait() } catch { continue }
         if !filler.isOver { loop.signalRoom(filler.descriptor) }
@@ -352,7 +352,7 @@ extension HTTP1Connection {
       fill.end(.failed(ExchangeError(.overloaded, detail: "cache")))
       return nil
     }
-    loop.spawn { await filler.run() }
+    loop.spawn(named: "fill the cache") { await filler.run() }
     return filler
   }
 

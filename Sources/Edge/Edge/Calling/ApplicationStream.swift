@@ -169,7 +169,9 @@ final class ApplicationStream: InnerSocket {
       if !awaitsRoom {
         awaitsRoom = true
         let stream = self
-        loop.spawn { await stream.awaitRoom(in: tunnel) }
+        loop.spawn(named: "wait for room in a tunnel to an application") {
+          await stream.awaitRoom(in: tunnel)
+        }
       }
       return 0
     }
@@ -256,7 +258,9 @@ final class ApplicationStream: InnerSocket {
         rest = tunnel
         isEndTold = true
         let stream = self
-        loop.spawn { await stream.relay(from: tunnel) }
+        loop.spawn(named: "pass on what an application sends in a tunnel") {
+          await stream.relay(from: tunnel)
+        }
         break
       }
       tunnel = nil
@@ -276,7 +280,7 @@ final class ApplicationStream: InnerSocket {
       guard let source else { break }
       rest = source
       let stream = self
-      loop.spawn { await stream.relay(from: source) }
+      loop.spawn(named: "pass on what an application answers") { await stream.relay(from: source) }
     case .ready: break
     }
     signal()

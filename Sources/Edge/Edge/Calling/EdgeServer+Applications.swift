@@ -68,13 +68,17 @@ extension EdgeServer {
     for (local, file) in zip(workers, answers) {
       await local.perform { worker in
         let client = worker.client(of: application)
-        worker.loop.spawn { await client.listen(to: file, of: process) }
+        worker.loop.spawn(named: "listen to a process of an application") {
+          await client.listen(to: file, of: process)
+        }
       }
     }
     let output = made.output
     let board = board
     await workers[0].perform { worker in
-      worker.loop.spawn { await worker.log(output, of: process, name, board) }
+      worker.loop.spawn(named: "log what a process of an application says") {
+        await worker.log(output, of: process, name, board)
+      }
     }
   }
 

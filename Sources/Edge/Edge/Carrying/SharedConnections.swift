@@ -97,7 +97,9 @@ final class SharedConnections {
     while openingCount < Self.openingLimit, openingCount * expectedStreams < waiters.count {
       openingCount += 1
       let sharing = self
-      loop.spawn { await sharing.openOne(for: pool) }
+      loop.spawn(named: "open a connection of HTTP/2 to a member") {
+        await sharing.openOne(for: pool)
+      }
     }
   }
 

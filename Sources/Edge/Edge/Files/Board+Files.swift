@@ -54,7 +54,7 @@ extension Worker {
     for plan in generation.filePlans {
       guard let uploads = plan.uploads, uploads.takeSweep(at: clock.seconds) else { continue }
       let worker = self
-      loop.spawn { await worker.sweep(uploads, plan) }
+      loop.spawn(named: "sweep uploads that were left") { await worker.sweep(uploads, plan) }
     }
   }
 

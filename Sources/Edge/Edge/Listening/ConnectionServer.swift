@@ -1,4 +1,5 @@
 import MartletLoop
+import MartletNet
 
 /// A coroutine that serves one connection after the other, whichever has a request.
 ///
@@ -7,6 +8,8 @@ import MartletLoop
 final class ConnectionServer {
   /// What is to be served next.
   var connection: HTTP1Connection?
+  /// The descriptor of the connection that is served.
+  private var servedDescriptor: Int32?
   private let signal: Signal
 
   /// - Returns: nil when all timers of the loop are taken.
@@ -27,11 +30,23 @@ final class ConnectionServer {
     }
   }
 
+  /// What is served, in words; nil while nothing is.
+  func subject(of worker: Worker) -> String? {
+    guard let servedDescriptor,
+      let served = worker.connection(of: servedDescriptor) ?? worker.carried(by: servedDescriptor)
+    else { return nil }
+    let number = served.carrier?.number ?? served.number
+    let client = "\(ConnectionID(loop: worker.index, number: number)) of \(served.peer)"
+    return served.memberName.map { "\(client), at \($0)" } ?? client
+  }
+
   /// Serves the connection that was given; a function of its own, so that nothing holds the
   /// connection when it is over, which closes it.
   private func serve(for worker: Worker) async {
     guard let served = connection else { return }
     connection = nil
+    servedDescriptor = served.stream.descriptor
+    defer { servedDescriptor = nil }
     if await served.serve(), !worker.closesIdle { served.rest() } else { worker.forget(served) }
   }
 }

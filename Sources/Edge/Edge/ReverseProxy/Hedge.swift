@@ -315,7 +315,7 @@ extension ReverseProxy {
           of: self
         )
         exchange.tryCount &+= 1
-        loop.spawn { await hedge.run() }
+        loop.spawn(named: "send a hedged request") { await hedge.run() }
         return hedge
       } catch {
         endWatch(of: other)

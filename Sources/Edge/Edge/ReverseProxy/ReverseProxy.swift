@@ -101,7 +101,7 @@ struct ReverseProxy: ~Copyable {
     if !exchange.body.hasEnded || exchange.hand.replay?.bytes.isEmpty == false {
       let started = try Upload(client: client, exchange: exchange, route: route, to: connection)
       upload = started
-      loop.spawn { await started.run() }
+      loop.spawn(named: "upload a body to a member") { await started.run() }
     }
     do throws(ExchangeError) {
       let source = AnswerSource(connection: connection, pool: pool, upload: upload)

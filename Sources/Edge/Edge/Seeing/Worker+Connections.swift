@@ -96,7 +96,7 @@ extension Worker {
     if !pending.isEmpty {
       let worker = self
       for connection in pending { connection.cut() }
-      loop.spawn { await worker.cutAgain(pending) }
+      loop.spawn(named: "cut connections") { await worker.cutAgain(pending) }
     }
     let multiplexed = http2.compactMap(\.self).filter { meets($0, filter) }
     for connection in multiplexed {

@@ -187,7 +187,7 @@ class Relay {
   /// Lets a direction go on at a moment, if there is anything left to go on.
   private func goOn(at moment: UInt64, upwards: Bool) {
     let relay = self
-    loop.spawn { await relay.pause(until: moment, upwards: upwards) }
+    loop.spawn(named: "slow a connection") { await relay.pause(until: moment, upwards: upwards) }
   }
 
   private func pause(until moment: UInt64, upwards: Bool) async {

@@ -47,11 +47,11 @@ extension Worker {
     if datagrams == nil {
       let tables = try UDPTables(on: loop)
       datagrams = tables
-      loop.spawn { await tables.run() }
+      loop.spawn(named: "end flows in time") { await tables.run() }
     }
     let listener = try UDPListener(plan, socket: socket, worker: self)
     datagramListeners[key] = listener
-    loop.spawn { await listener.run() }
+    loop.spawn(named: "receive datagrams") { await listener.run() }
   }
 
   /// Keeps a flow until it is over, to be found by its descriptor.

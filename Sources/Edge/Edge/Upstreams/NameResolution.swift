@@ -36,7 +36,7 @@ final class NameResolution {
     for upstream in generation.upstreams {
       for member in upstream.members where member.hasName {
         waiting += 1
-        loop.spawn {
+        loop.spawn(named: "resolve the name of a member") {
           await self.resolve(member, in: upstream)
           waiting -= 1
           signal.set()
@@ -53,7 +53,7 @@ final class NameResolution {
   func follow(_ member: Member, in upstream: UpstreamPlan) {
     guard member.hasName else { return }
     let turn = turn
-    loop.spawn {
+    loop.spawn(named: "resolve the name of a member") {
       await self.resolve(member, in: upstream)
       await self.keepResolving(member, in: upstream, turn)
     }

@@ -75,7 +75,7 @@ final class BulkSender {
   func run(_ show: @escaping @Sendable (Tally, Bool) -> Void) async {
     activeCount = plan.workerCount
     let sender = self
-    for _ in 0..<plan.workerCount { loop.spawn { await sender.work() } }
+    for _ in 0..<plan.workerCount { loop.spawn(named: "send batches") { await sender.work() } }
     while activeCount > 0 {
       do throws(WaitError) {
         try await ended.wait(by: loop.deadline(after: Timeout(.milliseconds(200))))
