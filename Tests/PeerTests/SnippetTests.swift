@@ -29,6 +29,15 @@ extension PeerTests {
       )
     }
 
+    @Test("a clerk serves two queues, until both are closed")
+    func counters() async throws {
+      let lines = try await lines(of: "OpenCounters")
+      let served = [
+        "sold Dune", "sold Emma", "sold Momo", "took number 1 back", "took number 2 back",
+      ]
+      #expect(lines.dropLast().sorted() == served && lines.last == "closed")
+    }
+
     @Test("a burst goes through a queue that is never longer than it may be")
     func peakShaving() async throws {
       let lines = try await lines(of: "PeakShaving")

@@ -37,8 +37,8 @@ public final class Queue<Element: Sendable>: Sendable {
   private let store: any QueueStore<Element>
   /// The same store, where it is one without a lock: called directly.
   private let ring: Ring<Element>?
-  private let takers = WaitGate()
-  private let putters = WaitGate()
+  let takers = WaitGate()
+  let putters = WaitGate()
   private let joiners = WaitGate()
   private let doneCount = Atomic<Int>(0)
 
@@ -226,13 +226,13 @@ public final class Queue<Element: Sendable>: Sendable {
     return false
   }
 
-  private func putNow(_ element: Element) -> Putting {
+  func putNow(_ element: Element) -> Putting {
     let result = ring?.put(element) ?? store.put(element)
     if result == .done { takers.wake() }
     return result
   }
 
-  private func takeNow() -> Taken<Element> {
+  func takeNow() -> Taken<Element> {
     let result = ring?.take() ?? store.take()
     if case .element = result { putters.wake() }
     return result

@@ -14,8 +14,7 @@ final class WaitGate: Sendable {
   /// How many wait.
   var waitingCount: Int { count.load(ordering: .sequentiallyConsistent) }
 
-  func enter() -> Waiter {
-    let waiter = Waiter()
+  func enter(_ waiter: Waiter = Waiter()) -> Waiter {
     line.withLock { line in
       line.append(waiter)
       count.add(1, ordering: .sequentiallyConsistent)

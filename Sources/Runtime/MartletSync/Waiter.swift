@@ -24,24 +24,47 @@ public final class Waiter: Sendable {
 
   /// What it waits for, where there is more than one thing, or how much of it.
   public let wish: Int
+  /// The one who waits in several lines, and stands here in one of them; nil: it waits in this one alone.
+  private let whole: Waiter?
   private let word = FutexWord(Outcome.waiting.rawValue)
   /// Where the coroutine goes on; nil before it is suspended and after it was resumed.
   private let coroutine = unsafe Mutex<UnsafeContinuation<Void, Never>?>(nil)
 
   /// Creates one who waits; it may be settled before it has begun to sleep.
-  public init(wish: Int = 0) { self.wish = wish }
+  public init(wish: Int = 0) {
+    self.wish = wish
+    whole = nil
+  }
+
+  /// Creates one who stands in a line for `whole`, which waits in several: the first of them that is woken
+  /// settles it, and the others are as if they had left.
+  ///
+  /// Only `whole` blocks or suspends; each of these is struck off its line unless it was woken.
+  public init(for whole: Waiter) {
+    wish = whole.wish
+    self.whole = whole
+  }
 
   /// How the wait has ended, if it has.
-  public var outcome: Outcome { Outcome(rawValue: word.value) ?? .waiting }
+  public var outcome: Outcome {
+    guard let whole else { return Outcome(rawValue: word.value) ?? .waiting }
+    // Who settles it is about to know whether that settles the whole.
+    while word.value == Self.deciding { Thread.pause() }
+    let own = Outcome(rawValue: word.value) ?? .waiting
+    return own == .waiting && whole.outcome != .waiting ? .cancelled : own
+  }
 
   /// What stands in the word while a thread sleeps on it, instead of ``Outcome/waiting``.
   private static let sleeping: UInt32 = 5
+  /// What stands in it while it is found out whether the whole is settled by this one.
+  private static let deciding: UInt32 = 6
 
   /// Ends the wait.
   ///
   /// - Returns: Whether this was the one that ended it.
   @discardableResult
   public func settle(_ outcome: Outcome) -> Bool {
+    if let whole { return settle(outcome, for: whole) }
     if !word.exchange(Outcome.waiting.rawValue, for: outcome.rawValue) {
       guard word.exchange(Self.sleeping, for: outcome.rawValue) else { return false }
       word.wake()
@@ -55,6 +78,13 @@ public final class Waiter: Sendable {
     // Safe: whoever takes the continuation out resumes it, and only one can take it.
     unsafe continuation?.resume()
     return true
+  }
+
+  private func settle(_ outcome: Outcome, for whole: Waiter) -> Bool {
+    guard word.exchange(Outcome.waiting.rawValue, for: Self.deciding) else { return false }
+    let isFirst = whole.settle(outcome)
+    _ = word.exchange(Self.deciding, for: (isFirst ? outcome : .cancelled).rawValue)
+    return isFirst
   }
 
   /// How often a thread looks before it sleeps, which costs more than what most holders do.
