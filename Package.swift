@@ -212,7 +212,7 @@ module(
 module(
   "MartletNet",
   .runtime,
-  ["CLinux", "MartletBytes", "MartletSystem", "MartletLoop"],
+  ["CLinux", "MartletBytes", "JSON", "MartletSystem", "MartletLoop"],
   alsoTestedWith: ["TestLoop"]
 )
 module(
@@ -380,7 +380,7 @@ let package = Package(
     .library(
       name: "MartletRuntime",
       targets: [
-        "MartletBytes", "MartletSystem", "MartletSync", "MartletQueues", "MartletLoop",
+        "MartletBytes", "JSON", "MartletSystem", "MartletSync", "MartletQueues", "MartletLoop",
         "MartletNet",
         "MartletProcess",
       ]

@@ -29,7 +29,7 @@ let package = Package(
   ]
     + [
       "request", "response", "chunked", "http2", "paths", "conditions", "caching", "stored",
-      "fields", "frames",
+      "fields", "frames", "headed",
     ].map {
       name in
       .executableTarget(name: name, dependencies: ["Invariants"], swiftSettings: fuzzed)

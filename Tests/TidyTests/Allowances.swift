@@ -49,6 +49,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Fuzz/Sources/headed/headed.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Fuzz/Sources/hello/hello.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),

@@ -37,6 +37,7 @@ struct Martlet: ParsableCommand {
       ConfigCommand.self,
       CompletionCommand.self,
       BalanceCommand.self, CertificateCommand.self, TrustCommand.self, BulkCommand.self,
+      SendCommand.self, ReceiveCommand.self,
       EdgeCommand.self, WorkerCommand.self,
     ]
   )

@@ -1,3 +1,4 @@
+public import JSON
 public import MartletBytes
 public import MartletLoop
 
@@ -7,6 +8,8 @@ public enum FramedStreamError: Error, Hashable, Sendable {
   case stream(StreamError)
   /// What comes cannot be taken apart, or what is to be sent not be found again.
   case framing(FramingError)
+  /// What a message says of itself cannot be read.
+  case head(JSONError)
   /// The other side has ended in the middle of a message.
   case cut
 }

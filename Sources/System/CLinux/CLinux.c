@@ -298,6 +298,17 @@ int64_t martlet_facts_at(int folder, const char *path, int follows, martlet_file
   return 0;
 }
 
+int64_t martlet_set_modified(int fd, int64_t nanoseconds) {
+  int64_t rest = nanoseconds % 1000000000;
+  int64_t seconds = nanoseconds / 1000000000;
+  if (rest < 0) {
+    rest += 1000000000;
+    seconds -= 1;
+  }
+  struct timespec times[2] = {{0, UTIME_OMIT}, {seconds, rest}};
+  MARTLET_RESULT(futimens(fd, times));
+}
+
 int64_t martlet_open_at(int folder, const char *path, int flags, unsigned mode, uint64_t resolve) {
   // struct open_how of linux/openat2.h, and the call by its number: older headers have neither.
   struct { uint64_t flags, mode, resolve; } how = {

@@ -196,6 +196,23 @@ extension Folder {
     )
   }
 
+  /// Opens a file of this folder to be read and written, made with these rights if it is not there.
+  ///
+  /// - Throws: ``SystemError``. System call: `openat2(2)`.
+  public borrowing func openShared(
+    _ name: [UInt8],
+    rights: UInt32
+  ) throws(SystemError) -> Descriptor {
+    Descriptor(
+      adopting: try open(
+        name,
+        O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK,
+        LinkRule.never.resolution,
+        mode: rights
+      )
+    )
+  }
+
   /// Opens a file of this folder to be written at its end; it must be there.
   ///
   /// - Throws: ``SystemError``. System call: `openat2(2)`, `O_APPEND`.
@@ -327,6 +344,24 @@ extension Descriptor {
       if bytes != [0x2E], bytes != [0x2E, 0x2E] { names.append(bytes) }
     }
     return names
+  }
+
+  /// Writes bytes from `offset` on, and returns how many the file took.
+  ///
+  /// - Throws: ``SystemError``. System call: `pwrite(2)`.
+  public borrowing func write(_ bytes: Span<UInt8>, at offset: Int) throws(SystemError) -> Int {
+    // Safe: the span outlives the call, which only reads it.
+    let result = unsafe bytes.withUnsafeBytes { storage in
+      unsafe martlet_write_at(number, storage.baseAddress, storage.count, Int64(offset))
+    }
+    return try check(result, .write)
+  }
+
+  /// Sets when the content of the open file was changed, in nanoseconds since 1970.
+  ///
+  /// - Throws: ``SystemError``. System call: `futimens(2)`.
+  public borrowing func setModified(_ nanoseconds: Int64) throws(SystemError) {
+    try check(martlet_set_modified(number, nanoseconds), .futimens)
   }
 
   /// Has the file written to its disk.

@@ -44,7 +44,8 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     case rename, rmdir, send, sendfile, sendmsg, setrlimit, setsockopt, setuid, shutdown, signalfd
     case splice
     case sigprocmask, socket, socketpair, unlink, waitpid, write, getpwnam, getgrnam, getrandom
-    case fallocate, flock, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create", readlink
+    case fallocate, flock, futimens, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create",
+      readlink
     case stat, opendir, poll, select, ioUringSetup = "io_uring_setup"
   }
 

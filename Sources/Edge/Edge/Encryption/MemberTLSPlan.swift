@@ -112,7 +112,12 @@ extension TLSSession {
       do throws(WaitError) {
         switch progress {
         case .done:
-          if isDrained { loop.clearReadable(stream.descriptor) }
+          if isDrained {
+            loop.clearReadable(stream.descriptor)
+          } else {
+            // What came together with the end of the handshake has no event of its own.
+            loop.assumeReadable(stream.descriptor)
+          }
           return
         case .needsInput:
           loop.clearReadiness(stream.descriptor)

@@ -231,6 +231,8 @@ static inline int64_t martlet_link_at(int folder, const char *from, int target, 
 static inline int64_t martlet_mkdir_at(int folder, const char *name, unsigned mode) {
   MARTLET_RESULT(mkdirat(folder, name, mode));
 }
+// When the content of a file was changed, in nanoseconds since 1970.
+int64_t martlet_set_modified(int fd, int64_t nanoseconds);
 static inline int64_t martlet_set_mode(int fd, unsigned mode) { MARTLET_RESULT(fchmod(fd, mode)); }
 
 static inline int64_t martlet_unlink(const char *path) { MARTLET_RESULT(unlink(path)); }
