@@ -194,7 +194,7 @@ module("TLS", .system, ["COpenSSL", "MartletSystem"], alsoTestedWith: ["TestPeer
 module(
   "MartletSync",
   .runtime,
-  ["MartletSystem"],
+  ["CLinux", "MartletSystem"],
   alsoTestedWith: ["TestCrowd", "TestPeers"]
 )
 module(
@@ -220,6 +220,15 @@ module(
   .runtime,
   ["MartletSystem", "MartletSync", "MartletQueues", "MartletLoop"],
   alsoTestedWith: ["TestProgram", "TestCrowd"]
+)
+
+module(
+  "MartletServers",
+  .runtime,
+  [
+    "CLinux", "MartletBytes", "MartletSystem", "MartletSync", "MartletLoop", "MartletNet",
+    "MartletProcess",
+  ]
 )
 
 // Protocols
@@ -382,7 +391,7 @@ let package = Package(
       targets: [
         "MartletBytes", "JSON", "MartletSystem", "MartletSync", "MartletQueues", "MartletLoop",
         "MartletNet",
-        "MartletProcess",
+        "MartletProcess", "MartletServers",
       ]
     ),
     .library(

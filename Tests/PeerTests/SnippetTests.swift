@@ -47,5 +47,56 @@ extension PeerTests {
       let most = try #require(words.compactMap { Int($0) }.last)
       #expect(1...1000 ~= most)
     }
+
+    @Test(
+      "seed programs of a course on networks do what they say",
+      arguments: [
+        (
+          "EchoPair",
+          [
+            "echoed by a process", "echoed by an event", "echoed by a thread",
+            "echoed by a thread of a pool",
+          ]
+        ),
+        ("UDPPair", ["IS ANYBODY THERE?"]),
+        (
+          "ChatServer",
+          [
+            "Ada reads welcome Ada", "Grace reads welcome Grace", "Ada reads Grace: is here",
+            "Grace reads Ada: good morning", "Grace reads Ada: has left",
+          ]
+        ),
+        ("Upload", [#"{"name":"photo","received":5000000}"#]),
+        (
+          "RemoteCommand",
+          [
+            "system: 6 bytes, the last line is Linux",
+            "numbers: 108894 bytes, the last line is 20000",
+            "rm -rf: 18 bytes, the last line is there is no rm -rf",
+          ]
+        ),
+        ("ProducerConsumer", ["100 eaten, 0 left"]),
+        (
+          "ThreadLocals",
+          [
+            "threads: [1, 2, 3], and 0 here", #"requests: ["first", "second"], and none here"#,
+            "loops: 0 in the loop's own list",
+          ]
+        ),
+        ("DaemonAndJoin", ["joined: ended with code 3", "ended: was ended by SIGKILL"]),
+      ]
+    )
+    func seeds(name: String, expected: [String]) async throws {
+      let lines = try await lines(of: name)
+      #expect(lines == expected)
+    }
+
+    @Test("a time server tells the time")
+    func time() async throws {
+      let lines = try await lines(of: "TimeServer")
+      let words = try #require(lines.first).split(separator: " ")
+      let told = try #require(words.first.flatMap { Int($0) })
+      #expect(abs(Double(told) - Date().timeIntervalSince1970) < 60)
+    }
   }
 }

@@ -249,6 +249,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/Runtime/MartletSync/ThreadLocal.swift",
+    "keeps a box for each thread behind a key of pthread, which lets it go when the thread ends"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/Runtime/MartletSync/Waiter.swift",
     "keeps a continuation, which the one that settles the wait takes out and resumes"
   ),
@@ -494,6 +499,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .uncheckedSendable,
+    "Sources/Runtime/MartletServers/Servers.swift",
+    "classes of constants, which are not final because one inherits from the other"
+  ),
+  Allowance(
+    .uncheckedSendable,
     "Sources/Runtime/MartletSync/Locked.swift",
     "a value that is reached under its lock alone"
   ),
@@ -501,6 +511,11 @@ let allowances: [Allowance] = [
     .uncheckedSendable,
     "Sources/Runtime/MartletSync/SequenceLock.swift",
     "a pointer to atomics, which any thread may change"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/Runtime/MartletSync/ThreadLocal.swift",
+    "a key that is constant, behind which each thread reaches its own value alone"
   ),
   Allowance(
     .uncheckedSendable,
