@@ -20,7 +20,11 @@ final class Room: ConnectionHandler {
     let heard = Queue<String>(capacity: 100)
     members.withLock { $0[name] = heard }
     connection.loop.spawn {
-      while let line = await heard.next() { try? await connection.write(line) }
+      do {
+        while let line = await heard.next() { try await connection.write(line) }
+      } catch {
+        // Who has gone hears no more; the reader below sees that, too.
+      }
     }
     defer {
       members.withLock { $0[name] = nil }
