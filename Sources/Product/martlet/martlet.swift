@@ -33,11 +33,9 @@ struct Martlet: ParsableCommand {
       ReferenceCommand.self, StatusCommand.self, ReloadCommand.self, ReopenCommand.self,
       UpgradeCommand.self, StopCommand.self, UpstreamCommand.self, MemberCommand.self,
       ScriptCommand.self, ConnectionCommand.self, TasksCommand.self, TableCommand.self,
-      CacheCommand.self,
-      ConfigCommand.self,
-      CompletionCommand.self,
-      BalanceCommand.self, CertificateCommand.self, TrustCommand.self, BulkCommand.self,
-      SendCommand.self, ReceiveCommand.self,
+      CacheCommand.self, ConfigCommand.self, CompletionCommand.self, BalanceCommand.self,
+      CertificateCommand.self, TrustCommand.self, BulkCommand.self, SendCommand.self,
+      ReceiveCommand.self, BenchCommand.self,
       EdgeCommand.self, WorkerCommand.self,
     ]
   )

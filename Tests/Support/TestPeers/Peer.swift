@@ -37,13 +37,15 @@ public final class Peer: Sendable {
     Thread { [weak self] in
       var rest = Data()
       while true {
-        let part = reading.availableData
+        var part = reading.availableData
         if part.isEmpty { break }
-        rest += part
-        while let end = rest.firstIndex(of: 10) {
-          self?.take(String(decoding: rest[..<end], as: UTF8.self))
-          rest = Data(rest[(end + 1)...])
+        // What was searched already is not searched again: a line may have megabytes.
+        while let end = part.firstIndex(of: 10) {
+          self?.take(String(decoding: rest + part[..<end], as: UTF8.self))
+          rest = Data()
+          part = part[(end + 1)...]
         }
+        rest += part
       }
       if !rest.isEmpty { self?.take(String(decoding: rest, as: UTF8.self)) }
       self?.finish()
