@@ -9,21 +9,23 @@ import subprocess
 import sys
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-# Where the modules stand, and what they use; pools are measured without the rest of theirs.
+# Where the modules stand, and what they use.
 MODULES = {
     "CLinux": ("Sources/System/CLinux", []),
     "MartletBytes": ("Sources/Base/MartletBytes", []),
     "MartletSystem": ("Sources/System/MartletSystem", ["CLinux", "MartletBytes"]),
     "MartletSync": ("Sources/Runtime/MartletSync", ["MartletSystem"]),
     "MartletQueues": ("Sources/Runtime/MartletQueues", ["MartletSystem", "MartletSync"]),
+    "MartletLoop": ("Sources/Runtime/MartletLoop", ["CLinux", "MartletSystem"]),
     "MartletProcess": (
-        "Sources/Runtime/MartletProcess/Pools",
-        ["MartletSystem", "MartletSync", "MartletQueues"],
+        "Sources/Runtime/MartletProcess",
+        ["MartletSystem", "MartletSync", "MartletQueues", "MartletLoop"],
     ),
 }
 PROGRAM = "Benchmarks/library"
@@ -38,6 +40,8 @@ BOUNDS = [
     ("queue, 2 to 2 threads", "mutex and condition, 2 to 2 threads", 0.5),
     ("thread pool, one at a time", "Dispatch, one at a time", 0.5),
     ("thread pool, one at a time", "Python, one at a time", 0.1),
+    ("process pool, one at a time", "Python, one at a time by processes", 0.2),
+    ("process pool, many at a time", "Python, many at a time by processes", 0.2),
 ]
 
 
@@ -78,27 +82,47 @@ def figures(program: Path) -> dict[str, float]:
     return {name: float(figure) for name, figure in rows}
 
 
-def python_figures(rounds: int = 20_000) -> dict[str, float]:
-    """The same of Python's pool of threads."""
+def same(value: bytes) -> bytes:
+    """What processes do in the comparison: 1 KB in, and out again."""
+    return value
 
-    def one(pool: ThreadPoolExecutor) -> None:
+
+def timed(rounds: int, run: Callable[[], None]) -> float:
+    """The nanoseconds of a round, at best of three times."""
+    times = []
+    for _ in range(3):
+        start = time.perf_counter_ns()
+        run()
+        times.append((time.perf_counter_ns() - start) / rounds)
+    return min(times)
+
+
+def python_pool_figures(
+    pool: Executor, task: Callable, arguments: tuple, rounds: int, suffix: str = ""
+) -> dict[str, float]:
+    """The nanoseconds of a task of one of Python's pools, one and many at a time."""
+
+    def one() -> None:
         for _ in range(rounds):
-            pool.submit(int).result()
+            pool.submit(task, *arguments).result()
 
-    def many(pool: ThreadPoolExecutor) -> None:
-        futures = [pool.submit(int) for _ in range(rounds)]
+    def many() -> None:
+        futures = [pool.submit(task, *arguments) for _ in range(rounds)]
         for future in futures:
             future.result()
 
-    found = {}
+    pool.submit(task, *arguments).result()
+    found = {"one": timed(rounds, one), "many": timed(rounds, many)}
+    return {f"Python, {name} at a time{suffix}": figure for name, figure in found.items()}
+
+
+def python_figures(rounds: int = 20_000) -> dict[str, float]:
+    """The same of Python's pools of threads and of processes."""
     with ThreadPoolExecutor(2) as pool:
-        for name, run in {"one": one, "many": many}.items():
-            times = []
-            for _ in range(3):
-                start = time.perf_counter_ns()
-                run(pool)
-                times.append((time.perf_counter_ns() - start) / rounds)
-            found[f"Python, {name} at a time"] = min(times)
+        found = python_pool_figures(pool, int, (), rounds)
+    with ProcessPoolExecutor(2) as pool:
+        data = (bytes(1024),)
+        found |= python_pool_figures(pool, same, data, max(rounds // 4, 1), " by processes")
     return found
 
 

@@ -52,11 +52,38 @@ enum PoolFigures {
     ]
   }
 
-  private static func best(_ run: () throws -> Void) rethrows -> Double {
+  private static func best(
+    _ rounds: Int = rounds,
+    _ run: () throws -> Void
+  ) rethrows -> Double {
     try (0..<3).map { _ in
       let start = nanoseconds()
       try run()
       return Double(nanoseconds() - start) / Double(rounds)
     }.min() ?? 0
+  }
+
+  /// What processes do in the comparison: 1 KB in, and out again.
+  static let same = WorkerTask("same") { (bytes: [UInt8]) in bytes }
+
+  static func ofProcesses() throws -> [Figure] {
+    let rounds = 5000
+    let pool = try ProcessPool(processLimit: 2, queueLimit: 100_000)
+    defer { pool.shutDown() }
+    let bytes = [UInt8](repeating: 1, count: 1024)
+    _ = try pool.submit(same, bytes).result()
+    return [
+      Figure(
+        "process pool, one at a time",
+        try best(rounds) { for _ in 0..<rounds { _ = try pool.submit(same, bytes).result() } }
+      ),
+      Figure(
+        "process pool, many at a time",
+        try best(rounds) {
+          let futures = try (0..<rounds).map { _ in try pool.submit(same, bytes) }
+          for future in futures { _ = try future.result() }
+        }
+      ),
+    ]
   }
 }

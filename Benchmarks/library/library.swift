@@ -2,6 +2,7 @@
 // nanoseconds in each line.
 
 import Glibc
+import MartletProcess
 import MartletSync
 
 /// One figure.
@@ -32,9 +33,11 @@ func nanoseconds() -> Int {
 struct Library {
   static func blocking() throws -> [Figure] {
     LockFigures.all() + (try QueueFigures.all()) + (try PoolFigures.all())
+      + (try PoolFigures.ofProcesses())
   }
 
   static func main() async throws {
+    WorkerProcess.serveIfAsked(PoolFigures.same)
     LockChecks.isOn = false
     let figures = try blocking() + (try await QueueFigures.tasks())
     for figure in figures { print("\(figure.name)\t\((figure.value * 10).rounded() / 10)") }

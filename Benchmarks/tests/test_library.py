@@ -20,9 +20,10 @@ class Library(unittest.TestCase):
         measured |= {peer: 4.0 for _, peer, _ in library.BOUNDS}
         self.assertTrue(all(ratio in (0.25, 1.0) for _, _, ratio, _ in library.verdicts(measured)))
 
-    def test_pythons_pool_is_measured(self):
+    def test_pythons_pools_are_measured(self):
         found = library.python_figures(rounds=10)
-        self.assertEqual(set(found), {"Python, one at a time", "Python, many at a time"})
+        names = {f"Python, {name} at a time" for name in ("one", "many")}
+        self.assertEqual(set(found), names | {f"{name} by processes" for name in names})
         self.assertTrue(all(figure > 0 for figure in found.values()))
 
     def test_the_package_has_every_module(self):

@@ -98,5 +98,36 @@ extension PeerTests {
       let told = try #require(words.first.flatMap { Int($0) })
       #expect(abs(Double(told) - Date().timeIntervalSince1970) < 60)
     }
+
+    @Test("primes are counted by processes, one of which is killed")
+    func primes() async throws {
+      #expect(
+        try await lines(of: "Primes") == [
+          "there are 9592 primes below 100000", "1 of the processes crashed, 0 are left",
+        ]
+      )
+    }
+
+    @Test("two processes talk by every way that there is")
+    func talk() async throws {
+      #expect(
+        try await lines(of: "ProcessTalk") == [
+          "socket: 100 notes came back", "named pipes: 100 notes came back",
+          "message queues: 100 notes came back", "shared memory: 100 notes came back",
+          "process number sent 1000 bytes",
+        ]
+      )
+    }
+
+    @Test("supervised processes are started anew with those before them")
+    func supervised() async throws {
+      #expect(
+        try await lines(of: "Supervised") == [
+          "store runs", "index runs", "web runs", "index was ended by SIGKILL", "web was stopped",
+          "index runs", "web runs", "web was stopped", "index was stopped", "store was stopped",
+          "stopped",
+        ]
+      )
+    }
   }
 }

@@ -269,6 +269,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/MartletSystem/EventCounter.swift",
+    "hands eight bytes of a local number to the kernel"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/MartletSystem/Files.swift",
     "wraps system calls: this layer is where pointers end"
   ),
@@ -304,6 +309,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/MartletSystem/Messages.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/MartletSystem/Processes.swift",
     "wraps system calls: this layer is where pointers end"
   ),
@@ -316,6 +326,16 @@ let allowances: [Allowance] = [
     .unsafe,
     "Sources/System/MartletSystem/Secret.swift",
     "overwrites bytes where they stand, which no copy of an array could"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Shared/MessageQueue.swift",
+    "wraps system calls: this layer is where pointers end"
+  ),
+  Allowance(
+    .unsafe,
+    "Sources/System/MartletSystem/Shared/SharedMemory.swift",
+    "maps memory that other processes change, too; every access is checked to lie within it"
   ),
   Allowance(
     .unsafe,
@@ -526,6 +546,11 @@ let allowances: [Allowance] = [
     .uncheckedSendable,
     "Sources/System/MartletSystem/Kernel.swift",
     "an open class without state, which tests inherit from"
+  ),
+  Allowance(
+    .uncheckedSendable,
+    "Sources/System/MartletSystem/Shared/SharedMemory.swift",
+    "a mapping that processes change by words or under a lock that lies in it"
   ),
   Allowance(
     .uncheckedSendable,

@@ -21,8 +21,6 @@ public final class Supervisor {
   private static let signals: [ProcessSignal] = [
     .hangUp, .interrupt, .terminate, .user1, .user2,
   ]
-  /// An edge that lived for longer has not crashed at once.
-  private static let settledNanoseconds: Int64 = 10_000_000_000
 
   let options: SupervisorOptions
   let loop: EventLoop
@@ -45,7 +43,8 @@ public final class Supervisor {
   /// Whether a reload or an upgrade is under way.
   var isChanging = false
   private(set) var isStopping = false
-  private var quickEndCount = 0
+  /// How soon another edge is started: one that lived for ten seconds has not crashed at once.
+  private var pace = RestartPace(settled: .seconds(10), first: .milliseconds(50))
   /// How many commands are under way, and how many connections there are to say some.
   var commandCount = 0
   var sessionCount = 0
@@ -319,7 +318,7 @@ public final class Supervisor {
     current = nil
     options.say("edge process \(edge.child.number) \(end): starting another")
     let lived = SystemClock.monotonicNanoseconds() - edge.startedAt
-    quickEndCount = lived < Self.settledNanoseconds ? quickEndCount + 1 : 0
+    pace.noteEnd(after: .nanoseconds(lived))
     await restart()
   }
 
@@ -328,9 +327,8 @@ public final class Supervisor {
   /// The sockets stay open meanwhile: connections wait in their queues.
   func restart() async {
     while !isStopping, current == nil {
-      if quickEndCount > 1 {
-        let milliseconds = min(10_000, 50 << min(quickEndCount - 2, 8))
-        do throws(WaitError) { try await loop.sleep(for: .milliseconds(milliseconds)) } catch {}
+      if pace.pause > .zero {
+        do throws(WaitError) { try await loop.sleep(for: pace.pause) } catch {}
         if isStopping { return }
       }
       restartCount += 1
@@ -343,11 +341,11 @@ public final class Supervisor {
           options.say("edge process \(edge.child.number) serves")
           return
         }
-        quickEndCount += 1
+        pace.noteFailure()
       case .failure(let failure):
         if isStopping { return }
         options.say(failure.message)
-        quickEndCount += 1
+        pace.noteFailure()
       }
     }
   }

@@ -1,7 +1,8 @@
-/// Child processes and signals as events of a loop, and threads that do work for results.
+/// Child processes and signals as events of a loop, and threads and processes that do work for results.
 ///
-/// Its one difficulty is that a process' number may be given to another once it was reaped: a
-/// ``ChildProcess`` is reaped in one place, and is never signalled after that.
+/// Its one difficulty is that a process may end at any moment, and that its number may be given to another once
+/// it was reaped: a ``ChildProcess`` is reaped in one place, and is never signalled after that; work of a
+/// ``ProcessPool`` belongs to one process at a time, and its result is told once.
 ///
 /// ```swift
 /// try ProcessSignal.block([.terminate])          // before the first thread

@@ -399,52 +399,6 @@ int64_t martlet_futex_wake(const void *word, int count) {
   MARTLET_RESULT(syscall(SYS_futex, word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, count));
 }
 
-int64_t martlet_spawn(
-    const char *path, char *const arguments[], char *const environment[],
-    const int32_t *descriptors, size_t descriptor_count, int discards_output, int has_own_group) {
-  if (descriptor_count > martlet_descriptors_at_once) return -EINVAL;
-  posix_spawn_file_actions_t actions;
-  posix_spawnattr_t attributes;
-  posix_spawn_file_actions_init(&actions);
-  posix_spawnattr_init(&attributes);
-  // The numbers are moved out of the way of their targets first, and no further: where a process may
-  // have few descriptors, higher numbers do not exist.
-  int32_t moved[martlet_descriptors_at_once];
-  size_t moved_count = 0;
-  int64_t result = 0;
-  for (; moved_count < descriptor_count; moved_count++) {
-    int copy = fcntl(descriptors[moved_count], F_DUPFD_CLOEXEC, (int)(3 + descriptor_count));
-    if (copy < 0) {
-      result = -errno;
-      break;
-    }
-    moved[moved_count] = copy;
-    posix_spawn_file_actions_adddup2(&actions, copy, (int)(3 + moved_count));
-  }
-  if (discards_output) {
-    posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
-  }
-  posix_spawn_file_actions_addclosefrom_np(&actions, (int)(3 + descriptor_count));
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  posix_spawnattr_setsigmask(&attributes, &none);
-  posix_spawnattr_setsigdefault(&attributes, &all);
-  posix_spawnattr_setpgroup(&attributes, 0);
-  short flags = POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF;
-  if (has_own_group) flags |= POSIX_SPAWN_SETPGROUP;
-  posix_spawnattr_setflags(&attributes, flags);
-  if (result == 0) {
-    pid_t child = 0;
-    int failure = posix_spawn(&child, path, &actions, &attributes, arguments, environment);
-    result = failure ? -(int64_t)failure : child;
-  }
-  for (size_t i = 0; i < moved_count; i++) close(moved[i]);
-  posix_spawn_file_actions_destroy(&actions);
-  posix_spawnattr_destroy(&attributes);
-  return result;
-}
-
 // Two ends between which messages pass whole; they wait where they cannot go on at once.
 int64_t martlet_message_pair(int ends[2]) {
   MARTLET_RESULT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends));

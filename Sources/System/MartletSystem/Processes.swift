@@ -87,6 +87,11 @@ public enum Processes {
   /// The user whose rights this process has.
   public static var ownUser: UInt32 { martlet_effective_user() }
 
+  /// Ends this process with a code.
+  ///
+  /// Library call: `exit(3)`.
+  public static func exit(_ code: Int32) -> Never { CLinux.exit(code) }
+
   /// Lets another thread run on this processor.
   ///
   /// System call: `sched_yield(2)`.
@@ -128,9 +133,7 @@ public enum Processes {
   public static func reap(_ process: Int32) throws(SystemError) -> ProcessEnd? {
     let result = martlet_reap(process)
     if result == -Int64(EAGAIN) { return nil }
-    let status = Int32(try check(result, .waitpid))
-    return martlet_exited(status) != 0
-      ? .code(martlet_exit_code(status)) : .signal(ProcessSignal(martlet_exit_signal(status)))
+    return end(of: Int32(try check(result, .waitpid)))
   }
 
   /// A descriptor that is readable once the process has ended.
@@ -138,6 +141,94 @@ public enum Processes {
   /// - Throws: ``SystemError`` when there is no such process. System call: `pidfd_open(2)`.
   public static func watch(_ process: Int32) throws(SystemError) -> Descriptor {
     Descriptor(adopting: Int32(try check(martlet_pidfd(process), .pidfdOpen)))
+  }
+
+  /// The number of the process that has this one as a child.
+  public static var parent: Int32 { martlet_parent() }
+
+  /// Makes the kernel kill this process when the thread ends that has started it.
+  ///
+  /// - Throws: ``SystemError``. System call: `prctl(2)`, `PR_SET_PDEATHSIG`.
+  public static func killWithParent() throws(SystemError) {
+    try check(martlet_kill_with_parent(), .prctl)
+  }
+
+  /// Makes those children of this process whose own parent has ended, wherever they stand below it; it then has to
+  /// reap them, see ``reapAny()``.
+  ///
+  /// - Throws: ``SystemError``. System call: `prctl(2)`, `PR_SET_CHILD_SUBREAPER`.
+  public static func adoptOrphans() throws(SystemError) {
+    try check(martlet_adopt_orphans(), .prctl)
+  }
+
+  /// Takes the end of any child that has ended; nil when none has, or there is none.
+  ///
+  /// Who uses this reaps what others wait for: it is for a process that adopts orphans and knows its own
+  /// children by number.
+  ///
+  /// - Throws: ``SystemError``. System call: `waitpid(2)`.
+  public static func reapAny() throws(SystemError) -> (process: Int32, end: ProcessEnd)? {
+    var status: Int32 = 0
+    // Safe: the shim writes one number.
+    let result = unsafe martlet_reap_any(&status)
+    if result == -Int64(EAGAIN) || result == -Int64(ECHILD) { return nil }
+    let process = Int32(try check(result, .waitpid))
+    return (process, end(of: status))
+  }
+
+  private static func end(of status: Int32) -> ProcessEnd {
+    martlet_exited(status) != 0
+      ? .code(martlet_exit_code(status)) : .signal(ProcessSignal(martlet_exit_signal(status)))
+  }
+
+  /// The children of a process, of all its threads, the oldest of each first.
+  ///
+  /// See `proc(5)`.
+  public static func children(of process: Int32) -> [Int32] {
+    Files.names(in: "/proc/\(process)/task").flatMap { thread in
+      do throws(SystemError) {
+        let text = try Files.read("/proc/\(process)/task/\(thread)/children", limit: 1 << 20)
+        return text.split(separator: 0x20).compactMap { Int32(String(decoding: $0, as: UTF8.self)) }
+      } catch {
+        // It has ended meanwhile.
+        return []
+      }
+    }
+  }
+
+  /// Kills a process with all that stand below it; none of them can start another meanwhile.
+  ///
+  /// A process whose parent has ended before stands below this process if it adopts orphans, and otherwise
+  /// nowhere near.
+  public static func killTree(_ process: Int32) {
+    var found: [Int32] = []
+    var rest = [process]
+    while let next = rest.popLast(), found.count < 1 << 16 {
+      // Who stands still starts nobody: its children are all that it will ever have.
+      guard martlet_kill(next, SIGSTOP) == 0 else { continue }
+      found.append(next)
+      rest += children(of: next)
+    }
+    for process in found.reversed() { _ = martlet_kill(process, SIGKILL) }
+  }
+
+  /// The most memory that this process has ever had, in bytes.
+  public static var peakBytes: Int { max(0, Int(martlet_peak_memory())) << 10 }
+
+  /// The bytes that a process has in memory now; nil when there is no such process.
+  ///
+  /// See `proc(5)`.
+  public static func residentBytes(of process: Int32) -> Int? {
+    do throws(SystemError) {
+      let text = try Files.read("/proc/\(process)/statm", limit: 4096)
+      let words = text.split(separator: 0x20)
+      guard words.count > 1, let pages = Int(String(decoding: words[1], as: UTF8.self)) else {
+        return nil
+      }
+      return pages << 12
+    } catch {
+      return nil
+    }
   }
 
   /// Makes the kernel end this process when its parent ends.

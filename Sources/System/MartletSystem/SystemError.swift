@@ -47,6 +47,10 @@ public struct SystemError: Error, Hashable, Sendable, CustomStringConvertible {
     case fallocate, flock, futimens, fsync, ftruncate, link, lseek, memfdCreate = "memfd_create",
       readlink
     case stat, opendir, poll, select, ioUringSetup = "io_uring_setup"
+    case chdir, vfork, getrusage, mkfifo, mqOpen = "mq_open", mqUnlink = "mq_unlink"
+    case mqSend = "mq_send", mqReceive = "mq_receive", shmOpen = "shm_open", shmUnlink =
+      "shm_unlink"
+    case pthreadMutexLock = "pthread_mutex_lock"
   }
 
   /// Whether the call would have had to wait.

@@ -108,7 +108,7 @@ struct ProcessTests {
 
   @Test("cannot be started from a file that is not there")
   func missing() throws {
-    #expect(throws: SystemError(.posixSpawn, ENOENT)) {
+    #expect(throws: SystemError(.execve, ENOENT)) {
       try Program("/nowhere/program").spawn()
     }
   }

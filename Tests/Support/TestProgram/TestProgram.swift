@@ -8,10 +8,15 @@ import Supervision
 @main
 struct TestProgram {
   static func main() throws {
+    WorkerProcess.serveIfAsked(PoolTasks.all)
     switch CommandLine.arguments.dropFirst().first {
     case "signals": try tellSignals()
     case "execute": try executeAnother()
     case "rights": try giveUpRights()
+    case "pool-holder": try PoolTasks.hold()
+    case "hold": try Holders.hold(CommandLine.arguments[2], CommandLine.arguments[3])
+    case "detach": try Holders.detach(CommandLine.arguments[2])
+    case "adopt": try Holders.adopt()
     case "--version": tell("test program")
     case "supervise": try supervise(state: CommandLine.arguments[2], file: CommandLine.arguments[3])
     case "edge": try FakeEdge.serve()

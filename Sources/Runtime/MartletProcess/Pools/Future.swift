@@ -38,6 +38,9 @@ public final class Future<Value: Sendable>: PoolWork, @unchecked Sendable {
 
   init(_ body: @escaping @Sendable () throws -> Value) { self.body = body }
 
+  /// Creates one whose work is done elsewhere, by who calls ``begin()`` and then ``finish(_:)``.
+  init() {}
+
   /// Whether it has a result, or was cancelled.
   public var isDone: Bool { stage.load(ordering: .acquiring) == Stage.done }
 
@@ -97,7 +100,10 @@ public final class Future<Value: Sendable>: PoolWork, @unchecked Sendable {
     finish(Result { try body() })
   }
 
-  private func begin() -> Bool {
+  /// Takes the work on.
+  ///
+  /// - Returns: false when it was cancelled, or somebody has it already.
+  func begin() -> Bool {
     stage.compareExchange(
       expected: Stage.waiting,
       desired: Stage.running,
@@ -105,7 +111,8 @@ public final class Future<Value: Sendable>: PoolWork, @unchecked Sendable {
     ).exchanged
   }
 
-  private func finish(_ result: Result<Value, any Error>) {
+  /// Tells the result, once, behind ``begin()``.
+  func finish(_ result: Result<Value, any Error>) {
     body = nil
     outcome = result
     let callbacks = followers.withLock { followers in

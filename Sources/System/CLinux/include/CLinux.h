@@ -565,13 +565,8 @@ static inline int64_t martlet_next_signal(int fd) {
 }
 static inline void martlet_ignore_broken_pipes(void) { signal(SIGPIPE, SIG_IGN); }
 static inline int64_t martlet_pidfd(int pid) { MARTLET_RESULT((int)syscall(SYS_pidfd_open, pid, 0)); }
-// Starts a program: descriptors[i] becomes number 3 + i of the child, all others are closed. The
-// child's signal mask is empty and its handlers are the defaults. Its standard output may be discarded.
-int64_t martlet_spawn(
-    const char *path, char *const arguments[], char *const environment[],
-    const int32_t *descriptors, size_t descriptor_count, int discards_output, int has_own_group);
 // Starts a program in a folder, with three descriptors as its standard input, output and error, which wait there,
-// and no others. It leads a group of its own; signals are as for martlet_spawn.
+// and no others. It leads a group of its own; signals are neither blocked nor ignored.
 int64_t martlet_spawn_piped(
     const char *path, char *const arguments[], char *const environment[], const char *folder,
     int32_t input, int32_t output, int32_t error);
@@ -640,3 +635,5 @@ static inline void *martlet_map_zeros(size_t count) {
   return pages == MAP_FAILED ? NULL : pages;
 }
 static inline void martlet_unmap(void *pages, size_t count) { munmap(pages, count); }
+
+#include "Between.h"
