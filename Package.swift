@@ -334,6 +334,15 @@ module(
 )
 
 module(
+  "Locking",
+  .control,
+  [
+    "MartletBytes", "JSON", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage", "HTTP1",
+  ],
+  alsoTestedWith: ["TestPeers"]
+)
+
+module(
   "ScriptRunner",
   .control,
   [
@@ -370,7 +379,7 @@ executable(
     "MartletSystem", "TLS", "MartletSync", "MartletQueues", "MartletLoop", "MartletNet",
     "MartletProcess", "HTTPMessage", "HTTP1", "Directives",
     "Configuration", "Balancing", "Applications", "Edge", "Handover", "Supervision", "HealthChecks",
-    "ScriptRunner",
+    "ScriptRunner", "Locking",
     "Certificates", "Admin",
   ],
   testedWith: ["MartletSystem"]

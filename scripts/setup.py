@@ -31,6 +31,7 @@ GROUPS = {
         ("dnsmasq-base", "a server of datagrams"),
         ("haproxy", "a peer of the tests"),
         ("redis-server", "a member of the tests"),
+        ("etcd-server", "a keeper of locks"),
         ("redis-tools", "redis-cli, a client of the tests"),
         ("curl", "a client of the tests"),
         ("nghttp2-client", "h2load, a client of the tests"),
@@ -82,6 +83,7 @@ GROUPS = {
 
 # Debian starts and enables these when they are installed; the tests only need the programs.
 SERVICES = {
+    "etcd-server": ["etcd"],
     "nginx": ["nginx"],
     "haproxy": ["haproxy"],
     "redis-server": ["redis-server"],

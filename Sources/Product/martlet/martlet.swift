@@ -34,8 +34,8 @@ struct Martlet: ParsableCommand {
       UpgradeCommand.self, StopCommand.self, UpstreamCommand.self, MemberCommand.self,
       ScriptCommand.self, ConnectionCommand.self, TasksCommand.self, TableCommand.self,
       CacheCommand.self, ConfigCommand.self, CompletionCommand.self, BalanceCommand.self,
-      CertificateCommand.self, TrustCommand.self, BulkCommand.self, SendCommand.self,
-      ReceiveCommand.self, BenchCommand.self,
+      CertificateCommand.self, TrustCommand.self, BulkCommand.self, LockCommand.self,
+      SendCommand.self, ReceiveCommand.self, BenchCommand.self,
       EdgeCommand.self, WorkerCommand.self,
     ]
   )
