@@ -26,6 +26,7 @@ from . import (
     polling,
     realistic,
     requests,
+    shielding,
     streams,
     tls,
 )
@@ -58,6 +59,7 @@ CLAIMS: dict[str, Claim] = {
         *caching.CLAIMS,
         *compression.CLAIMS,
         *applications.CLAIMS,
+        *shielding.CLAIMS,
         *instructions.CLAIMS,
     ]
 }
