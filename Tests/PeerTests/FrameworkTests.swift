@@ -187,5 +187,121 @@ extension PeerTests {
         try martlet.line(with: "it ends")
       }
     }
+
+    /// The interpreter of an environment with packages of PyPI, which `MARTLET_PYTHON` names; else the system's.
+    static let interpreter =
+      ProcessInfo.processInfo.environment["MARTLET_PYTHON"] ?? "/usr/bin/python3"
+
+    /// Whether that interpreter has a module.
+    static func has(_ module: String) -> Bool {
+      let process = Process()
+      process.executableURL = URL(fileURLWithPath: interpreter)
+      process.arguments = ["-c", "import \(module)"]
+      process.standardError = FileHandle.nullDevice
+      do { try process.run() } catch { return false }
+      process.waitUntilExit()
+      return process.terminationStatus == 0
+    }
+
+    @Test(
+      "FastAPI: parameters, models, errors, streams and WebSockets",
+      .enabled(if: has("fastapi"), "MARTLET_PYTHON names an interpreter with FastAPI")
+    )
+    func fastAPI() async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(
+          rig,
+          """
+          from fastapi import FastAPI, WebSocket
+          from fastapi.responses import StreamingResponse
+          from pydantic import BaseModel
+
+          app = FastAPI()
+
+          class Item(BaseModel):
+              name: str
+              price: float
+
+          @app.get("/items/{number}")
+          def item(number: int, q: str = "none"):
+              return {"number": number, "q": q}
+
+          @app.post("/items")
+          async def make(item: Item):
+              return {"name": item.name, "double": item.price * 2}
+
+          @app.get("/stream")
+          def stream():
+              return StreamingResponse((b"%d " % number for number in range(100)))
+
+          @app.websocket("/echo")
+          async def echo(socket: WebSocket):
+              await socket.accept()
+              await socket.send_text((await socket.receive_text()).upper())
+              await socket.close()
+          """,
+          "python \(Self.interpreter)",
+          interface: "asgi"
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        #expect(try ask(wire, "GET", "/items/7?q=a%20b").text == "{\"number\":7,\"q\":\"a b\"}")
+        #expect(try ask(wire, "GET", "/items/x").status == 422)
+        let type = ["Content-Type: application/json"]
+        let made = try ask(wire, "POST", "/items", type, "{\"name\":\"a\",\"price\":1.5}")
+        #expect(made.text == "{\"name\":\"a\",\"double\":3.0}")
+        #expect(try ask(wire, "POST", "/items", type, "{}").status == 422)
+        #expect(try ask(wire, "GET", "/stream").text == (0..<100).map { "\($0) " }.joined())
+        #expect(try ask(wire, "GET", "/openapi.json").text.contains("\"/items/{number}\""))
+        try wire.send(
+          text: "GET /echo HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            + "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        )
+        _ = try wire.receive(through: "\r\n\r\n")
+        try wire.send([0x81, 0x82, 0, 0, 0, 0] + Array("ab".utf8))
+        #expect(try wire.receive(exactly: 4) == [0x81, 2] + Array("AB".utf8))
+      }
+    }
+
+    @Test(
+      "httpbin: methods, bodies, statuses, redirections, cookies, streams and compressed answers",
+      .enabled(if: has("httpbin"), "MARTLET_PYTHON names an interpreter with httpbin")
+    )
+    func httpbin() async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(
+          rig,
+          "from httpbin import app",
+          "python \(Self.interpreter)"
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+          let answer = try ask(
+            wire,
+            method,
+            "/anything/a?b=c",
+            Self.form,
+            method == "GET" ? "" : "d=e"
+          )
+          #expect(answer.status == 200 && answer.text.contains("\"method\": \"\(method)\""))
+          #expect(answer.text.contains("\"url\": \"http://shop.example/anything/a?b=c\""))
+        }
+        #expect(try ask(wire, "POST", "/post", Self.form, "d=e").text.contains("\"d\": \"e\""))
+        for status in [200, 204, 304, 404, 418, 500] {
+          #expect(try ask(wire, "GET", "/status/\(status)").status == status)
+        }
+        #expect(try ask(wire, "GET", "/redirect-to?url=%2Fget").fields["location"] == "/get")
+        #expect(
+          try ask(wire, "GET", "/cookies/set?a=b").fields["set-cookie"]?.hasPrefix("a=b") == true
+        )
+        #expect(try ask(wire, "GET", "/cookies", ["Cookie: x=y"]).text.contains("\"x\": \"y\""))
+        #expect(try ask(wire, "GET", "/stream/20").text.split(separator: "\n").count == 20)
+        #expect(try ask(wire, "GET", "/bytes/100000").body.count == 100_000)
+        #expect(try ask(wire, "GET", "/stream-bytes/300000").body.count == 102_400)
+        #expect(try ask(wire, "GET", "/range/1000", ["Range: bytes=10-19"]).body.count == 10)
+        #expect(try ask(wire, "GET", "/gzip").fields["content-encoding"] == "gzip")
+        #expect(try ask(wire, "HEAD", "/get").status == 200)
+        #expect(try ask(wire, "GET", "/ip").text.contains("\"origin\": \"127.0.0.1\""))
+      }
+    }
   }
 }

@@ -203,10 +203,21 @@ final class ApplicationPool {
       }
     case "enough":
       guard !worker.isRetired, !worker.hasSuccessor else { return }
+      noteMemory(line, of: worker)
       start(replacing: worker)
     case "changed": renew()
     default: break
     }
+  }
+
+  /// Tells of a process that has more memory than it may; `line` ends with how many bytes that are.
+  private func noteMemory(_ line: String, of worker: ApplicationWorker) {
+    let words = line.split(separator: " ")
+    guard words.count == 3, words[1] == "memory", let bytes = Int(words[2]) else { return }
+    say(
+      "process \(worker.child.number) has \(bytes >> 20) MB, more than `max_memory`: another takes its place. Look "
+        + "what the application keeps between requests, or write a larger `max_memory`"
+    )
   }
 
   /// Lets a process answer what it has, and end.

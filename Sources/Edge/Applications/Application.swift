@@ -138,7 +138,7 @@ public final class Application: Sendable {
     }
     return state.withLock { state in
       guard state.waitingCount < state.terms.queueLength else { return .isFull }
-      state.queue.append(Waiting(request: request, since: now))
+      state.insert(Waiting(request: request, since: now))
       return .waits
     }
   }
@@ -214,7 +214,7 @@ public final class Application: Sendable {
     while sendNext(at: now) {}
   }
 
-  /// Sends the request that has waited longest, if a worker can take it.
+  /// Sends the request that is most important, and of those the one that has waited longest, if a worker can take it.
   @discardableResult
   private func sendNext(at now: Int64) -> Bool {
     let next: Assignment? = state.withLock { state in
@@ -315,6 +315,15 @@ extension Application.State {
   var waitingCount: Int { queue.count - taken }
   var isQueueEmpty: Bool { queue.count == taken }
   var first: Application.Waiting? { isQueueEmpty ? nil : queue[taken] }
+
+  /// Puts a request behind those that are as important, and before those that are less.
+  ///
+  /// - Complexity: O(*n*) in the less important ones that wait.
+  mutating func insert(_ waiting: Application.Waiting) {
+    var place = queue.count
+    while place > taken, queue[place - 1].request.priority < waiting.request.priority { place -= 1 }
+    queue.insert(waiting, at: place)
+  }
 
   mutating func removeWaiting(_ number: UInt64) -> Bool {
     guard let index = queue[taken...].firstIndex(where: { $0.request.number == number }) else {

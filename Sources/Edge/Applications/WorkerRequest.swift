@@ -18,6 +18,8 @@ public struct WorkerRequest: Sendable {
     public var version: [UInt8] = []
     /// By what the request is known in logs.
     public var identifier: [UInt8] = []
+    /// How important it is where requests wait, from 0 to 9.
+    public var priority = 5
 
     /// Creates a context in which nothing is known.
     public init() {}
@@ -27,6 +29,8 @@ public struct WorkerRequest: Sendable {
   public let number: UInt64
   /// The loop that waits for the answer.
   public let loop: UInt8
+  /// How important it is where requests wait.
+  public let priority: Int
   /// The message.
   public let bytes: [UInt8]
   /// The body, where it does not stand in the message.
@@ -55,6 +59,7 @@ public struct WorkerRequest: Sendable {
   ) throws(WorkerRequestError) {
     self.number = number
     self.loop = loop
+    priority = context.priority
     self.file = file
     var bytes: [UInt8] = []
     bytes.reserveCapacity(head.count * 2 + body.count + 512)

@@ -179,7 +179,25 @@ def status_has_body(head):
     return head[:3] not in (b"204", b"304")
 
 
+event_heads = {}
+
+
 def event_head(event):
+    """The head of an answer and the length of its body; heads that come again are known."""
+    try:
+        key = (event["status"], *map(tuple, event.get("headers", ())))
+        known = event_heads.get(key)
+    except TypeError:
+        return checked_event_head(event)
+    if known is None:
+        known = checked_event_head(event)
+        if len(event_heads) >= KNOWN_HEADS:
+            event_heads.clear()
+        event_heads[key] = known
+    return known
+
+
+def checked_event_head(event):
     """The head of an answer, checked."""
     length = None
     status = int(event["status"])
@@ -203,12 +221,44 @@ EVENT_HOP_BY_HOP = frozenset(name.encode() for name in HOP_BY_HOP)
 REASONS = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 
 
+field_names = {}
+
+
+def field_name(name):
+    """The field whose value a variable of CGI is; None: it is that of none."""
+    lower = None
+    if name.startswith("HTTP_"):
+        lower = name[5:].replace("_", "-").lower().encode("latin-1")
+    elif name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
+        lower = name.replace("_", "-").lower().encode()
+    # Clients choose names: as many are known as they could need.
+    if len(field_names) < KNOWN_HEADS:
+        field_names[name] = lower
+    return lower
+
+
+def run_events(main):
+    """Runs a coroutine on the fastest event loop that the interpreter has."""
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.run(main)
+    loop = uvloop.new_event_loop()
+    try:
+        asyncio.set_event_loop(loop)
+        return loop.run_until_complete(main)
+    finally:
+        loop.run_until_complete(loop.shutdown_asyncgens())
+        asyncio.set_event_loop(None)
+        loop.close()
+
+
 class EventWorker(Worker):
     """Runs an application of ASGI on one event loop."""
 
     def run(self, application):
         self.application = application
-        asyncio.run(self.live())
+        run_events(self.live())
 
     async def live(self):
         self.loop = asyncio.get_running_loop()
@@ -294,12 +344,12 @@ class EventWorker(Worker):
         """The scope of a request: ASGI, HTTP connection scope."""
         headers = []
         for name, value in environ.items():
-            if name.startswith("HTTP_") or name == "CONTENT_TYPE":
-                lower = name[5:] if name != "CONTENT_TYPE" else name
-                headers.append((lower.replace("_", "-").lower().encode("latin-1"),
-                                value.encode("latin-1")))
-            elif name == "CONTENT_LENGTH":
-                headers.append((b"content-length", value.encode("latin-1")))
+            try:
+                lower = field_names[name]
+            except KeyError:
+                lower = field_name(name)
+            if lower is not None:
+                headers.append((lower, value.encode("latin-1")))
         root = environ["SCRIPT_NAME"]
         path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
         raw = environ["REQUEST_URI"].partition("?")[0].encode("latin-1")

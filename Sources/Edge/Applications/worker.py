@@ -9,7 +9,7 @@ request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2:
 answer   kind, flags (1: the head has Content-Length), 0, head length, identifier, microseconds
          since the application had the request; then the head, "200 OK" CR LF "Name: value" CR LF..., and content
 """
-import faulthandler, importlib, io, os, random, signal, socket, struct, sys, threading, time
+import faulthandler, importlib, io, os, random, signal, socket, stat, struct, sys, threading, time
 import traceback
 from time import perf_counter
 
@@ -24,6 +24,12 @@ AHEAD_BYTES = 262144
 # Up to here a copy costs less than a message in parts.
 COPIED_BYTES = 16384
 KNOWN_HEADS = 256
+# Requests that wait so long for something else than the processor are better answered side by side.
+WAITING_SECONDS = 0.00005
+WAITING_SAMPLES = 3
+# How often it is looked whether a request that began as a quick one is slow.
+TURN_SECONDS = 0.002
+IDLE_LOOKS = 10
 # What says how a message passes on is for Martlet alone.
 HOP_BY_HOP = frozenset((
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -134,10 +140,7 @@ class Answer:
             self.sent += len(piece)
         while data and self.rest is None:
             if self.sent + len(data) > AHEAD_BYTES:
-                self.rest, its = socket.socketpair()
-                start = ANSWER.pack(REST, 0, 0, 0, self.number, 0)
-                self.channel.send((start,), (its.fileno(),))
-                its.close()
+                self.open_rest()
                 break
             piece = data[:INLINE_BYTES]
             self.channel.send((ANSWER.pack(DATA, 0, 0, 0, self.number, 0), piece))
@@ -149,6 +152,27 @@ class Answer:
             except OSError as error:
                 raise Disconnected() from error
             self.sent += len(data)
+
+    def open_rest(self):
+        """Opens what the rest of a long answer goes through, as fast as the client takes it."""
+        self.rest, its = socket.socketpair()
+        start = ANSWER.pack(REST, 0, 0, 0, self.number, 0)
+        self.channel.send((start,), (its.fileno(),))
+        its.close()
+
+    def send_file(self, number, offset, count):
+        """Has the kernel send a part of a file; what it holds does not pass through the interpreter."""
+        self.write(os.pread(number, INLINE_BYTES, offset))
+        if self.rest is None:
+            self.open_rest()
+        while self.sent < count:
+            try:
+                sent = os.sendfile(self.rest.fileno(), number, offset + self.sent, count - self.sent)
+            except OSError as error:
+                raise Disconnected() from error
+            if sent == 0:
+                break
+            self.sent += sent
 
     def finish(self):
         """Ends an answer that was sent in pieces."""
@@ -217,6 +241,12 @@ class Worker:
             os.set_inheritable(number, False)
         self.served = 0
         self.limits = Limits(options, self.tell)
+        # Whose turn it is to wait for requests, and what is looked at to see whether it takes too long.
+        self.turn = threading.Lock()
+        self.tenure = None
+        self.waits = 0
+        self.watch = threading.Semaphore(0)
+        self.is_watch_asleep = False
 
     def tell(self, line):
         try:
@@ -236,6 +266,8 @@ class Worker:
             "wsgi.input_terminated": True,
             "SERVER_SOFTWARE": "martlet",
         }
+        if self.threads > 1:
+            threading.Thread(target=self.watch_turns, daemon=True).start()
         self.channels[0].send((ANSWER.pack(READY, 0, 0, 0, 0, 0),))
         self.tell("ready")
         others = [
@@ -249,40 +281,115 @@ class Worker:
             thread.join()
 
     def serve(self):
-        """Answers one request after the other until the edge closes the socket."""
+        """Answers one request after the other until the edge closes the socket.
+
+        As long as requests need nothing but the processor, one thread at a time waits for them and answers:
+        with several, each request would go from thread to thread, and the interpreter's lock with it.
+        """
         buffer = bytearray(MESSAGE_BYTES)
         buffers = [buffer]
         view = memoryview(buffer)
         receive = self.requests.recvmsg_into
-        unpack = REQUEST.unpack_from
+        turn = self.turn
+        tenure = None
         while True:
-            count, ancillary, _, _ = receive(buffers, 32)
-            if count == 0:
-                return
-            kind, loop, flags, size, number, length = unpack(buffer)
-            if kind != ASK:
-                continue
-            words = str(view[24:24 + size], "latin-1").split("\0")
-            environ = self.base.copy()
-            environ.update(zip(words[0::2], words[1::2]))
-            if flags & 1:
-                descriptor = struct.unpack("i", ancillary[0][2][:4])[0]
-                body = io.BufferedReader(Body(descriptor, length), INLINE_BYTES)
-            else:
-                body = io.BytesIO(view[24 + size:24 + size + length])
-            environ["wsgi.input"] = body
-            answer = Answer(self.channels[loop], number, environ["REQUEST_METHOD"])
+            if tenure is None:
+                turn.acquire()
+                tenure = [self]
             try:
-                self.answer(environ, answer)
-            except Disconnected:
-                pass
-            except Exception:
-                self.fail(environ, answer)
-            finally:
-                if flags & 1:
-                    body.close()
-            environ = None
+                count, ancillary, _, _ = receive(buffers, 32)
+            except OSError as error:
+                leave("the sockets of Martlet are closed (%s): the application closes descriptors"
+                      " that it has not opened, os.closerange() for one" % error, 4)
+            if count == 0:
+                turn.release()
+                return
+            if buffer[0] != ASK:
+                continue
+            if self.threads > 1:
+                if self.waits >= WAITING_SAMPLES:
+                    tenure = None
+                    turn.release()
+                else:
+                    self.tenure = tenure
+                    if self.is_watch_asleep:
+                        self.is_watch_asleep = False
+                        self.watch.release()
+            if self.threads > 1 and self.served & 7 == 0:
+                self.measure(buffer, view, ancillary)
+            else:
+                self.respond(buffer, view, ancillary)
+            if self.threads > 1:
+                self.tenure = None
+                if tenure is not None:
+                    try:
+                        tenure.pop()
+                        tenure.append(self)
+                    except IndexError:
+                        # It took so long that another thread waits for requests by now.
+                        tenure = None
             self.limits.count()
+
+    def measure(self, buffer, view, ancillary):
+        """Answers a request, and notes whether it has waited for something else than the processor."""
+        begun, used = perf_counter(), time.thread_time()
+        self.respond(buffer, view, ancillary)
+        waited = perf_counter() - begun - (time.thread_time() - used)
+        if waited > WAITING_SECONDS:
+            self.waits = min(self.waits + 1, 2 * WAITING_SAMPLES)
+        elif self.waits > 0:
+            self.waits -= 1
+
+    def watch_turns(self):
+        """Lets another thread wait for requests when the one whose turn it is answers for too long."""
+        seen = None
+        idle = 0
+        while True:
+            time.sleep(TURN_SECONDS)
+            tenure = self.tenure
+            if tenure is None:
+                idle += 1
+                if idle > IDLE_LOOKS:
+                    self.is_watch_asleep = True
+                    self.watch.acquire()
+                    idle = 0
+                continue
+            idle = 0
+            if self.served == seen:
+                try:
+                    tenure.pop()
+                    self.turn.release()
+                except IndexError:
+                    pass
+            seen = self.served
+
+    def respond(self, buffer, view, ancillary):
+        """Answers the request that a message is."""
+        self.served += 1
+        _, loop, flags, size, number, length = REQUEST.unpack_from(buffer)
+        words = str(view[24:24 + size], "latin-1").split("\0")
+        environ = self.base.copy()
+        environ.update(zip(words[0::2], words[1::2]))
+        if flags & 1:
+            descriptor = struct.unpack("i", ancillary[0][2][:4])[0]
+            body = io.BufferedReader(Body(descriptor, length), INLINE_BYTES)
+        else:
+            body = io.BytesIO(view[24 + size:24 + size + length])
+        environ["wsgi.input"] = body
+        answer = Answer(self.channels[loop], number, environ["REQUEST_METHOD"])
+        try:
+            self.answer(environ, answer)
+        except Disconnected:
+            pass
+        except SystemExit as leaving:
+            # It would end one thread of several, and nobody would know.
+            leave("the application has called sys.exit() in a request; to end an answer, return",
+                  leaving.code if isinstance(leaving.code, int) else 1)
+        except Exception:
+            self.fail(environ, answer)
+        finally:
+            if flags & 1:
+                body.close()
 
     def answer(self, environ, answer):
         def write(data):
@@ -315,6 +422,8 @@ class Worker:
                 if data:
                     self.check(answer, data)
                     answer.write(data)
+            elif kind is FileWrapper and self.send_file(result, answer):
+                pass
             else:
                 for data in result:
                     if not data:
@@ -338,6 +447,25 @@ class Worker:
             close = getattr(result, "close", None)
             if close is not None:
                 close()
+
+    def send_file(self, wrapper, answer):
+        """Sends a file as such; False: it is none that the kernel can send, or it is short."""
+        if answer.is_sent or answer.method == "HEAD":
+            return False
+        try:
+            number = wrapper.file.fileno()
+            offset = wrapper.file.tell()
+            status = os.fstat(number)
+        except (AttributeError, OSError, ValueError):
+            return False
+        count = status.st_size - offset
+        if answer.length is not None:
+            count = min(count, answer.length)
+        if not stat.S_ISREG(status.st_mode) or count <= INLINE_BYTES:
+            return False
+        self.check(answer, b"")
+        answer.send_file(number, offset, count)
+        return True
 
     @staticmethod
     def check(answer, data):
@@ -364,6 +492,13 @@ class Worker:
                 answer.send_whole(body)
         except OSError:
             pass
+
+
+def leave(reason, code):
+    """Ends the process, and says why."""
+    sys.stderr.write(reason + "\n")
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class Limits:

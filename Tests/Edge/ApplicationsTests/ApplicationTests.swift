@@ -4,13 +4,15 @@ import Testing
 
 @Suite("Applications")
 struct ApplicationTests {
-  private func request(_ number: UInt64) throws -> WorkerRequest {
+  private func request(_ number: UInt64, priority: Int = 5) throws -> WorkerRequest {
+    var context = WorkerRequest.Context()
+    context.priority = priority
     let head = Array("GET /a%20b?c=d HTTP/1.1\r\nHost: x:81\r\nA: 1\r\na: 2\r\n\r\n".utf8)
     return try WorkerRequest(
       number: number,
       loop: 0,
       head: head.span,
-      context: WorkerRequest.Context(),
+      context: context,
       body: [],
       bodyLength: 0
     )
@@ -54,6 +56,24 @@ struct ApplicationTests {
     #expect(received(its) == 2)
     #expect(application.figures.activeCount == 1)
     #expect(application.remove(7) == [2])
+  }
+
+  @Test("of those that wait the most important is next, and among equals the one that came first")
+  func priorities() throws {
+    let application = Application()
+    var terms = ApplicationTerms()
+    terms.aheadCount = 0
+    application.use(terms)
+    for (number, priority) in [(1, 5), (2, 5), (3, 9), (4, 0), (5, 9), (6, 1)] {
+      #expect(try application.submit(request(UInt64(number), priority: priority), at: 0) == .waits)
+    }
+    let (worker, its) = try process(7)
+    application.add(worker)
+    application.noteReady(7, at: 1)
+    for number: UInt64 in [3, 5, 1, 2, 6, 4] {
+      #expect(received(its) == number)
+      application.complete(number, of: 7, at: 2)
+    }
   }
 
   @Test("the worker with least to do is next")

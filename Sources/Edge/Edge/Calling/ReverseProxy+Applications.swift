@@ -14,6 +14,7 @@ extension ReverseProxy {
     application.context.scriptName = route.stripPrefix
     application.context.serverName = Self.serverName
     let isOld = exchange.request.version == .http10
+    application.context.priority = route.priority.value(for: exchange, head, of: client)
     application.context.version =
       client.carrier != nil ? Self.version2 : isOld ? Self.version10 : Self.version11
     let number = exchange.requestID(from: &client.worker.random)
