@@ -224,7 +224,7 @@ private let environmentDirective = Directive<ApplicationSettings>(
   }
 )
 
-private let variableName = ValueKind<String>(
+let variableName = ValueKind<String>(
   "NAME",
   read: { text throws(ValueError) in
     guard (1...256).contains(text.utf8.count),

@@ -80,6 +80,7 @@ private let table = DirectiveTable<GatewayDraft>(
   "How an application is asked that is no server of HTTP; the same in `scgi` and `uwsgi`.",
   makeDefault: { GatewayDraft() },
   scripts + [
+    variableDirective,
     .value(
       "keep_connections",
       \.settings.keepsConnections,
@@ -192,6 +193,62 @@ private let scripts: [Directive<GatewayDraft>] = [
   ),
 ]
 
+private let variableDirective = Directive<GatewayDraft>(
+  "variable",
+  form: "NAME VALUE",
+  repeats: true,
+  "A variable that the application is told besides those of CGI, such as `APP_ENV`, or `HTTPS` and `REMOTE_USER`, "
+    + "which stand for what Martlet would have said.",
+  example: "variable APP_ENV production",
+  read: { statement, draft, reading in
+    let example = "variable APP_ENV production"
+    guard statement.arguments.count == 2 else {
+      reading.error(
+        "`variable` needs a name and a value",
+        mend: "for example `\(example)`",
+        at: statement.range
+      )
+      return
+    }
+    let word = statement.arguments[0]
+    guard let name = reading.value(of: word, variableName, in: statement, example: example),
+      let value = reading.template(of: statement.arguments[1], for: .requestField, in: statement)
+    else { return }
+    if name.hasPrefix("HTTP_") {
+      reading.error(
+        "`\(name)` is the field of a request",
+        mend: "write `request header set` into the route",
+        at: word.range
+      )
+    } else if settledVariables.contains(name) {
+      reading.error(
+        "`\(name)` follows from the request, another value would be a lie",
+        mend: "give the variable another name",
+        at: word.range
+      )
+    }
+    draft.settings.variables.removeAll { $0.name == name }
+    draft.settings.variables.append(GatewayVariable(name, value))
+  },
+  show: { draft, mask in
+    .list(
+      draft.settings.variables.map { variable in
+        .object([
+          JSONValue.Member("name", .text(mask.shown(variable.name))),
+          JSONValue.Member("value", .text(mask.shown(variable.value.description))),
+        ])
+      }
+    )
+  }
+)
+
+/// What says which request it is, and which script answers it.
+private let settledVariables: Set<String> = [
+  "CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "PATH_INFO", "PATH_TRANSLATED",
+  "QUERY_STRING", "REDIRECT_STATUS", "REMOTE_ADDR", "REQUEST_METHOD", "REQUEST_URI", "SCGI",
+  "SCRIPT_FILENAME", "SCRIPT_NAME", "SERVER_PROTOCOL",
+]
+
 /// The path of a script below the root.
 private let scriptPath = ValueKind<String>(
   "/PATH",
@@ -249,6 +306,15 @@ extension Reading {
     if settings.http2 != nil { others.append("http2") }
     if settings.proxyProtocol != nil { others.append("proxy_protocol") }
     if settings.hedge != nil { others.append("hedge") }
+    if settings.check?.kind == .http || settings.check?.kind == .grpc {
+      error(
+        "`check \(settings.check?.kind.rawValue ?? "")` asks as HTTP does, which a member of "
+          + "`\(kind.rawValue)` does not speak",
+        mend: "write `check tcp`, or `check script` with a program that asks it",
+        at: upstream.checkStatement?.range ?? upstream.range,
+        notes: [Diagnostic.Note("the route that says so", place(range))]
+      )
+    }
     guard let first = others.first else { return }
     error(
       "`\(first)` of the upstream `\(settings.name)` does not go together with `\(kind.rawValue)`",

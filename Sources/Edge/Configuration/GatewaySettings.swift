@@ -27,10 +27,26 @@ public struct GatewaySettings: Hashable, Sendable {
   /// How much is kept of a body whose length is not known, which applications have to be told first.
   public var bodyBytes = 1 << 20
 
+  /// Variables that the application is told besides, in this order.
+  public var variables: [GatewayVariable] = []
+
   /// Creates the settings of a route that is told no more than that.
   public init(kind: GatewayKind, root: String? = nil) {
     self.kind = kind
     self.root = root
+  }
+}
+
+/// A variable that an application is told.
+public struct GatewayVariable: Hashable, Sendable {
+  /// Its name.
+  public var name: String
+  /// Its value, for each request.
+  public var value: Template
+
+  /// Creates a variable.
+  public init(_ name: String, _ value: Template) {
+    (self.name, self.value) = (name, value)
   }
 }
 

@@ -14,6 +14,9 @@ final class GatewayPlan: Sendable {
   /// The variables that are the same for all requests.
   let constants: GatewayRequest
 
+  /// The variables that the configuration adds.
+  let variables: [(name: String, value: TextTemplate)]
+
   /// The scripts of a folder.
   struct Scripts: Sendable {
     let root: [UInt8]
@@ -36,6 +39,7 @@ final class GatewayPlan: Sendable {
     guard let settings else { return nil }
     form = GatewayProtocol(settings.kind)
     bodyByteCount = settings.bodyBytes
+    variables = settings.variables.map { ($0.name, TextTemplate($0.value)) }
     var constants = GatewayRequest(form)
     constants.add("GATEWAY_INTERFACE", "CGI/1.1")
     constants.add("SERVER_SOFTWARE", "martlet")

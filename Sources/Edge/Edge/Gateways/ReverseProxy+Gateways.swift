@@ -87,27 +87,47 @@ extension ReverseProxy {
     } else {
       request.add("CONTENT_TYPE", "")
     }
-    addPlaces(bytes, to: &request)
+    let own = route.gateway?.variables ?? []
+    addPlaces(bytes, without: own.map { $0.name }, to: &request)
+    if !own.isEmpty {
+      var value = loop.lend(.head)
+      for variable in own {
+        value.truncate(to: 0)
+        try variable.value.write(to: &value, exchange, client, bytes, answer: Span())
+        request.add(variable.name, value.bytes)
+      }
+    }
     try addFields(bytes, to: &request)
   }
 
   /// Adds who has asked, and whom.
-  private func addPlaces(_ bytes: Span<UInt8>, to request: inout GatewayRequest) {
+  private func addPlaces(
+    _ bytes: Span<UInt8>,
+    without own: [String],
+    to request: inout GatewayRequest
+  ) {
     let peer = client.clientAddress(of: exchange, bytes)
     request.add("REMOTE_ADDR", peer.hostText)
-    if let port = peer.port, port > 0 { request.add("REMOTE_PORT", number: UInt64(port)) }
+    if let port = peer.port, port > 0, !own.contains("REMOTE_PORT") {
+      request.add("REMOTE_PORT", number: UInt64(port))
+    }
     let isEncrypted = "\(client.scheme)" == "https"
-    request.add("REQUEST_SCHEME", isEncrypted ? "https" : "http")
-    if isEncrypted { request.add("HTTPS", "on") }
+    if !own.contains("REQUEST_SCHEME") {
+      request.add("REQUEST_SCHEME", isEncrypted ? "https" : "http")
+    }
+    if isEncrypted, !own.contains("HTTPS") { request.add("HTTPS", "on") }
     request.add("SERVER_PROTOCOL", protocolName)
     let listener = client.acceptor.plan.key
     let host = exchange.request.host
-    if host.isEmpty {
-      request.add("SERVER_NAME", exchange.site?.name ?? "")
-    } else {
-      request.add("SERVER_NAME", bytes.extracting(host.range))
+    if !own.contains("SERVER_NAME") {
+      if host.isEmpty {
+        request.add("SERVER_NAME", exchange.site?.name ?? "")
+      } else {
+        request.add("SERVER_NAME", bytes.extracting(host.range))
+      }
     }
     let port = listener.utf8.lastIndex(of: 0x3A).map { listener[listener.index(after: $0)...] }
+    guard !own.contains("SERVER_PORT") else { return }
     request.add("SERVER_PORT", port.flatMap { UInt16($0) }.map { "\($0)" } ?? "80")
   }
 
