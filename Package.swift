@@ -256,6 +256,7 @@ module(
   alsoTestedWith: ["TestCorpora"]
 )
 module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"])
+module("WebSocket", .protocols, ["MartletBytes"])
 module("JSONRPC", .protocols, ["JSON", "MartletBytes"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
@@ -293,6 +294,16 @@ module(
   alsoTestedWith: ["HTTP1"]
 )
 module(
+  "Sessions",
+  .edge,
+  ["MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage", "Sealing"]
+)
+module(
+  "MartletHandlers",
+  .edge,
+  ["MartletBytes", "JSON", "HTTPMessage", "WebSocket", "Sessions"]
+)
+module(
   "Applications",
   .edge,
   ["MartletBytes", "MartletSystem"],
@@ -306,7 +317,7 @@ module(
     "MartletNet", "HTTPMessage", "HTTP1", "HTTP2", "HTTPCaching", "GRPC", "ACME", "Prefaces",
     "GatewayProtocols", "FailurePolicies", "Compression",
     "Configuration", "Balancing", "KeyedTables", "Limiting", "OutlierDetection", "Stickiness",
-    "Routing", "StaticFiles", "Cache", "Applications",
+    "Routing", "StaticFiles", "Cache", "Sessions", "MartletHandlers", "Applications",
   ]
 )
 
@@ -321,6 +332,15 @@ module(
     "Admin",
   ],
   alsoTestedWith: ["TestProgram"]
+)
+
+module(
+  "MartletServer",
+  .control,
+  [
+    "CLinux", "Directives", "MartletSystem", "MartletLoop", "MartletProcess", "Configuration",
+    "MartletHandlers", "Edge", "Supervision",
+  ]
 )
 
 module(
@@ -379,8 +399,7 @@ executable(
     "MartletSystem", "TLS", "MartletSync", "MartletQueues", "MartletLoop", "MartletNet",
     "MartletProcess", "HTTPMessage", "HTTP1", "Directives",
     "Configuration", "Balancing", "Applications", "Edge", "Handover", "Supervision", "HealthChecks",
-    "ScriptRunner", "Locking",
-    "Certificates", "Admin",
+    "ScriptRunner", "Locking", "Certificates", "Admin", "MartletServer",
   ],
   testedWith: ["MartletSystem"]
 )
@@ -402,6 +421,10 @@ let package = Package(
         "MartletNet",
         "MartletProcess", "MartletServers",
       ]
+    ),
+    .library(
+      name: "MartletServer",
+      targets: ["MartletServer", "MartletHandlers", "Sessions", "WebSocket", "JSON"]
     ),
     .library(
       name: "MartletHTTP",

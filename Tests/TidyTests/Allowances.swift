@@ -597,4 +597,9 @@ let allowances: [Allowance] = [
     "Sources/Runtime/MartletProcess/MainCoroutine.swift",
     "the one coroutine of a process' main thread, whose end ends the loop"
   ),
+  Allowance(
+    .typeName,
+    "Sources/Edge/MartletHandlers/Routes.swift",
+    "`get` adds a route for the method GET, beside `post` and its like"
+  ),
 ]

@@ -61,6 +61,11 @@ public enum EndReason: String, CaseIterable, Hashable, Sendable {
   case drained
   /// Somebody had the connection closed.
   case cut
+  /// The store of sessions does not answer, or a session would remember more than it may; the record's detail
+  /// says which.
+  case sessionFailed = "session_failed"
+  /// A handler of the program has failed, or given no answer; the record's detail says what it says.
+  case handlerFailed = "handler_failed"
   /// A defect of Martlet's own.
   case internalError = "internal_error"
 

@@ -61,9 +61,30 @@ private let answers: [Directive<RouteDraft>] = [
     }
   ),
   applicationDirective,
+  handlerDirective,
   filesDirective,
   authorityDirective,
 ]
+
+/// `handler`, of routes.
+private let handlerDirective = Directive<RouteDraft>(
+  "handler",
+  form: "NAME",
+  "Answers by the handler of this name, which is a part of the program: for programs in Swift that have Martlet in "
+    + "them.",
+  example: "handler shop",
+  read: { statement, draft, reading in
+    guard reading.isOnlyHandler(statement, &draft),
+      let word = reading.onlyWord(of: statement, example: "handler shop"),
+      let name = reading.value(of: word, .name(), in: statement, example: "handler shop")
+    else { return }
+    draft.handler = .program(name)
+  },
+  show: { draft, mask in
+    guard case .program(let name)? = draft.handler else { return nil }
+    return .text(mask.shown(name))
+  }
+)
 
 private let redirections = [301, 302, 303, 307, 308]
 

@@ -15,6 +15,7 @@ struct FileDraft: Sendable {
   var caches: [CacheSettings] = []
   /// The places of the caches above, by name.
   var cacheRanges: [String: SourceRange] = [:]
+  var sessions: [SessionSettings] = []
   var issuance = IssuanceSettings()
   /// Where the block about certificates that are obtained stands.
   var issuanceRange: SourceRange?
@@ -63,6 +64,8 @@ struct RouteDraft: Sendable {
   var handler: Handler?
   /// The directive that says it.
   var handlerStatement: Statement?
+  /// The directive that says whose sessions it has.
+  var sessionsStatement: Statement?
   /// The members of `proxy ADDRESS…`.
   var members: [Address] = []
   /// The rest; its handler is not valid.

@@ -15,6 +15,8 @@ public struct EdgeConfiguration: Hashable, Sendable {
   public var upstreams: [UpstreamSettings]
   /// The stores of answers in their written order.
   public var caches: [CacheSettings]
+  /// How sessions are kept.
+  public var sessions: [SessionSettings]
   /// What concerns the process as a whole.
   public var process: ProcessSettings
   /// How certificates are obtained for servers with `tls auto`.
@@ -27,6 +29,7 @@ public struct EdgeConfiguration: Hashable, Sendable {
     udp: [UDPSettings] = [],
     upstreams: [UpstreamSettings] = [],
     caches: [CacheSettings] = [],
+    sessions: [SessionSettings] = [],
     process: ProcessSettings = ProcessSettings(),
     issuance: IssuanceSettings = IssuanceSettings()
   ) {
@@ -35,8 +38,20 @@ public struct EdgeConfiguration: Hashable, Sendable {
     self.udp = udp
     self.upstreams = upstreams
     self.caches = caches
+    self.sessions = sessions
     self.process = process
     self.issuance = issuance
+  }
+
+  /// The handlers that routes name, each once.
+  ///
+  /// - Complexity: O(*n*) in the routes.
+  public var handlerNames: [String] {
+    var names: [String] = []
+    for route in servers.lazy.flatMap(\.routes) {
+      if case .program(let name) = route.handler, !names.contains(name) { names.append(name) }
+    }
+    return names
   }
 
   /// The upstream of a name, or nil.

@@ -8,7 +8,7 @@ let fileDirectives = DirectiveTable<FileDraft>(
     + "the upstreams.",
   makeDefault: { FileDraft() },
   processDirectives + [
-    overloadBlock, sharedLimit, issuanceBlock, cacheStoreBlock, serverBlock,
+    overloadBlock, sharedLimit, issuanceBlock, cacheStoreBlock, sessionsBlock, serverBlock,
   ] + streamBlocks + [udpBlock, upstreamBlock, applicationBlock]
 )
 

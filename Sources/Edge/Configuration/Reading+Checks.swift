@@ -16,6 +16,7 @@ extension Reading {
     addUsualListeners(of: &draft)
     placeLimits(of: &draft)
     placeCaches(of: &draft)
+    placeSessions(of: &draft)
     checkReferences(draft)
     checkCaches(draft)
     for upstream in draft.upstreams
@@ -52,6 +53,7 @@ extension Reading {
       udp: draft.udp.map(\.settings),
       upstreams: draft.upstreams.map(\.settings),
       caches: draft.caches,
+      sessions: draft.sessions,
       process: draft.process,
       issuance: draft.issuance
     )

@@ -252,6 +252,7 @@ extension Reading {
 
 private let overrides: [Directive<RouteDraft>] = [
   routeCacheDirective,
+  routeSessionsDirective,
   limitDirective(\.limits),
   priorityDirective(\.settings.overrides.priority, default: nil),
   compressDirective(\.settings.overrides.compression, default: nil),

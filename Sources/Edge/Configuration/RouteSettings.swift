@@ -28,6 +28,10 @@ public struct RouteSettings: Hashable, Sendable {
   public var crossOrigin: CrossOriginSettings?
   /// What is kept of the upstream's answers; nil: nothing is.
   public var cache: RouteCacheSettings?
+  /// The name of the sessions that it has; nil: none.
+  public var sessions: String?
+  /// Whether fields about sessions are taken from requests and answers, for there are some.
+  public var hidesSessionFields = false
   /// What this route has otherwise than its server and its upstream.
   public var overrides: RouteOverrides
 
@@ -95,6 +99,8 @@ public enum Handler: Hashable, Sendable {
   /// What the authority has revoked, and what it says of one certificate, for the route whose path begins so; no
   /// directive says so, `acme` in another server does.
   case revocations(prefix: String)
+  /// A handler of this name, of the program that has Martlet in it.
+  case program(String)
   /// The figures in Prometheus form; no directive says so, it is for the admin listener.
   case metrics
   /// The state as JSON; no directive says so, it is for the admin listener.

@@ -35,14 +35,26 @@ let stickyKeyDirective = Directive<UpstreamDraft>(
     + "makes a secret of its own.",
   example: "sticky_key \"a secret of your own\"",
   read: { statement, draft, reading in
-    if statement.arguments.isEmpty {
-      return reading.lacksValue(statement, example: "sticky_key \"a secret of your own\"")
-    }
+    reading.secrets(
+      of: statement,
+      into: &draft.settings.stickyKeys,
+      example: "sticky_key \"a secret of your own\""
+    )
+  },
+  show: { draft, _ in .list(draft.settings.stickyKeys.map { _ in .text("***") }) }
+)
+
+private let stickyKeyBytes = 16...1024
+
+extension Reading {
+  /// Takes the secrets that a directive names, which nothing shows.
+  mutating func secrets(of statement: Statement, into keys: inout [String], example: String) {
+    if statement.arguments.isEmpty { return lacksValue(statement, example: example) }
     for word in statement.arguments {
       guard let text = word.text else { continue }
-      reading.hide(text)
-      guard stickyKeyBytes.contains(text.utf8.count), draft.settings.stickyKeys.count < 8 else {
-        reading.error(
+      hide(text)
+      guard stickyKeyBytes.contains(text.utf8.count), keys.count < 8 else {
+        error(
           "a secret has \(stickyKeyBytes.lowerBound) to \(stickyKeyBytes.upperBound) bytes, and "
             + "there are at most 8 of them",
           mend: "`openssl rand -base64 32` makes a good one",
@@ -50,13 +62,10 @@ let stickyKeyDirective = Directive<UpstreamDraft>(
         )
         continue
       }
-      draft.settings.stickyKeys.append(text)
+      keys.append(text)
     }
-  },
-  show: { draft, _ in .list(draft.settings.stickyKeys.map { _ in .text("***") }) }
-)
-
-private let stickyKeyBytes = 16...1024
+  }
+}
 
 private let commonOptions: [WordOption<StickyDraft>] = [
   .value(
@@ -142,7 +151,7 @@ private func stickySettings(
 }
 
 extension Reading {
-  fileprivate mutating func checkSameSite(of cookie: StickyCookie, _ statement: Statement) {
+  mutating func checkSameSite(of cookie: StickyCookie, _ statement: Statement) {
     guard cookie.sameSite == .none, !cookie.isSecure else { return }
     warning(
       "browsers refuse a cookie with `same_site none` that is not `secure`",
@@ -204,7 +213,7 @@ extension ValueKind where Value == String {
   /// The name of a cookie, which is a token.
   ///
   /// RFC 6265, section 4.1.1.
-  fileprivate static var cookieName: ValueKind {
+  static var cookieName: ValueKind {
     ValueKind(
       "NAME",
       read: { text throws(ValueError) in
@@ -218,7 +227,7 @@ extension ValueKind where Value == String {
   /// The value of an attribute of a cookie.
   ///
   /// RFC 6265, section 4.1.1.
-  fileprivate static func cookieText(_ form: String) -> ValueKind {
+  static func cookieText(_ form: String) -> ValueKind {
     ValueKind(
       form,
       read: { text throws(ValueError) in

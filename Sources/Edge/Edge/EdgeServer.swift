@@ -143,6 +143,9 @@ public final class EdgeServer: Sendable {
     try ConnectionSource.checkForeignIsAllowed()
   }
 
+  /// Under this name the file of the error log is among those that ``publish(_:sockets:logs:)`` is given.
+  public static let errorLogKey = LogWriter.errorLog
+
   /// Whether every loop has turned within the last second.
   public var isTurning: Bool { board.turns(within: .seconds(1)) }
 

@@ -7,6 +7,7 @@ import MartletLoop
 import MartletNet
 import MartletSystem
 import MartletTelemetry
+import Sessions
 import Synchronization
 
 /// Everything that serves requests on one loop.
@@ -36,6 +37,9 @@ final class Worker {
   var variant: [UInt8] = []
   /// What is kept of files, by the place of their plan.
   var fileShelves: [FileShelf] = []
+  /// What keeps sessions, by the name of their block.
+  var sessionKeepers: [String: (plan: SessionPlan, keeper: SessionKeeper)] = [:]
+  var nextSessionSweep: Int64 = 0
   /// What there is of applications.
   var applicationClients: [ApplicationClient] = []
   /// How many processes print to where this loop reads.
@@ -94,6 +98,7 @@ final class Worker {
     board.show(counters, ofLoop: index)
     upstreams = generation.upstreams.map { Upstream($0, worker: self, continuing: nil) }
     publishFiles(generation)
+    publishSessions(generation)
     limitCoders(generation)
     loop.keeper = self
   }
@@ -129,6 +134,7 @@ final class Worker {
           cache.tendDisk(board.log)
         }
         sweepUploads()
+        sweepSessions()
         judgeOutliers()
       }
     }
@@ -177,6 +183,7 @@ final class Worker {
     counters = CounterTable(generation.layout, continuing: counters)
     board.show(counters, ofLoop: index)
     publishFiles(generation)
+    publishSessions(generation)
     limitCoders(generation)
     let old = upstreams
     upstreams = generation.upstreams.map { plan in

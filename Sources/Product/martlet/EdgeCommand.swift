@@ -46,7 +46,7 @@ struct EdgeCommand: ParsableCommand {
       if let problem = checked.prepareStorage(usual: storage ?? CertificateStorage.usual) {
         Console.complain("martlet: \(problem)")
       }
-      for problem in checked.prepareCaches() { Console.complain("martlet: \(problem)") }
+      for problem in checked.prepareFolders() { Console.complain("martlet: \(problem)") }
       try serve(checked, directory.path)
     } else {
       guard try Self.hasSupervisor() else {

@@ -83,22 +83,30 @@ extension CacheView {
 }
 
 extension CheckedConfiguration {
-  /// Makes the folders of caches, for the user that will use them.
+  /// Makes the folders of caches and sessions, for the user that will use them.
   ///
-  /// - Returns: What is wrong: a cache without its disk is one in memory.
-  func prepareCaches() -> [String] {
-    let process = configuration.process
-    return configuration.caches.compactMap { cache in
-      guard let disk = cache.disk else { return nil }
+  /// - Returns: What is wrong: a cache without its disk is one in memory, and sessions are not to be had.
+  func prepareFolders() -> [String] {
+    let caches = configuration.caches.compactMap { cache in
+      cache.disk.map { (path: "\($0.path)/\(cache.name)", owner: "the cache `\(cache.name)`") }
+    }
+    let sessions = configuration.sessions.compactMap { sessions in
+      if case .files(let path, _) = sessions.store {
+        (path: path, owner: "the sessions `\(sessions.name)`")
+      } else {
+        nil
+      }
+    }
+    return (caches + sessions).compactMap { folder in
       do throws(SystemError) {
+        let process = configuration.process
         let owner = try process.user.map { user throws(SystemError) in
           try UserRights(user: user, group: process.group)
         }
-        try Files.makePrivateDirectory("\(disk.path)/\(cache.name)", for: owner)
+        try Files.makePrivateDirectory(folder.path, for: owner)
         return nil
       } catch {
-        return
-          "cannot make the folder \(disk.path)/\(cache.name) of the cache `\(cache.name)`: \(error)"
+        return "cannot make the folder \(folder.path) of \(folder.owner): \(error)"
       }
     }
   }

@@ -18,7 +18,7 @@ final class EdgeService {
   /// What stands in front of the address in the key of the admin listener.
   static let adminPrefix = "admin "
   /// Under this name the edge has the file of its error log.
-  static let errorLogKey = "error log"
+  static let errorLogKey = EdgeServer.errorLogKey
 
   let loop: EventLoop
   private let stateDirectory: String

@@ -131,7 +131,7 @@ struct Launch {
           if let problem = checked.prepareStorage(usual: storage) {
             assignment.warnings.append(problem)
           }
-          assignment.warnings += checked.prepareCaches()
+          assignment.warnings += checked.prepareFolders()
           return assignment
         },
         write: { changes, generation, bytes, isTrial throws(CommandFailure) in

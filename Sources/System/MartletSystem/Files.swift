@@ -178,6 +178,18 @@ extension Files {
   // As many as the kernel follows.
   private static let linkCount = 40
 
+  /// Makes a file with these bytes that its owner alone may read, or puts it in place of one: all of it or
+  /// nothing, but it may be gone when the machine stops.
+  ///
+  /// - Throws: ``SystemError`` when its folder cannot be written. System call: `rename(2)`.
+  public static func put(_ bytes: [UInt8], at path: String) throws(SystemError) {
+    let new = "\(path).new-\(Processes.own)"
+    let file = try Descriptor.open(new, .replace)
+    try setRights(of: new, to: 0o600)
+    try file.writeAll(bytes)
+    try check(unsafe martlet_rename(new, path), .rename)
+  }
+
   /// Makes a file with these bytes and rights, or puts it in place of one: all of it or nothing, also
   /// when the machine stops meanwhile.
   ///

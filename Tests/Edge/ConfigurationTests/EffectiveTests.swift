@@ -38,6 +38,7 @@ struct EffectiveTests {
       server { listen :83
       route / { app shop } }
       cache main
+      sessions shop
       app shop { wsgi shop:app }
       upstream api { member 127.0.0.1:1
       tls { server_name a
@@ -62,7 +63,7 @@ struct EffectiveTests {
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,
       "app": try first("app", in: whole), "cache": try first("cache", in: whole),
-      "route cache": route["cache"] ?? .null,
+      "route cache": route["cache"] ?? .null, "sessions": try first("sessions", in: whole),
       "certificates": whole["certificates"] ?? .null,
       "authority": try first("authority", in: whole["certificates"]),
       "upstream tls": upstream["tls"] ?? .null, "udp": try first("udp", in: whole),

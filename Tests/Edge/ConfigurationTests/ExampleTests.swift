@@ -22,6 +22,9 @@ func whole(_ line: String, in block: String) -> String {
       + "\nroute / {\n\(line)\nrespond 200\n} }"
   case "route" where line.hasPrefix("cache") || line.contains("\ncache "):
     "cache main\nserver { route / {\n\(line.hasPrefix("cache") ? "proxy :9000" : "")\n\(line)\n} }"
+  case "sessions": "sessions shop {\n\(line)\n}"
+  case "route" where line.hasPrefix("sessions"):
+    "sessions shop\nserver { route / {\n\(line)\nrespond 200\n} }"
   case "cache": "cache main {\n\(line)\n}"
   case "route cache":
     "cache main\nserver { route / {\nproxy :9000\ncache main {\n\(line)\n}\n} }"
@@ -31,7 +34,7 @@ func whole(_ line: String, in block: String) -> String {
     "app shop { wsgi shop:app }\nserver { route / {\n\(line)\n} }"
   case "route":
     [
-      "proxy", "respond", "redirect", "files", "acme", "fastcgi", "scgi", "uwsgi",
+      "proxy", "respond", "redirect", "files", "acme", "fastcgi", "scgi", "uwsgi", "handler",
     ].contains { line.hasPrefix($0) }
       ? "server { route / {\n\(line)\n} }" : "server { route / {\n\(line)\nrespond 200\n} }"
   case "files" where line.hasPrefix("resumable"):
@@ -148,6 +151,7 @@ struct ManualTests {
       ("docs/manual/health.md", 8), ("docs/manual/tls.md", 7), ("docs/manual/files.md", 3),
       ("docs/manual/cache.md", 6), ("docs/manual/compression.md", 6),
       ("docs/manual/websocket.md", 2), ("docs/manual/applications.md", 0),
+      ("docs/manual/sessions.md", 0), ("docs/manual/gateways.md", 2),
     ]
   )
   func guide(page: String, count: Int) throws {

@@ -115,7 +115,8 @@ final class Affinity {
     second(connection.worker)
   }
 
-  private static func cookie(
+  /// Where the value of a cookie is.
+  static func cookie(
     _ name: [UInt8],
     _ exchange: Exchange,
     _ head: Span<UInt8>

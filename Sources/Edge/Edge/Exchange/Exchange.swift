@@ -4,6 +4,7 @@ import HTTPCaching
 import HTTPMessage
 import MartletLoop
 import MartletTelemetry
+import Sessions
 
 /// One request and its response, on their way through the edge.
 ///
@@ -50,6 +51,11 @@ final class Exchange {
   var cacheStatus: CacheStatus?
   /// What is in hand while the exchange rests, and what a coroutine takes over from there.
   var hand = Hand()
+
+  /// The client's session, where the route has some and it was looked for.
+  var session: Session?
+  /// The line that tells the client of it.
+  var sessionLine: [UInt8] = []
 
   /// Whether it has passed limits.
   var isLimited = false
@@ -131,6 +137,7 @@ final class Exchange {
     route = nil
     member = nil
     startedAt = 0
+    if session != nil { (session, sessionLine) = (nil, []) }
     if isLimited { leaveLimits() }
   }
 

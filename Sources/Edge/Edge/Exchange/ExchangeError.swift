@@ -63,10 +63,10 @@ extension EndReason {
     case .noSite: 421
     case .limited: 429
     case .clientClosed, .clientReset: 499
-    case .headTooLarge, .internalError, .fileFailed: 500
+    case .headTooLarge, .internalError, .fileFailed, .handlerFailed: 500
     case .upstreamConnectFailed, .upstreamReset, .upstreamMalformed, .upstreamCut: 502
     case .noMember, .breakerOpen, .upstreamStatus, .queueFull, .queueTimeout, .overloaded, .drained,
-      .cut:
+      .cut, .sessionFailed:
       503
     case .upstreamConnectTimeout, .upstreamTimeout, .totalTimeout, .notKept: 504
     }

@@ -126,14 +126,6 @@ final class GatewayLayer: TranslatingLayer {
   private static let lineByteLimit = 2048
 }
 
-extension RequestID {
-  /// Its 32 hexadecimal digits.
-  fileprivate var text: String {
-    let halves = [high, low].map { String($0, radix: 16) }
-    return halves.map { String(repeating: "0", count: 16 - $0.count) + $0 }.joined()
-  }
-}
-
 extension ExchangeError {
   /// The failure of a try, as the layer of its connection knows it better.
   func explained(by layer: GatewayLayer?) -> ExchangeError {

@@ -1,6 +1,7 @@
 public import Configuration
 import Directives
 import HTTPMessage
+public import MartletHandlers
 import MartletLoop
 import MartletSystem
 import MartletTelemetry
@@ -19,6 +20,10 @@ public final class Generation: Sendable {
   let limits: [LimitPlan]
   /// The stores of answers.
   let caches: [CachePlan]
+  /// How sessions are kept.
+  let sessionPlans: [SessionPlan]
+  /// The handlers of the program, by their names.
+  let handlers: [String: any MartletHandlers.Handler]
   /// The files of all routes, each at its place.
   let filePlans: [FilesPlan]
   /// The addresses at which datagrams are received.
@@ -50,7 +55,8 @@ public final class Generation: Sendable {
   /// or one of this process.
   ///
   /// `files` are what the configuration names for TLS; nil: those of `previous`. `automatic` are the
-  /// certificates that are obtained meanwhile; nil: those of `previous`, or none.
+  /// certificates that are obtained meanwhile; nil: those of `previous`, or none. `handlers` are those of the
+  /// program; nil: those of `previous`, or none.
   ///
   /// - Throws: ``MetricLayoutError`` when there are more servers and members than can be counted, or
   ///   ``TLS/TLSError``.
@@ -61,6 +67,7 @@ public final class Generation: Sendable {
     secret: String? = nil,
     files: TLSFiles? = nil,
     automatic: AutomaticCertificates? = nil,
+    handlers: [String: any MartletHandlers.Handler]? = nil,
     continuing previous: Generation? = nil
   ) throws {
     self.number = number
@@ -73,6 +80,7 @@ public final class Generation: Sendable {
     self.automatic = automatic
     tickets = previous?.tickets ?? TicketKeys(secret: Array(secret.utf8))
     self.configuration = configuration
+    self.handlers = handlers ?? previous?.handlers ?? [:]
     var layout = MetricLayout.Builder(continuing: previous?.layout)
     metrics = ProcessMetrics(&layout)
     let before = (previous?.upstreams ?? []).reduce(into: [:]) { $0[$1.name] = $1 }
@@ -96,17 +104,13 @@ public final class Generation: Sendable {
     var members: [Address: [SiteMember]] = [:]
     var limits = LimitPlans(continuing: previous?.limits ?? [])
     let caches = CachePlans(configuration.caches, continuing: previous?.caches ?? [], &layout)
+    sessionPlans = try Self.sessions(configuration, secret, stateDirectory, previous, &layout)
     var filePlans: [FilesPlan] = []
     for server in configuration.provingServers {
-      var logIndex: Int?
-      if let log = server.accessLog {
-        logIndex = logs.firstIndex(of: log) ?? logs.count
-        if logIndex == logs.count { logs.append(log) }
-      }
       let site = Site(
         server,
         upstreams: plans,
-        logIndex: logIndex,
+        logIndex: Self.place(of: server.accessLog, in: &logs),
         limits: &limits,
         caches: caches,
         files: &filePlans,
@@ -123,6 +127,41 @@ public final class Generation: Sendable {
     (self.caches, self.limits, self.filePlans) = (caches.all, limits.all, filePlans)
     (self.logs, self.listeners) = (logs, listeners)
     self.layout = try layout.finished()
+  }
+
+  /// Where a log stands among all, to which it is added if it is new.
+  private static func place(
+    of log: AccessLogSettings?,
+    in logs: inout [AccessLogSettings]
+  ) -> Int? {
+    guard let log else { return nil }
+    if let known = logs.firstIndex(of: log) { return known }
+    logs.append(log)
+    return logs.count - 1
+  }
+
+  private static func sessions(
+    _ configuration: EdgeConfiguration,
+    _ secret: String,
+    _ stateDirectory: String,
+    _ previous: Generation?,
+    _ layout: inout MetricLayout.Builder
+  ) throws(SystemError) -> [SessionPlan] {
+    let before = previous?.sessionPlans ?? []
+    var plans: [SessionPlan] = []
+    for settings in configuration.sessions {
+      let same = before.first { $0.name == settings.name }
+      plans.append(
+        try SessionPlan(
+          settings,
+          secret: secret,
+          stateDirectory: stateDirectory,
+          continuing: same,
+          &layout
+        )
+      )
+    }
+    return plans
   }
 
   /// A server at an address.
@@ -215,6 +254,8 @@ public final class Generation: Sendable {
     upstreams = other.upstreams
     limits = other.limits
     caches = other.caches
+    sessionPlans = other.sessionPlans
+    handlers = other.handlers
     filePlans = other.filePlans
     datagrams = other.datagrams
     logs = other.logs

@@ -2,6 +2,7 @@ import Configuration
 import Directives
 import HTTPMessage
 import MartletBytes
+import MartletHandlers
 import MartletLoop
 import MartletTelemetry
 import Routing
@@ -14,10 +15,10 @@ final class Route: Sendable {
     case respond(FixedAnswer)
     case redirect(status: UInt16, target: TextTemplate)
     case files(FilesPlan)
-    case metrics
-    case status
-    /// The proof that the host is ours.
-    case proof
+    /// A handler of Martlet's own.
+    case own(any MartletHandlers.Handler)
+    /// One of the program, by its name.
+    case program(String)
     /// Certificates for others, below this path.
     case authority(prefix: [UInt8])
   }
@@ -27,6 +28,14 @@ final class Route: Sendable {
     let status: UInt16
     let contentType: [UInt8]
     let body: TextTemplate
+  }
+
+  /// Which message says something of a session.
+  enum SessionSide: Sendable {
+    /// The request that an application gets.
+    case request
+    /// The answer that a client gets.
+    case answer
   }
 
   /// What is done with the fields of a message, in this order: leave out, then add.
@@ -41,19 +50,23 @@ final class Route: Sendable {
     let crossOrigin: CrossOriginPlan?
     /// Whether that answers what they ask beforehand.
     let givesPermission: Bool
+    /// Whether the session is told of; nil: it is not.
+    let session: SessionSide?
 
     init(
       dropped: FieldNameSet,
       added: [(name: [UInt8], value: TextTemplate)],
       crossOrigin: CrossOriginPlan? = nil,
       givesPermission: Bool = false,
+      session: SessionSide? = nil,
       alwaysAdds: Bool = false
     ) {
       self.dropped = dropped
+      self.session = session
       self.added = added
       self.crossOrigin = crossOrigin
       self.givesPermission = givesPermission
-      adds = !added.isEmpty || crossOrigin != nil || alwaysAdds
+      adds = !added.isEmpty || crossOrigin != nil || session != nil || alwaysAdds
     }
   }
 
@@ -95,6 +108,8 @@ final class Route: Sendable {
   /// The most bytes of a request's body.
   let bodyLimit: UInt64
   let tryCount: Int
+  /// The name of the sessions that its clients have; nil: none.
+  let sessions: String?
   let isLogged: Bool
   /// Whether its clients must have shown a certificate.
   let needsClientCertificate: Bool
@@ -126,10 +141,11 @@ final class Route: Sendable {
     let response = Self.rules(
       settings.responseHeaders,
       plan ?? crossOrigin,
+      hiding: settings.hidesSessionFields,
+      session: settings.sessions == nil ? nil : .answer,
       givesPermission: crossOrigin != nil,
       alwaysAdds: settings.cache?.showsStatus ?? false
     )
-    self.response = response
     cache = Self.cache(settings, server, upstreams, caches, response, &files, &layout)
     permission =
       if let plan {
@@ -165,16 +181,16 @@ final class Route: Sendable {
       handler = Handler(settings.handler, group?.plan, settings.path)
     }
     labels = AccessLabels(server: server.name, route: settings.path.text, upstream: upstreamName)
-    upstream = cache == nil ? group?.plan : nil
+    (self.response, upstream) = (response, cache == nil ? group?.plan : nil)
     stripPrefix = PathEscapes.normalized(Array((settings.stripPrefix ?? "").utf8))
     rewrite = settings.rewrite.map { TextTemplate($0) }
     request = Self.requestRules(settings, server)
     let overrides = settings.overrides
-    errorPages = Self.errorPages(overrides, server)
     timeouts = Timeouts(overrides, server.timeouts, group?.settings.timeouts ?? UpstreamTimeouts())
+    errorPages = Self.errorPages(overrides, server)
     bodyLimit = Self.bodyLimit(overrides, server)
     (tryCount, isLogged) = (overrides.tryCount ?? group?.settings.tryCount ?? 1, overrides.isLogged)
-    needsClientCertificate = overrides.clientDemand == .required
+    (sessions, needsClientCertificate) = (settings.sessions, overrides.clientDemand == .required)
     priority = RoutePriority(overrides.priority ?? server.priority)
   }
 
@@ -212,8 +228,15 @@ final class Route: Sendable {
     _ settings: RouteSettings,
     _ server: ServerSettings
   ) -> FieldRules {
-    if settings.requestHeaders.isEmpty { return usualRequestRules }
-    return rules(settings.requestHeaders, dropping: requestFields)
+    if settings.requestHeaders.isEmpty, !settings.hidesSessionFields, settings.sessions == nil {
+      return usualRequestRules
+    }
+    return rules(
+      settings.requestHeaders,
+      dropping: requestFields,
+      hiding: settings.hidesSessionFields,
+      session: settings.sessions == nil ? nil : .request
+    )
   }
 
   private static let requestFields: [FieldName] = [
@@ -222,20 +245,27 @@ final class Route: Sendable {
   ]
 
   // Shared by all routes that say nothing: with many routes, what is not read twice is not in the cache.
-  private static let usualRequestRules = rules([], dropping: requestFields)
+  private static let usualRequestRules = rules(
+    [],
+    dropping: requestFields,
+    hiding: false,
+    session: nil
+  )
   private static let usualResponseRules = FieldRules(dropped: FieldNameSet(), added: [])
 
   private static func rules(
     _ rules: [HeaderRule],
     dropping names: [FieldName] = [],
     _ crossOrigin: CrossOriginPlan? = nil,
+    hiding hidesSessionFields: Bool,
+    session: SessionSide?,
     givesPermission: Bool = false,
     alwaysAdds: Bool = false
   ) -> FieldRules {
-    if rules.isEmpty, names.isEmpty, crossOrigin == nil, !givesPermission, !alwaysAdds {
-      return usualResponseRules
-    }
+    let isUsual = rules.isEmpty && names.isEmpty && crossOrigin == nil && session == nil
+    if isUsual, !hidesSessionFields, !givesPermission, !alwaysAdds { return usualResponseRules }
     var dropped = FieldNameSet(names)
+    if hidesSessionFields { for name in SessionField.all { dropped.insert(name) } }
     if crossOrigin != nil { for name in CrossOriginPlan.fields { dropped.insert(name) } }
     var added: [(name: [UInt8], value: TextTemplate)] = []
     for rule in rules {
@@ -251,6 +281,7 @@ final class Route: Sendable {
       added: added,
       crossOrigin: crossOrigin,
       givesPermission: givesPermission,
+      session: session,
       alwaysAdds: alwaysAdds
     )
   }
@@ -285,9 +316,10 @@ extension Route.Handler {
     case .respond(let fixed): self = .respond(Route.FixedAnswer(fixed))
     case .redirect(let status, let target):
       self = .redirect(status: UInt16(status), target: TextTemplate(target))
-    case .metrics: self = .metrics
-    case .status: self = .status
-    case .proof: self = .proof
+    case .metrics: self = .own(OwnHandlers.Metrics())
+    case .status: self = .own(OwnHandlers.Status())
+    case .proof: self = .own(OwnHandlers.Proof())
+    case .program(let name): self = .program(name)
     case .authority: self = .authority(prefix: Array(path.authorityPrefix.utf8))
     case .revocations(let prefix): self = .authority(prefix: Array(prefix.utf8))
     case .files:

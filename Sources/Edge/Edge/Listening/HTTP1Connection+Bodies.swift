@@ -35,16 +35,7 @@ extension HTTP1Connection {
     while take: (Span<UInt8>) throws(ExchangeError) -> Bool,
     pause: () async throws(ExchangeError) -> Void = { () async throws(ExchangeError) in }
   ) async throws(ExchangeError) -> Lent? {
-    if exchange.body.expectsContinue, !exchange.body.hasEnded {
-      var out = loop.lend(.head)
-      out.append("HTTP/1.1 100 Continue\r\n\r\n")
-      do throws(StreamError) {
-        try await stream.write(out, by: sendDeadline(exchange))
-      } catch {
-        throw ExchangeError(sending: error)
-      }
-      exchange.body.noteContinued()
-    }
+    try await tellToContinue(exchange)
     let first = try exchange.body.take(from: &head, at: exchange.request.byteCount)
     exchange.requestEnd = first.end
     exchange.bytesReceived &+= UInt64(first.end - exchange.request.byteCount)
@@ -71,7 +62,21 @@ extension HTTP1Connection {
     }
   }
 
-  private func receiveMore(
+  /// Tells a client to go on that waits for that before it sends its body.
+  func tellToContinue(_ exchange: Exchange) async throws(ExchangeError) {
+    guard exchange.body.expectsContinue, !exchange.body.hasEnded else { return }
+    var out = loop.lend(.head)
+    out.append("HTTP/1.1 100 Continue\r\n\r\n")
+    do throws(StreamError) {
+      try await stream.write(out, by: sendDeadline(exchange))
+    } catch {
+      throw ExchangeError(sending: error)
+    }
+    exchange.body.noteContinued()
+  }
+
+  /// Receives more of a body behind what `block` holds.
+  func receiveMore(
     _ exchange: Exchange,
     _ block: inout Lent
   ) async throws(ExchangeError) {

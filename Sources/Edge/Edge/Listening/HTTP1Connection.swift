@@ -175,6 +175,11 @@ final class HTTP1Connection {
     noteHead(exchange)
     do throws(ExchangeError) {
       let route = try findRoute(exchange, head.bytes)
+      if route.sessions != nil {
+        guard route.upstream != nil, try openSessionNow(exchange, head.bytes) else {
+          return .needsCoroutine
+        }
+      }
       if let gateway = route.gateway {
         if let files = try aim(exchange, at: gateway, head.bytes) {
           let isWhole = try answerFileNow(exchange, files, head.bytes)
@@ -294,6 +299,11 @@ final class HTTP1Connection {
     } else {
       route = try findRoute(exchange, head.bytes)
     }
+    let handler = try handler(of: route)
+    if route.sessions != nil, exchange.session == nil {
+      try await openSession(exchange, head.bytes)
+      if route.upstream == nil, handler == nil { try await commitSession(exchange) }
+    }
     if let gateway = route.gateway, !exchange.hand.isTrying {
       if let files = try aim(exchange, at: gateway, head.bytes) {
         try await answerFile(exchange, files, head)
@@ -311,6 +321,8 @@ final class HTTP1Connection {
       try await changeFile(exchange, files, &head)
     } else if case .authority(let prefix) = route.handler {
       try await answerAuthority(exchange, prefix, &head)
+    } else if let handler {
+      try await run(handler, exchange, &head)
     } else if let cache = route.cache {
       try await answerCached(exchange, route, cache, &head)
     } else {

@@ -135,6 +135,7 @@ extension Route.FieldRules {
       try rule.value.write(to: &out, exchange, connection, head, answer: answer)
       try out.put("\r\n")
     }
+    if let session { try putSession(session, exchange, into: &out) }
     if let crossOrigin {
       try crossOrigin.put(exchange, head, isPermission: givesPermission, into: &out)
     }

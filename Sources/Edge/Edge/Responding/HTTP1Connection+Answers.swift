@@ -18,32 +18,8 @@ extension HTTP1Connection {
       try await respond(exchange, fixed, head)
     case .redirect(let status, let target):
       try await redirect(exchange, status, target, head)
-    case .metrics:
-      try await respond(
-        exchange,
-        status: 200,
-        contentType: PrometheusText.mediaType,
-        body: worker.board.metrics(),
-        head
-      )
-    case .status:
-      try await respond(
-        exchange,
-        status: 200,
-        contentType: "application/json",
-        body: worker.board.status(),
-        head
-      )
-    case .proof:
-      try await respond(
-        exchange,
-        status: 200,
-        contentType: "application/octet-stream",
-        body: try proof(exchange, head),
-        head
-      )
     case .files(let plan): try await answerFile(exchange, plan, head)
-    case .proxy, .authority: throw ExchangeError(.internalError)
+    case .proxy, .authority, .own, .program: throw ExchangeError(.internalError)
     }
   }
 

@@ -64,6 +64,10 @@ extension ReverseProxy {
       exchange.hand.answer = consume answer
       return .needsCoroutine
     }
+    if route.sessions != nil {
+      exchange.hand.answer = consume answer
+      return .needsCoroutine
+    }
     noteJudgement(answer)
     if upstream.watchesTries {
       if upstream.failures.plan.retry.rules.lists(status: judgedStatus) {

@@ -2,6 +2,12 @@ import MartletTelemetry
 
 /// The figures of files, uploads, caches and codings.
 extension EdgeMetrics {
+  static let sessions = MetricFamily(
+    .counter,
+    "martlet_sessions_total",
+    "Requests on routes with sessions, and what became of sessions.",
+    labels: ["sessions", "outcome"]
+  )
   static let fileLookups = MetricFamily(
     .counter,
     "martlet_file_lookups_total",
