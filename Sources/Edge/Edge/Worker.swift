@@ -50,6 +50,8 @@ final class Worker {
   /// Whether connections that wait for a request are closed.
   private(set) var closesIdle = false
   private var acceptors: [String: Acceptor] = [:]
+  /// How many addresses connections are taken from, or may still wait at.
+  private var acceptingCount = 0
   /// The open connections, by descriptor.
   private(set) var connections: [HTTP1Connection?] = []
   /// The connections of HTTP/2, by descriptor, and those that serve their streams, by the place of
@@ -198,7 +200,7 @@ final class Worker {
     }
     for log in before { log.close() }
     try publishDatagrams(generation, sockets: sockets)
-    for acceptor in started { loop.spawn(named: "accept connections") { await acceptor.run() } }
+    for acceptor in started { accept(by: acceptor) }
   }
 
   /// Counts what `generation`, the one in force with other figures, counts.
@@ -310,8 +312,19 @@ final class Worker {
     if flowCount == 0 { emptied?.set() }
   }
 
-  /// Whether nothing is under way.
-  private var isEmpty: Bool { connectionCount == 0 && flowCount == 0 }
+  /// Whether nothing is under way; an address that was closed has its last connections taken first.
+  private var isEmpty: Bool { connectionCount == 0 && flowCount == 0 && acceptingCount == 0 }
+
+  /// Takes the connections of an address until that is closed.
+  private func accept(by acceptor: Acceptor) {
+    acceptingCount += 1
+    let worker = self
+    loop.spawn(named: "accept connections") {
+      await acceptor.run()
+      worker.acceptingCount -= 1
+      if worker.acceptingCount == 0 { worker.emptied?.set() }
+    }
+  }
 
   /// Keeps a relay until it is over, to be found by `key`.
   func attend(_ relay: Relay, as key: Int32) {

@@ -123,6 +123,34 @@ private func fixed(_ path: PathPattern, _ status: Int, _ body: String) -> RouteS
     #expect(try await client.rest().isEmpty)
   }
 
+  @Test(
+    "has answered who had connected and was not accepted yet when nothing is under way any more"
+  )
+  func waiting() async throws {
+    let edge = try await RunningEdge([front]) { _ in
+      var configuration = EdgeConfiguration(
+        servers: [server(front, [fixed(.prefix("/"), 200, "here")])]
+      )
+      configuration.process.maxConnectionCount = 1
+      return configuration
+    }
+    let first = try await edge.connect(to: front)
+    let request = "GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+    #expect(try await first.send(request).hasSuffix("here"))
+    // Has to wait, and the loops look for it again only after a while.
+    let second = try await edge.connect(to: front)
+    async let answer = second.send(request)
+    let last = "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+    #expect(try await first.send(last).hasSuffix("here"))
+    await edge.drain(limit: .seconds(20), closesIdle: false)
+    // The process would end now.
+    let accepted = await edge.metrics().split(separator: "\n").first {
+      $0.hasPrefix("martlet_connections_accepted_total{")
+    }
+    #expect(accepted?.hasSuffix(" 2") == true, "\(accepted ?? "none")")
+    #expect(try await answer.hasSuffix("here"))
+  }
+
   @Test("tells a client whose request is under way at the end of the time to drain")
   func drainLimit() async throws {
     let edge = try await RunningEdge([front, back]) { addresses in
