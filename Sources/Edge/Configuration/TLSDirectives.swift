@@ -172,8 +172,7 @@ private let sessionDirectives: [Directive<TLSDraft>] = [
     "tickets",
     \.settings.givesTickets,
     .flag,
-    "Whether clients keep their sessions as tickets, so that the next connection begins faster. The key "
-      + "that seals them changes every nine hours.",
+    "Whether clients keep their sessions as tickets, so that the next connection begins faster.",
     example: "tickets off"
   ),
   file(
@@ -189,10 +188,18 @@ private let sessionDirectives: [Directive<TLSDraft>] = [
     }
   ),
   .value(
+    "ticket_rotation",
+    \.settings.ticketRotation,
+    .duration(within: .seconds(1) ... .seconds(86_400)),
+    "How long one key seals tickets; it opens them for two further spans of this length. Servers that have "
+      + "the same `ticket_secret` take each other's tickets only where this is the same too.",
+    example: "ticket_rotation 1h"
+  ),
+  .value(
     "session_time",
     \.settings.sessionTime,
-    .duration(within: .seconds(1) ... .seconds(TicketKeys.longestUse)),
-    "How long a session may be continued.",
+    .duration(within: .seconds(1) ... .seconds(2 * 86_400)),
+    "How long a session may be continued: by a ticket for as long as its key opens it at most.",
     example: "session_time 4h"
   ),
   Directive(

@@ -56,6 +56,8 @@ public struct TLSSettings: Hashable, Sendable {
   public var givesTickets: Bool
   /// The path of the secret that tickets are sealed with; nil: one of this instance.
   public var ticketSecret: String?
+  /// How long one key seals tickets.
+  public var ticketRotation: Duration
   /// How long a session may be continued.
   public var sessionTime: Duration
   /// How long a handshake may take.
@@ -81,6 +83,7 @@ public struct TLSSettings: Hashable, Sendable {
     clientRevocations: String? = nil,
     givesTickets: Bool = true,
     ticketSecret: String? = nil,
+    ticketRotation: Duration = .seconds(TicketKeys.usualSpan),
     sessionTime: Duration = .seconds(3600),
     handshakeTimeout: Duration = .seconds(10),
     keyLog: String? = nil,
@@ -98,6 +101,7 @@ public struct TLSSettings: Hashable, Sendable {
     self.clientRevocations = clientRevocations
     self.givesTickets = givesTickets
     self.ticketSecret = ticketSecret
+    self.ticketRotation = ticketRotation
     self.sessionTime = sessionTime
     self.handshakeTimeout = handshakeTimeout
     self.keyLog = keyLog

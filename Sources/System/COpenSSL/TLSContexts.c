@@ -22,25 +22,33 @@ typedef struct {
 } ticket_key;
 
 struct martlet_ticket_keys {
-  int references, shift;
+  int references;
+  // How long a key seals.
+  uint64_t seconds;
   size_t secret_count;
   uint8_t secret[256];
   pthread_mutex_t lock;
   ticket_key keys[kept_keys];
 };
 
-martlet_ticket_keys *martlet_ticket_keys_new(const uint8_t *secret, size_t count, int shift) {
+martlet_ticket_keys *martlet_ticket_keys_new(
+    const uint8_t *secret, size_t count, uint64_t seconds) {
   martlet_ticket_keys *keys = OPENSSL_zalloc(sizeof *keys);
-  if (!keys || count == 0 || count > sizeof keys->secret) {
+  if (!keys || count == 0 || count > sizeof keys->secret || seconds == 0) {
     OPENSSL_free(keys);
     return NULL;
   }
   memcpy(keys->secret, secret, count);
   keys->secret_count = count;
-  keys->shift = shift;
+  keys->seconds = seconds;
   keys->references = 1;
   pthread_mutex_init(&keys->lock, NULL);
   return keys;
+}
+
+martlet_ticket_keys *martlet_ticket_keys_every(
+    const martlet_ticket_keys *keys, uint64_t seconds) {
+  return martlet_ticket_keys_new(keys->secret, keys->secret_count, seconds);
 }
 
 static void retain(martlet_ticket_keys *keys) {
@@ -65,9 +73,12 @@ static int key_of(martlet_ticket_keys *keys, uint64_t span, ticket_key *key) {
   ticket_key *kept = &keys->keys[span % kept_keys];
   int result = 1;
   if (!kept->is_set || kept->span != span) {
-    uint8_t purpose[32] = "martlet session ticket ";
+    uint8_t purpose[40] = "martlet session ticket ";
     uint8_t bytes[name_bytes + cipher_key_bytes + mac_key_bytes];
-    for (int index = 0; index < 8; index++) purpose[24 + index] = (uint8_t)(span >> (8 * index));
+    for (int index = 0; index < 8; index++) {
+      purpose[24 + index] = (uint8_t)(span >> (8 * index));
+      purpose[32 + index] = (uint8_t)(keys->seconds >> (8 * index));
+    }
     result = martlet_derive(
         keys->secret, keys->secret_count, purpose, sizeof purpose, bytes, sizeof bytes);
     if (result) {
@@ -124,7 +135,7 @@ static int ticket(
     int seals) {
   martlet_ticket_keys *keys = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(tls), keys_index);
   if (!keys) return seals ? -1 : 0;
-  uint64_t now = (uint64_t)time(NULL) >> keys->shift;
+  uint64_t now = (uint64_t)time(NULL) / keys->seconds;
   ticket_key key;
   int result = 0;
   if (seals) {
@@ -140,13 +151,29 @@ static int ticket(
     for (int index = 0; index < 4 && result == 0; index++) {
       if (!key_of(keys, now - (uint64_t)ages[index], &key)) continue;
       if (CRYPTO_memcmp(name, key.name, name_bytes)) continue;
-      // TLS 1.3 gives a new ticket in any case.
-      int isOld = ages[index] != 0 && SSL_version(tls) != TLS1_3_VERSION;
-      result = use_key(&key, iv, cipher, mac, 0) ? (isOld ? 2 : 1) : -1;
+      // A ticket of TLS 1.3 is for one connection (RFC 8446, appendix C.4): another one comes with each.
+      int renews = ages[index] != 0 || SSL_version(tls) == TLS1_3_VERSION;
+      result = use_key(&key, iv, cipher, mac, 0) ? (renews ? 2 : 1) : -1;
     }
   }
   OPENSSL_cleanse(&key, sizeof key);
   return result;
+}
+
+// A session gets its time from the context that it began with, and not from that which its server's name has led
+// to: what that says is put right before anybody is told.
+void martlet_tls_put_time(const SSL *tls) {
+  SSL_SESSION *session = SSL_get_session(tls);
+  long seconds = SSL_CTX_get_timeout(SSL_get_SSL_CTX(tls));
+  if (session && SSL_SESSION_get_timeout(session) != seconds) {
+    SSL_SESSION_set_timeout(session, seconds);
+  }
+}
+
+static int ticket_begins(SSL *tls, void *argument) {
+  (void)argument;
+  martlet_tls_put_time(tls);
+  return 1;
 }
 
 // Contexts
@@ -169,6 +196,7 @@ martlet_tls_context *martlet_tls_context_new(int is_server) {
   if (is_server) {
     SSL_CTX_set_info_callback(context, martlet_tls_note);
     SSL_CTX_set_tlsext_status_cb(context, martlet_staple_give);
+    SSL_CTX_set_session_ticket_cb(context, ticket_begins, NULL, NULL);
   }
   return context;
 }

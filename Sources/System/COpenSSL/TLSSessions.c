@@ -147,6 +147,7 @@ static void make_method(void) {
 void martlet_tls_note(const SSL *tls, int where, int value) {
   socket_state *state = state_of((martlet_tls *)tls);
   if (where == SSL_CB_ACCEPT_LOOP) state->message_count++;
+  if (where == SSL_CB_HANDSHAKE_DONE) martlet_tls_put_time(tls);
   // RFC 5246, section 7.2.2: it was refused, and the session goes on.
   if (where == SSL_CB_WRITE_ALERT && (value & 0xFF) == SSL_AD_NO_RENEGOTIATION) {
     note_fault(state, martlet_fault_renegotiation, 0);

@@ -188,26 +188,42 @@ public final class TLSAuthorities: @unchecked Sendable {
 }
 
 // @unchecked: the keys are behind a lock of their own.
-/// The keys of session tickets: derived from one secret, another one for each span of about nine hours.
+/// The keys of session tickets: derived from one secret, another one for each span of some hours.
 ///
 /// All that share the secret, on whichever loop, process or machine, open each other's tickets.
 @safe
 public final class TicketKeys: @unchecked Sendable {
-  /// How long a key seals tickets, in seconds: 2 to this power.
-  private static let shift: Int32 = 15
-  /// The longest that a ticket can be of use, in seconds: two further spans.
-  public static let longestUse: Int64 = 2 << 15
+  /// For how many seconds a key seals tickets if nothing else is said; for two further spans it opens them.
+  public static let usualSpan: Int64 = 9 * 3600
 
   let pointer: OpaquePointer
+  private let span: Int64
 
   /// Creates the keys of a secret of 1 to 256 bytes.
   ///
   /// - Returns: nil for another secret, or without memory.
   public init?(secret: [UInt8]) {
-    guard let made = unsafe martlet_ticket_keys_new(secret, secret.count, Self.shift) else {
+    let span = UInt64(Self.usualSpan)
+    guard let made = unsafe martlet_ticket_keys_new(secret, secret.count, span) else {
       return nil
     }
     unsafe pointer = made
+    self.span = Self.usualSpan
+  }
+
+  private init(_ keys: TicketKeys, span: Int64) throws(TLSError) {
+    guard let made = unsafe martlet_ticket_keys_every(keys.pointer, UInt64(clamping: span)) else {
+      throw TLSError("there are no keys for tickets that last for \(span) seconds")
+    }
+    unsafe pointer = made
+    self.span = span
+  }
+
+  /// The keys of the same secret when each seals for so many seconds, at least one.
+  ///
+  /// - Throws: ``TLSError`` without memory.
+  public func sealing(for seconds: Int64) throws(TLSError) -> TicketKeys {
+    seconds == span ? self : try TicketKeys(self, span: seconds)
   }
 
   deinit { unsafe martlet_ticket_keys_free(pointer) }

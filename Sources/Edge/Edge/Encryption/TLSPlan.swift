@@ -148,6 +148,7 @@ final class TLSPlan: Sendable {
     let (seconds, _) = settings.sessionTime.components
     let verification = files.verification(settings)
     do throws(TLSError) {
+      let keys = settings.givesTickets ? files.ticketKeys(settings) ?? tickets : nil
       return try TLSContext(
         // What a session has proven to one server counts nothing at another that asks for more.
         server: verification == nil ? "" : server.name,
@@ -155,7 +156,7 @@ final class TLSPlan: Sendable {
         policy: settings.policy,
         protocols: Self.protocols(of: server),
         resumption: TLSResumption(
-          tickets: settings.givesTickets ? files.ticketKeys(settings) ?? tickets : nil,
+          tickets: try keys?.sealing(for: settings.ticketRotation.components.seconds),
           seconds: seconds
         ),
         verification: verification,

@@ -289,8 +289,12 @@ int martlet_staple_give(martlet_tls *tls, void *argument);
 
 // Tickets
 
-/// Keys of session tickets, derived from a secret for each span of `1 << shift` seconds.
-martlet_ticket_keys *martlet_ticket_keys_new(const uint8_t *secret, size_t count, int shift);
+/// Keys of session tickets, derived from a secret for each span of so many seconds.
+martlet_ticket_keys *martlet_ticket_keys_new(
+    const uint8_t *secret, size_t count, uint64_t seconds);
+/// The same secret with spans of another length; NULL without memory.
+martlet_ticket_keys *martlet_ticket_keys_every(
+    const martlet_ticket_keys *keys, uint64_t seconds);
 void martlet_ticket_keys_free(martlet_ticket_keys *keys);
 
 // Contexts
@@ -363,6 +367,8 @@ size_t martlet_tls_first_bytes(martlet_tls *tls, uint8_t *out);
 
 /// Counts the messages of handshakes, so that a flood of them ends; given to contexts of servers.
 void martlet_tls_note(const martlet_tls *tls, int where, int value);
+/// Has a session of a server last as long as the context says that it was switched to.
+void martlet_tls_put_time(const martlet_tls *tls);
 
 /// Bytes, 0 at the end, or a negated error number: EAGAIN, EPROTO, or that of the socket.
 int64_t martlet_tls_receive(martlet_tls *tls, void *bytes, size_t count);
