@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-#: Fields of the static table: a GET or a POST of `/` at the host `a`.
-GET = b"\x82\x84\x86\x41\x01a"
-POST = b"\x83\x84\x86\x41\x01a"
+#: Fields of the static table: a GET or a POST of `/` at the host `a`, none of which is kept.
+GET = b"\x82\x84\x86\x01\x01a"
+POST = b"\x83\x84\x86\x01\x01a"
 #: How many rounds of a flood are sent at a time.
 ROUNDS = 200
 

@@ -49,6 +49,8 @@ final class HTTP2Connection: TurnEnd {
   private var lingerBytes = 256 << 10
   /// Whether somebody waits for room.
   var hasWaiters = false
+  /// How often something of an answer was taken.
+  private var turnCount: UInt64 = 0
   private var metrics: HTTP2Metrics { worker.generation.metrics.http2 }
 
   init(
@@ -266,6 +268,8 @@ final class HTTP2Connection: TurnEnd {
 
   /// Notes that an answer has waited for room until its time was over.
   func noteStall() {
+    // A connection ends once, however many of its answers wait.
+    guard machine.fault == nil else { return }
     do throws(ConnectionFault) {
       try machine.noteStall(now: loop.now)
     } catch {
@@ -308,13 +312,20 @@ final class HTTP2Connection: TurnEnd {
   }
 
   /// Tells those who wait for room, the most urgent first, that there is some.
+  ///
+  /// Of one urgency the earliest request is first, and those that are of use in parts take turns behind them.
+  ///
+  /// - Source: RFC 9218, section 10.
   private func wakeWaiters() {
     hasWaiters = false
-    let waiting = streams.compactMap { stream -> (stream: HTTP2Stream, urgency: UInt8)? in
+    let waiting = streams.compactMap { stream -> (stream: HTTP2Stream, rank: Rank)? in
       guard let stream, stream.waitsForRoom, let place = stream.place else { return nil }
-      return (stream, machine.priority(of: place).urgency)
+      let priority = machine.priority(of: place)
+      return priority.isIncremental
+        ? (stream, (priority.urgency, 1, stream.lastTurn))
+        : (stream, (priority.urgency, 0, UInt64(machine.number(of: place))))
     }
-    for (stream, _) in waiting.sorted(by: { $0.urgency < $1.urgency }) {
+    for (stream, _) in waiting.sorted(by: { $0.rank < $1.rank }) {
       guard let place = stream.place, machine.room(on: place) > 0 else {
         hasWaiters = true
         continue
@@ -322,6 +333,15 @@ final class HTTP2Connection: TurnEnd {
       stream.waitsForRoom = false
       loop.signalRoom(stream.descriptor)
     }
+  }
+
+  /// Urgency, whether it takes turns, and its place among those.
+  private typealias Rank = (UInt8, UInt8, UInt64)
+
+  /// The number of a turn that a stream has just had.
+  func takeTurn() -> UInt64 {
+    turnCount &+= 1
+    return turnCount
   }
 
   // MARK: Resting and the end

@@ -19,6 +19,8 @@ final class HTTP2Stream: InnerSocket, CarriedStream {
   private(set) var place: Int?
   /// Whether it was sent more than there was room for.
   var waitsForRoom = false
+  /// When something of its answer was taken, among all of its connection.
+  private(set) var lastTurn: UInt64 = 0
   var isTouched = false
   private var isHead = false
   private var isTunnel = false
@@ -129,6 +131,7 @@ final class HTTP2Stream: InnerSocket, CarriedStream {
         let taken = connection.withMachine { $0.send(piece, on: place, isLast: false) }
         answer.sent(taken)
         offset += taken
+        if taken > 0 { lastTurn = connection.takeTurn() }
         guard taken == range.count else {
           waitsForRoom = true
           connection.hasWaiters = true
