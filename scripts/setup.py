@@ -40,6 +40,7 @@ GROUPS = {
         ("python3-h2", "members and clients that speak HTTP/2"),
         ("python3-grpcio", "members and clients that speak gRPC"),
         ("openssl", "keys, certificates and a raw TLS client"),
+        ("strace", "which ends a process at one of its calls"),
         ("ca-certificates", "the authorities of the machine, which trust is tested with"),
         ("certbot", "a client of our authority"),
         ("testssl.sh", "looks for weaknesses of TLS"),

@@ -70,11 +70,51 @@ extension PeerTests {
       )
     }
 
-    private func ask(_ peer: Peer, _ range: String) throws -> Answer {
+    private func ask(_ peer: Peer, _ range: String, of path: String = "/a") throws -> Answer {
       let wire = try Wire(to: peer.endpoint)
       let field = range.isEmpty ? "" : "Range: bytes=\(range)\r\n"
-      try wire.send(text: "GET /a HTTP/1.1\r\nHost: shop.example\r\n\(field)\r\n")
+      try wire.send(text: "GET \(path) HTTP/1.1\r\nHost: shop.example\r\n\(field)\r\n")
       return try wire.receiveAnswer()
+    }
+
+    /// Where what is kept for a URL is, and how many bytes of how many that are.
+    private func places(_ rig: Rig, _ path: String) throws -> [String] {
+      let told = try rig.martlet(command: "cache", "show", "http://shop.example\(path)", "--json")
+      let json = try JSONSerialization.jsonObject(with: Data(told.lines.joined().utf8))
+      let objects = (json as? [String: Any])?["objects"] as? [[String: Any]] ?? []
+      return objects.map { object in
+        "\(object["place"] ?? "") \(object["bytes"] ?? "") of \(object["length"] ?? "")"
+      }
+    }
+
+    @Test("are sent and completed from there when memory does not admit them")
+    func refused() async throws {
+      try await Rig.run { rig in
+        let seen = Guarded(Seen())
+        let member = try origin(rig, seen)
+        let martlet = try start(rig, member.endpoint)
+        try wait(rig, 0)
+        // What is asked for often fills the memory.
+        for _ in 0..<15 {
+          for number in 0..<24 {
+            #expect(try ask(martlet, "0-99999", of: "/often/\(number)").status == 206)
+          }
+        }
+        seen.withLock { $0.ranges = [] }
+        #expect(try ask(martlet, "0-999").body == Array(Self.body[0...999]))
+        #expect(try ask(martlet, "2000-2999").body == Array(Self.body[2000...2999]))
+        while try places(rig, "/a").count < 2 {}
+        #expect(try places(rig, "/a") == Array(repeating: "disk 1000 of \(Self.size)", count: 2))
+        let part = try ask(martlet, "500-899")
+        #expect(part.body == Array(Self.body[500...899]))
+        #expect(part.fields["cache-status"]?.contains("detail=disk") == true)
+        #expect(try ask(martlet, "0-2999").body == Array(Self.body[0...2999]))
+        #expect(
+          seen.withLock { $0.ranges } == ["bytes=0-999", "bytes=2000-2999", "bytes=1000-1999"]
+        )
+        #expect(seen.withLock { $0.conditions.last } == "\"a\"")
+        martlet.end()
+      }
     }
 
     /// Waits until the disk can be used, and has as many answers.

@@ -118,7 +118,7 @@ extension CachedObjectView {
       "cache": .text(cache), "url": .text(url), "status": .number(status),
       "bytes": .number(byteCount), "age": .number(Int(clamping: age)),
       "ttl": .number(Int(clamping: timeToLive)), "frequency": .number(frequency),
-      "place": .text(isOnDisk ? "disk" : "memory"), "vary": .text(vary),
+      "place": .text(place.rawValue), "length": .number(length), "vary": .text(vary),
     ])
   }
 }

@@ -26,9 +26,10 @@ struct FreshnessFacts {
     of response: ResponseHead,
     in bytes: Span<UInt8>,
     requestTime: Moment,
-    responseTime: Moment
+    responseTime: Moment,
+    timeOfDay: Moment? = nil
   ) {
-    let now = responseTime.date
+    let now = (timeOfDay ?? responseTime).date
     var dated: HTTPDate?
     var age: Int64?
     for line in response.fields {

@@ -68,6 +68,8 @@ extension CachePolicy {
   ///   - request: The request that it answers.
   ///   - requestTime: When that was sent.
   ///   - responseTime: When the head came.
+  ///   - timeOfDay: What dates of the response are compared with; nil: `responseTime`. Whoever counts ages by a
+  ///     clock that nobody sets has another one for what others write.
   /// - Returns: The terms to keep beside it, or why it is not stored.
   /// - Source: RFC 9111, section 3.
   /// - Complexity: O(*n*) in the lines and the values that count.
@@ -76,13 +78,15 @@ extension CachePolicy {
     in bytes: Span<UInt8>,
     for request: CacheRequest,
     requestTime: Moment,
-    responseTime: Moment
+    responseTime: Moment,
+    timeOfDay: Moment? = nil
   ) -> Storing {
     let facts = FreshnessFacts(
       of: response,
       in: bytes,
       requestTime: requestTime,
-      responseTime: responseTime
+      responseTime: responseTime,
+      timeOfDay: timeOfDay
     )
     return storing(response, in: bytes, facts, for: request, at: responseTime)
   }
@@ -97,6 +101,7 @@ extension CachePolicy {
   ///   - request: The request that the stored response answers.
   ///   - requestTime: When the newer head was asked for.
   ///   - responseTime: When it came.
+  ///   - timeOfDay: What dates are compared with; nil: `responseTime`.
   /// - Returns: The new terms, or why the response may not stay stored.
   /// - Source: RFC 9111, section 4.3.4.
   public func refreshing(
@@ -106,20 +111,23 @@ extension CachePolicy {
     in updateBytes: Span<UInt8>,
     for request: CacheRequest,
     requestTime: Moment,
-    responseTime: Moment
+    responseTime: Moment,
+    timeOfDay: Moment? = nil
   ) -> Storing {
     var facts = FreshnessFacts(
       of: merged,
       in: bytes,
       requestTime: requestTime,
-      responseTime: responseTime
+      responseTime: responseTime,
+      timeOfDay: timeOfDay
     )
     // How old the newer head is, not what was said of the stored one.
     let newer = FreshnessFacts(
       of: update,
       in: updateBytes,
       requestTime: requestTime,
-      responseTime: responseTime
+      responseTime: responseTime,
+      timeOfDay: timeOfDay
     )
     facts.takeAge(of: newer)
     return storing(merged, in: bytes, facts, for: request, at: responseTime)

@@ -196,6 +196,62 @@ struct SpoolTests {
   }
 
   @Test(
+    "reach all who read, also the slow ones, when the disk takes no more of them",
+    arguments: [(known: true, feeds: 0), (false, 0), (true, 1), (false, 1), (true, 9), (false, 9)]
+  )
+  func failing(known: Bool, feeds: Int) throws {
+    let folder = try DiskFolder()
+    let store = try store(folder)
+    let content = body("f", 3_000_000)
+    let fill = try #require(try store.spool("space---f", length: known ? content.count : nil))
+    let loop = try EventLoop()
+    loop.turn(waitingAtMost: 0)
+    let waiter = FillWaiter(try #require(Signal(on: loop)), on: loop)
+    // How often each looks while one hundred thousand bytes come.
+    var readers = [1, 4].map { (number: fill.attach(), every: $0, offset: 0, isRight: true) }
+    var rounds = 0
+    func read() {
+      rounds += 1
+      for index in readers.indices where rounds % readers[index].every == 0 {
+        let (number, _, offset, _) = readers[index]
+        guard let glimpse = fill.look(number, from: offset, hasHead: true, waiter: waiter)
+        else { continue }
+        if let disk = glimpse.disk {
+          // As whoever sends it reads it.
+          let isGood = disk.look(from: offset, to: glimpse.writtenCount) == .good
+          let end = disk.goodEnd(from: offset, to: glimpse.writtenCount)
+          readers[index].isRight = readers[index].isRight && isGood && end > offset
+          readers[index].offset = max(offset, end)
+        } else if !glimpse.piece.isEmpty {
+          let part = glimpse.piece[glimpse.start...]
+          let isSame = part.elementsEqual(content[offset..<offset + part.count])
+          readers[index].isRight = readers[index].isRight && isSame
+          readers[index].offset += part.count
+        } else if case .failed? = glimpse.ending {
+          readers[index].isRight = false
+          readers[index].offset = content.count
+        }
+      }
+    }
+    var offset = 0
+    var fed = 0
+    while offset < content.count {
+      let end = min(offset + 100_000, content.count)
+      let taken = fill.append(content.span.extracting(offset..<end), writer: nil)
+      offset += try #require(taken)
+      fed += 1
+      // What is invalidated ends as what cannot be written does.
+      if fed == feeds + 1 { _ = store.invalidate(Array("space---f".utf8).span) }
+      read()
+    }
+    fill.end(.complete)
+    while readers.contains(where: { $0.offset < content.count }) { read() }
+    #expect(readers.allSatisfy { $0.isRight && $0.offset == content.count })
+    store.wait(for: fill)
+    #expect(store.size("space---f") == nil && store.budget.fillingByteCount == 0)
+  }
+
+  @Test(
     "leave nothing behind that is found, wherever the process is killed",
     arguments: [true, false]
   )

@@ -76,6 +76,32 @@ struct FreshnessTests {
   }
 
   @Test(
+    "dates are compared with the time of day, and ages counted by another clock, whichever is ahead",
+    arguments: [-7200, 0, 7200] as [Int64]
+  )
+  func clocks(ahead: Int64) throws {
+    let answer = Answered(
+      200,
+      "Cache-Control: max-age=60",
+      "Date: \(date(ahead - 20))",
+      "ETag: \"a\""
+    )
+    let storing = CachePolicy().storing(
+      answer.head,
+      in: answer.bytes.span,
+      for: Asked().cached(),
+      requestTime: now,
+      responseTime: now,
+      timeOfDay: later(Double(ahead))
+    )
+    guard case .store(let terms) = storing else { throw RefusedError() }
+    #expect(terms.age(at: now) == 20 && terms.timeToLive(at: later(10)) == 30)
+    #expect(!terms.isFresh(at: later(40)))
+  }
+
+  private struct RefusedError: Error {}
+
+  @Test(
     "the age is what the greater of two reckonings says: 4.2.3",
     arguments: [
       (["Age: 30"], 30), (["Age: 0"], 0), ([], 0), (["Date: \(date(-20))"], 20),

@@ -32,7 +32,8 @@ extension CacheFiller {
         return nil
       }
     }
-    if response.status == 206, fill.scope != .whole { decidePart(bytes) } else { decide(bytes) }
+    let isPart = response.status == 206 && (fill.scope != .whole || completing != nil)
+    if isPart { decidePart(bytes) } else { decide(bytes) }
     switch response.bodyLength {
     case .none: return .empty
     case .fixed(let length): return .fixed(length)
@@ -49,7 +50,8 @@ extension CacheFiller {
       in: bytes,
       for: request,
       requestTime: askedAt,
-      responseTime: now
+      responseTime: now,
+      timeOfDay: worker.timeOfDay
     )
     if request.method == .post { invalidate(by: storing, bytes) }
     switch storing {
@@ -221,7 +223,8 @@ extension CacheFiller {
         in: bytes,
         for: request,
         requestTime: askedAt,
-        responseTime: now
+        responseTime: now,
+        timeOfDay: worker.timeOfDay
       )
       guard case .store(let terms) = storing else { return nil }
       let head = AnswerHead(

@@ -149,7 +149,8 @@ extension CacheFiller {
         in: text.span,
         for: request,
         requestTime: askedAt,
-        responseTime: now
+        responseTime: now,
+        timeOfDay: worker.timeOfDay
       )
       : cache.policy.refreshing(
         whole,
@@ -158,7 +159,8 @@ extension CacheFiller {
         in: bytes,
         for: request,
         requestTime: askedAt,
-        responseTime: now
+        responseTime: now,
+        timeOfDay: worker.timeOfDay
       )
     // Without a strong tag nothing says which parts it belongs to.
     guard case .store(let terms) = storing, terms.rules.contains(.hasStrongTag) else { return nil }

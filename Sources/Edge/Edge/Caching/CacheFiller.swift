@@ -315,8 +315,11 @@ extension ResponseHead {
 }
 
 extension Worker {
-  /// The time of day.
-  var moment: Moment {
+  /// The moment that ages are counted with: nobody can set that clock.
+  var moment: Moment { Moment(milliseconds: clock.steadyMilliseconds(of: loop.now)) }
+
+  /// The time of day, which the dates of answers are compared with.
+  var timeOfDay: Moment {
     Moment(milliseconds: Int64(clamping: clock.timestamp(of: loop.now).unixNanoseconds / 1_000_000))
   }
 }
@@ -335,7 +338,7 @@ extension HTTP1Connection {
   ) -> CacheFiller? {
     let filler: CacheFiller?
     do throws(ExchangeError) {
-      let text = try fillHead(exchange, cache, head, cause, fill.scope)
+      let text = try fillHead(exchange, cache, head, cause, cause.scope ?? fill.scope)
       filler = CacheFiller(
         fill,
         cache,

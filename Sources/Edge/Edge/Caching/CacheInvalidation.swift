@@ -43,7 +43,8 @@ extension HTTP1Connection {
       in: answer,
       for: CacheRequest(exchange.request, in: head, by: cache.policy),
       requestTime: now,
-      responseTime: now
+      responseTime: now,
+      timeOfDay: worker.timeOfDay
     )
     guard case .store = storing, let key = cacheKey(exchange, cache, head) else { return }
     store.endPass(key.bytes)

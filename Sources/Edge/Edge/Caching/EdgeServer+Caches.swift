@@ -51,8 +51,17 @@ public struct CachedObjectView: Hashable, Sendable {
   public var timeToLive: Int64
   /// How often it was asked for lately, at most 15.
   public var frequency: Int
-  /// Whether its body is on the disk and not in memory.
-  public var isOnDisk: Bool
+  /// How long the whole is, of which perhaps only parts are there.
+  public var length: Int
+  /// Where its body is, or the parts of it that are there.
+  public var place: Place
+
+  /// Where bytes are kept.
+  public enum Place: String, Hashable, Sendable {
+    case memory, disk
+    /// Some parts are here, and some are there.
+    case both = "memory and disk"
+  }
 }
 
 /// What is purged.
@@ -156,7 +165,7 @@ extension EdgeServer {
   }
 
   private static var moment: Moment {
-    Moment(milliseconds: SystemClock.wallMicroseconds() / 1000)
+    Moment(milliseconds: SteadyTime.nanoseconds / 1_000_000)
   }
 
   /// A URL as keys have it: scheme and host in small letters, and a path.
@@ -187,7 +196,18 @@ extension CachedObjectView {
     age = answer.terms.age(at: now)
     timeToLive = answer.terms.timeToLive(at: now)
     self.frequency = frequency
-    isOnDisk = answer.body.disk != nil
+    length = answer.length
+    place = Place(of: answer)
+  }
+}
+
+extension CachedObjectView.Place {
+  fileprivate init(of answer: CachedAnswer) {
+    guard let parts = answer.parts else {
+      self = answer.body.disk == nil ? .memory : .disk
+      return
+    }
+    self = parts.isInMemory ? .memory : parts.memoryCount == 0 ? .disk : .both
   }
 }
 

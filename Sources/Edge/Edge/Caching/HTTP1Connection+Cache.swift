@@ -313,6 +313,7 @@ extension HTTP1Connection {
       told.detail = "disk"
       body.disk.noteHit()
     }
+    if status == nil, answer.parts?.isInMemory == false { told.detail = "disk" }
     note(outcome, told, exchange, cache)
   }
 

@@ -14,10 +14,14 @@ extension HTTP1Connection {
     case send(CachedAnswer, CacheOutcome, CacheStatus)
     /// The upstream is asked, perhaps about this.
     case ask(CacheStatus, validating: CachedAnswer?)
+    /// It is asked for these bytes, which this lacks.
+    case complete(CachedAnswer, missing: Range<Int64>)
   }
 
   /// How many answers are read at most until one is for the request.
   private static let readsOfDisk = 3
+  /// By how many milliseconds the clocks of two processes may differ.
+  private static let clockTolerance: Int64 = 2000
 
   /// Whether what memory lacks is looked for on the disk.
   func mayLookOnDisk(_ cause: FillCause, _ cache: RouteCache) -> Bool {
@@ -45,14 +49,23 @@ extension HTTP1Connection {
     let store = cache.plan.store
     let found = await readFromDisk(fill, known, exchange, cache, head)
     if let found {
-      let answer = found.answer
       let now = moment
+      var answer = found.answer
+      // The clock was set back since then: how old it is nobody knows.
+      if answer.terms.responseTime > now.advanced(byMilliseconds: Self.clockTolerance) {
+        answer = answer.with(terms: answer.terms.expired(at: now))
+      }
       var status = CacheStatus(hitWithTimeToLive: answer.terms.timeToLive(at: now))
       status.detail = "disk"
       let reuse = answer.terms.reuse(for: request, at: now)
       switch reuse {
       case .fresh, .stale:
-        store.restore(found, of: fill)
+        if case .bytes(let missing)? = lacks(answer, exchange, request, head.bytes) {
+          store.shrink(fill)
+          guard !request.directives.isOnlyIfCached else { break }
+          return .complete(answer, missing: missing)
+        }
+        store.restore(answer === found.answer ? found : DiskFinding(answer: answer), of: fill)
         return .send(answer, reuse == .fresh ? .hit : .stale, status)
       case .staleWhileRevalidating:
         store.shrink(fill)

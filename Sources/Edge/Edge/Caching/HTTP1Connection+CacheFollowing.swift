@@ -135,6 +135,10 @@ extension HTTP1Connection {
           return try await sendFound(answer, outcome, status, exchange, cache, request, head)
         case .ask(let why, let kept):
           if cause.completing == nil { (status, cause.validating) = (why, kept) }
+        case .complete(let parts, let missing):
+          status = CacheStatus(.partial)
+          cause = FillCause(.partial, completing: parts, missing: missing)
+          cause.scope = self.scope(of: exchange, cache, head.bytes, cause)
         }
       }
       let filler = startFill(fill, exchange, cache, head.bytes, cause)

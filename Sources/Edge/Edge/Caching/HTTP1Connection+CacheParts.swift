@@ -15,6 +15,8 @@ struct FillCause {
   var completing: CachedAnswer?
   /// The bytes that are missing of that.
   var missing: Range<Int64>?
+  /// Which bytes are asked for; nil: those that the fill was begun for.
+  var scope: PartScope?
 
   init(
     _ reason: CacheStatus.Forward,
