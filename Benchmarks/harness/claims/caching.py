@@ -5,9 +5,11 @@ from __future__ import annotations
 import bisect
 import itertools
 import random
+import re
 import socket
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..bench import Bench
 from ..counting import CountingServer
@@ -26,8 +28,13 @@ MEGABYTES = 16
 NAMES = 60_000
 EXPONENT = 0.9
 REQUESTS = 150_000
+CHURN_MEGABYTES = 64
+#: Sizes from and to, and how many answers of them come one behind the other.
+PHASES = [(300, 8_000, 20_000), (8_000, 128_000, 4_000), (128_000, 3_000_000, 150)]
+#: More than any size: names are multiples of it with the size added.
+SIZES = 10_000_000
 
-STORE = """loops 1
+STORE = """loops {loops}
 state_directory {folder}/state
 admin unix:admin.sock
 cache main {{
@@ -98,12 +105,17 @@ def ask_all(port: int, targets: Iterator[str], depth: int = 64) -> int:
                 reader.read(length)
 
 
-def start_martlet(stage: Stage, peer: Martlet, upstream: int, memory: str) -> Running:
+def start_martlet(
+    stage: Stage, peer: Martlet, upstream: int, memory: str, loops: int = 1
+) -> Running:
     port = free_port()
     folder = stage.path("martlet-store")
     folder.mkdir()
     path = folder / "martlet.conf"
-    path.write_text(STORE.format(folder=folder, port=port, upstream=upstream, memory=memory))
+    text = STORE.format(
+        folder=folder, port=port, upstream=upstream, memory=memory, loops=loops
+    )
+    path.write_text(text)
     child = stage.start("martlet-store", [str(peer.program), "run", "--config", str(path)], PROXY_CORE)
     child.wait_for_port(port, seconds=60)
     return Running("martlet", child, port, folder)
@@ -155,6 +167,10 @@ def purge(bench: Bench) -> list[Row]:
 class Counting(CountingServer):
     """The server behind caches: objects of 1 to 12 KB, and how often they were asked for."""
 
+    def length(self, number: int) -> int:
+        """How long an object is."""
+        return 1_000 + number * 7_919 % 11_000
+
     def _serve(self, connection: socket.socket) -> None:
         with connection, connection.makefile("rb") as reader:
             while True:
@@ -164,8 +180,7 @@ class Counting(CountingServer):
                 while reader.readline() not in (b"\r\n", b""):
                     pass
                 self._count()
-                number = int(line.split(b" ")[1][1:])
-                content = b"x" * (1_000 + number * 7_919 % 11_000)
+                content = b"x" * self.length(int(line.split(b" ")[1][1:]))
                 head = (
                     b"HTTP/1.1 200 OK\r\nCache-Control: max-age=3600\r\nContent-Length: %d\r\n\r\n"
                     % len(content)
@@ -258,7 +273,62 @@ def ratio(bench: Bench) -> list[Row]:
     return rows
 
 
+class Mixed(Counting):
+    """A server whose objects say in their names how long they are."""
+
+    def length(self, number: int) -> int:
+        return number % SIZES
+
+
+def kept_bytes(socket_path: Path) -> int:
+    """What the only cache says that its answers take."""
+    with socket.socket(socket.AF_UNIX) as wire:
+        wire.connect(str(socket_path))
+        wire.sendall(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+        page = wire.makefile("rb").read().decode()
+    found = re.search(r"^martlet_cache_bytes\{[^}]*\} (\d+)", page, re.MULTILINE)
+    if found is None:
+        raise BenchmarkError("there is no figure for the bytes of a cache")
+    return int(found.group(1))
+
+
+def churn(bench: Bench) -> list[Row]:
+    """Small, middle and large answers by turns: what the process takes for what it keeps."""
+    ours = [peer for peer in bench.peers if isinstance(peer, Martlet)]
+    if not ours:
+        return []
+    numbers = random.Random(1)
+    shares = []
+    origin = Mixed()
+    try:
+        with Stage() as stage:
+            one = start_martlet(stage, ours[0], origin.port, f"{CHURN_MEGABYTES}MB", loops=2)
+            admin = one.configuration / "state" / "admin.sock"
+            before = one.anonymous_bytes()
+            for _ in range(3 if bench.rounds > 1 else 1):
+                for least, most, count in PHASES:
+                    names = (
+                        number * SIZES + int(least * (most / least) ** numbers.random())
+                        for number in (numbers.randrange(count * 2) for _ in range(count))
+                    )
+                    ask_all(one.port, (f"/{name}" for name in names), depth=8)
+                    shares.append((one.anonymous_bytes() - before) / kept_bytes(admin))
+    finally:
+        origin.close()
+    bench.say("cache-churn: " + ", ".join(f"{share:.2f}" for share in shares))
+    what = "anonymous memory by the bytes that are kept, at the end"
+    return [Row("cache-churn", what, shares[-1], "", rounds=1)]
+
+
 CLAIMS = [
+    Claim(
+        "cache-churn",
+        "What a cache takes for what it keeps, after answers of all sizes",
+        f"{CHURN_MEGABYTES} MB of memory and two loops; thrice by turns "
+        + ", ".join(f"{count:,} answers of {a:,} to {b:,} bytes" for a, b, count in PHASES)
+        + "; what the process had before does not count.",
+        churn,
+    ),
     Claim(
         "cache-purge",
         "A tag of a million answers is purged",
