@@ -257,6 +257,7 @@ module(
 )
 module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"])
 module("WebSocket", .protocols, ["MartletBytes"])
+module("Crawling", .protocols)
 module("JSONRPC", .protocols, ["JSON", "MartletBytes"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
@@ -397,7 +398,7 @@ executable(
   [
     "ArgumentParser", "CLinux", "MartletBytes", "MartletTelemetry", "JSON", "CSV", "JSONRPC",
     "MartletSystem", "TLS", "MartletSync", "MartletQueues", "MartletLoop", "MartletNet",
-    "MartletProcess", "HTTPMessage", "HTTP1", "Directives",
+    "MartletProcess", "HTTPMessage", "HTTP1", "Crawling", "Directives",
     "Configuration", "Balancing", "Applications", "Edge", "Handover", "Supervision", "HealthChecks",
     "ScriptRunner", "Locking", "Certificates", "Admin", "MartletServer",
   ],
@@ -436,7 +437,9 @@ let package = Package(
     ),
     .library(
       name: "MartletProtocols",
-      targets: ["JSON", "Prefaces", "Probes", "GRPC", "ACME", "JSONRPC", "GatewayProtocols"]
+      targets: [
+        "JSON", "Prefaces", "Probes", "GRPC", "ACME", "JSONRPC", "GatewayProtocols", "Crawling",
+      ]
     ),
   ],
   dependencies: [

@@ -41,7 +41,7 @@ let package = Package(
         swiftSettings: fuzzed
       )
     }
-    + ["proxy", "hello", "probes", "jsonrpc", "acme", "gateways"].map { name in
+    + ["proxy", "hello", "probes", "jsonrpc", "acme", "gateways", "pages"].map { name in
       .executableTarget(
         name: name,
         dependencies: ["Invariants", .product(name: "MartletProtocols", package: "martlet")],

@@ -74,6 +74,11 @@ let allowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Fuzz/Sources/pages/pages.swift",
+    "takes its input from libFuzzer as a pointer, and copies it at once"
+  ),
+  Allowance(
+    .unsafe,
     "Fuzz/Sources/paths/paths.swift",
     "takes its input from libFuzzer as a pointer, and copies it at once"
   ),

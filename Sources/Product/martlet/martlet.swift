@@ -35,7 +35,7 @@ struct Martlet: ParsableCommand {
       ScriptCommand.self, ConnectionCommand.self, TasksCommand.self, TableCommand.self,
       CacheCommand.self, ConfigCommand.self, CompletionCommand.self, BalanceCommand.self,
       CertificateCommand.self, TrustCommand.self, BulkCommand.self, LockCommand.self,
-      SendCommand.self, ReceiveCommand.self, BenchCommand.self,
+      SendCommand.self, ReceiveCommand.self, CrawlCommand.self, BenchCommand.self,
       EdgeCommand.self, WorkerCommand.self,
     ]
   )
