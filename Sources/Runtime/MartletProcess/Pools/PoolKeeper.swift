@@ -49,7 +49,9 @@ final class PoolKeeper {
 
   private func wait(until moment: Int64) {
     var awaited = [AwaitedDescriptor(core.bell.descriptor.number)]
-    let lanes = core.state.withLock { $0.lanes.map { (worker: $0.worker, isStuck: $0.isStuck) } }
+    let lanes = core.state.withLock {
+      $0.lanes.map { (worker: $0.worker, isStuck: $0.isStuck, isBusy: !$0.sent.isEmpty) }
+    }
     var places: [Int] = []
     for (place, lane) in lanes.enumerated() {
       guard let worker = lane.worker else { continue }
@@ -62,10 +64,11 @@ final class PoolKeeper {
     let isStuck = lanes.contains { $0.isStuck }
     let milliseconds = moment == .max || isStuck && moment <= 1 ? -1 : max(0, rest / 1_000_000 + 1)
     do throws(SystemError) {
-      try AwaitedDescriptor.wait(
-        for: &awaited,
-        milliseconds: Int32(clamping: milliseconds)
-      )
+      let isBusy = lanes.contains { $0.isBusy }
+      let isReady = isBusy ? try Self.isSoonReady(&awaited) : false
+      if !isReady {
+        try AwaitedDescriptor.wait(for: &awaited, milliseconds: Int32(clamping: milliseconds))
+      }
     } catch {
       preconditionFailure("the descriptors of a pool cannot be waited for: \(error)")
     }
@@ -77,6 +80,19 @@ final class PoolKeeper {
       if socket.isReadable || end.isReadable { receive(from: place) }
       if end.isReadable { bury(place) }
     }
+  }
+
+  /// How long to look for what is about to come: to sleep and be woken takes as long.
+  static let turnNanoseconds: Int64 = 30_000
+
+  private static func isSoonReady(_ awaited: inout [AwaitedDescriptor]) throws(SystemError) -> Bool
+  {
+    let until = SystemClock.monotonicNanoseconds() + turnNanoseconds
+    repeat {
+      if try AwaitedDescriptor.wait(for: &awaited, milliseconds: 0) { return true }
+      Processes.yieldProcessor()
+    } while SystemClock.monotonicNanoseconds() < until
+    return false
   }
 
   // MARK: Answers

@@ -32,7 +32,7 @@ public enum WorkerProcess {
       try answer(PoolFrame(.hello), [], over: socket)
       var buffer = [UInt8](repeating: 0, count: PoolFrame.byteCount + 256 + PoolFrame.inlineLimit)
       while true {
-        let message = try socket.descriptor.takeMessage(into: &buffer, waits: true)
+        let message = try next(from: socket, into: &buffer)
         if message.byteCount == 0 { break }
         let file = message.descriptor.map(OpenFile.init(adopting:))
         try serve(buffer[..<message.byteCount], file, named, over: socket)
@@ -41,6 +41,23 @@ public enum WorkerProcess {
       // The pool is gone, or its socket: nobody waits for an answer.
     }
     Processes.exit(0)
+  }
+
+  /// The next message, which is looked for a moment before it is waited for: often it follows at once.
+  private static func next(
+    from socket: OpenFile,
+    into buffer: inout [UInt8]
+  ) throws(SystemError) -> SocketMessage {
+    let until = SystemClock.monotonicNanoseconds() + PoolKeeper.turnNanoseconds
+    repeat {
+      do throws(SystemError) {
+        return try socket.descriptor.takeMessage(into: &buffer, waits: false)
+      } catch {
+        guard error.wouldBlock else { throw error }
+      }
+      Processes.yieldProcessor()
+    } while SystemClock.monotonicNanoseconds() < until
+    return try socket.descriptor.takeMessage(into: &buffer, waits: true)
   }
 
   private static func serve(
