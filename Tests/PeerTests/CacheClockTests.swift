@@ -39,6 +39,7 @@ extension PeerTests {
           cache main { memory 16MB }
           server {
               listen LISTEN
+              request_limit 1000000000
               route /now { respond 200 now }
               route / {
                   proxy \(member)
