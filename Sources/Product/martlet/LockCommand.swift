@@ -23,7 +23,7 @@ struct LockCommand: ParsableCommand {
   @Argument(help: "What the lock is called, 1 to 200 bytes.")
   var name: String
 
-  @Argument(parsing: .captureForPassthrough, help: "The command, behind `--`.")
+  @Argument(parsing: .postTerminator, help: "The command, behind `--`.")
   var command: [String]
 
   @Option(name: .long, help: ArgumentHelp("Keep it in this folder.", valueName: "path"))
@@ -58,12 +58,10 @@ struct LockCommand: ParsableCommand {
     guard 1...200 ~= name.utf8.count else {
       throw ValidationError("the name of a lock has 1 to 200 bytes")
     }
-    guard words.first?.contains("/") == true else {
+    guard command.first?.contains("/") == true else {
       throw ValidationError("write the command with its path behind `--`, as `-- /usr/bin/make`")
     }
   }
-
-  private var words: [String] { command.first == "--" ? Array(command.dropFirst()) : command }
 
   func run() throws {
     let place = try place()
@@ -132,7 +130,7 @@ struct LockCommand: ParsableCommand {
       guard let taken else {
         throw CommandFailure(.failure, "another one has the lock \(name)")
       }
-      var program = Program(words[0], arguments: Array(words.dropFirst()))
+      var program = Program(command[0], arguments: Array(command.dropFirst()))
       program.set("MARTLET_LOCK_TOKEN", to: String(taken.token))
       program.endsWithParent = true
       let child = try ChildProcess.start(program, on: loop)
