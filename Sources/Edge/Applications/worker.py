@@ -9,8 +9,8 @@ request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2:
 answer   kind, flags (1: the head has Content-Length), 0, head length, identifier, microseconds
          since the application had the request; then the head, "200 OK" CR LF "Name: value" CR LF..., and content
 """
-import faulthandler, importlib, io, os, random, signal, socket, stat, struct, sys, threading, time
-import traceback
+import faulthandler, importlib, io, os, random, resource, signal, socket, stat, struct, sys, threading
+import time, traceback
 from time import perf_counter
 
 REQUEST = struct.Struct("<BBHIQQ")
@@ -332,10 +332,11 @@ class Worker:
 
     def measure(self, buffer, view, ancillary):
         """Answers a request, and notes whether it has waited for something else than the processor."""
-        begun, used = perf_counter(), time.thread_time()
+        begun, pauses = perf_counter(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
         self.respond(buffer, view, ancillary)
-        waited = perf_counter() - begun - (time.thread_time() - used)
-        if waited > WAITING_SECONDS:
+        # Who has to leave the processor to others has not waited by itself.
+        has_paused = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw > pauses
+        if has_paused and perf_counter() - begun > WAITING_SECONDS:
             self.waits = min(self.waits + 1, 2 * WAITING_SAMPLES)
         elif self.waits > 0:
             self.waits -= 1
