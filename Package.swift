@@ -258,6 +258,7 @@ module(
 module("Prefaces", .protocols, ["MartletBytes"], alsoTestedWith: ["TestCorpora"])
 module("WebSocket", .protocols, ["MartletBytes"])
 module("Crawling", .protocols)
+module("RESP", .protocols, ["MartletBytes"])
 module("JSONRPC", .protocols, ["JSON", "MartletBytes"], alsoTestedWith: ["TestCorpora"])
 
 // Edge
@@ -297,7 +298,9 @@ module(
 module(
   "Sessions",
   .edge,
-  ["MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage", "Sealing"]
+  [
+    "MartletBytes", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage", "RESP", "Sealing",
+  ]
 )
 module(
   "MartletHandlers",
@@ -359,6 +362,7 @@ module(
   .control,
   [
     "MartletBytes", "JSON", "MartletSystem", "MartletLoop", "MartletNet", "HTTPMessage", "HTTP1",
+    "RESP",
   ],
   alsoTestedWith: ["TestPeers"]
 )

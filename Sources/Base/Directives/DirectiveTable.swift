@@ -92,12 +92,17 @@ public struct DirectiveTable<Settings: Sendable>: Sendable {
     }
   }
 
-  /// The values in force, by the name of their directive, for programs.
-  public func shown(_ settings: Settings, _ mask: Mask) -> JSONValue {
+  /// The values in force, by the name of their directive, for programs; `first` stands before them.
+  public func shown(
+    _ settings: Settings,
+    _ mask: Mask,
+    behind first: JSONValue.Member...
+  ) -> JSONValue {
     .object(
-      directives.compactMap { directive in
-        directive.show?(settings, mask).map { JSONValue.Member(directive.name, $0) }
-      }
+      first
+        + directives.compactMap { directive in
+          directive.show?(settings, mask).map { JSONValue.Member(directive.name, $0) }
+        }
     )
   }
 }

@@ -87,6 +87,22 @@ extension Reading {
     return word
   }
 
+  /// The two words behind a name, a further name and its value; notes when there are fewer or more.
+  public mutating func nameAndValue(
+    of statement: Statement,
+    example: String
+  ) -> (name: Word, value: Word)? {
+    guard statement.arguments.count == 2 else {
+      error(
+        "`\(statement.title)` needs a name and a value",
+        mend: "for example `\(example)`",
+        at: statement.range
+      )
+      return nil
+    }
+    return (statement.arguments[0], statement.arguments[1])
+  }
+
   /// Notes that a directive has too few words.
   public mutating func lacksValue(_ statement: Statement, example: String) {
     error(

@@ -13,7 +13,6 @@ public import MartletSystem
 public final class EtcdLocks: LockService {
   private static let patience = Timeout(.seconds(5))
   private static let answerBytes = 1 << 16
-  private static let limits = HeadLimits()
 
   private let address: SocketAddress
   private let loop: EventLoop
@@ -120,34 +119,17 @@ public final class EtcdLocks: LockService {
     let deadline = loop.deadline(after: Self.patience)
     let stream = try await MartletNet.Stream.connect(to: address, on: loop, by: deadline)
     try await stream.write(request, by: deadline)
-    var bytes: [UInt8] = []
-    while true {
+    var reader = ResponseReader(answering: "POST")
+    var content: [UInt8] = []
+    while !reader.isWhole {
       let part = try await stream.read(.head, by: deadline)
-      if part.isEmpty { break }
-      bytes += [UInt8](copying: part.bytes)
-      guard bytes.count <= Self.answerBytes else { throw LockFault("the answer is too long") }
-    }
-    return try Self.read(bytes)
-  }
-
-  private static func read(_ bytes: [UInt8]) throws -> (status: Int, content: [UInt8]) {
-    var parser = ResponseParser(limits: limits)
-    var head = ResponseHead()
-    let method = Method(Array("POST".utf8).span)
-    guard try parser.parse(bytes.span, answering: method, into: &head) else {
-      throw LockFault("the answer breaks off")
-    }
-    let rest = Array(bytes.dropFirst(head.byteCount))
-    guard case .chunked = head.bodyLength else { return (Int(head.status), rest) }
-    var decoder = ChunkedDecoder(limits: limits)
-    var (offset, content): (Int, [UInt8]) = (0, [])
-    while true {
-      switch try decoder.next(in: rest.span, at: &offset) {
-      case .data(let range): content += rest[range]
-      case .trailer: continue
-      case .end: return (Int(head.status), content)
-      case .needBytes: throw LockFault("the answer breaks off")
+      if part.isEmpty {
+        guard reader.end() else { throw LockFault("the answer breaks off") }
+        break
       }
+      content += try reader.take([UInt8](copying: part.bytes))
+      guard content.count <= Self.answerBytes else { throw LockFault("the answer is too long") }
     }
+    return (Int(reader.head.status), content)
   }
 }

@@ -2,6 +2,7 @@ import MartletBytes
 public import MartletLoop
 import MartletNet
 public import MartletSystem
+import RESP
 
 /// Locks in a Redis: a key for each, which ends with its lease, and a counter for its tokens, which stays.
 ///
@@ -9,7 +10,6 @@ public import MartletSystem
 /// knew it, forgets locks and tokens, too.
 public final class RedisLocks: LockService {
   private static let patience = Timeout(.seconds(5))
-  private static let answerBytes = 4096
 
   private let address: SocketAddress
   private let loop: EventLoop
@@ -71,22 +71,21 @@ public final class RedisLocks: LockService {
     // One slot of a cluster holds both keys.
     let keys = ["martlet-lock:{\(name)}", "martlet-lock-token:{\(name)}"]
     let words = ["EVAL", script, "2"] + keys + arguments
-    var request = Array("*\(words.count)\r\n".utf8)
-    for word in words { request += Array("$\(word.utf8.count)\r\n\(word)\r\n".utf8) }
-    let line: String
+    let reply: RedisReply
     do {
-      line = try await answer(to: request)
+      reply = try await answer(to: RedisReply.command(words.map { Array($0.utf8) }))
     } catch {
       connection = nil
       throw LockFault("Redis at \(address): \(error)")
     }
-    guard line.first == ":", let number = Int(line.dropFirst()) else {
-      throw LockFault("Redis at \(address) answers \(line)")
+    switch reply {
+    case .number(let number): return Int(number)
+    case .error(let text): throw LockFault("Redis at \(address) answers \(text)")
+    case .status, .bytes: throw LockFault("Redis at \(address) answers no number")
     }
-    return number
   }
 
-  private func answer(to request: [UInt8]) async throws -> String {
+  private func answer(to request: [UInt8]) async throws -> RedisReply {
     let deadline = loop.deadline(after: Self.patience)
     let stream: MartletNet.Stream
     if let connection {
@@ -96,14 +95,14 @@ public final class RedisLocks: LockService {
     }
     connection = stream
     try await stream.write(request, by: deadline)
-    var line: [UInt8] = []
-    while line.last != 0x0A {
+    var bytes: [UInt8] = []
+    while true {
       let part = try await stream.read(.head, by: deadline)
-      guard !part.isEmpty, line.count < Self.answerBytes else {
-        throw LockFault("the answer breaks off")
-      }
-      line += [UInt8](copying: part.bytes)
+      guard !part.isEmpty else { throw LockFault("the answer breaks off") }
+      bytes += [UInt8](copying: part.bytes)
+      guard let (reply, count) = try RedisReply.read(bytes.span) else { continue }
+      guard count == bytes.count else { throw LockFault("it says more than it was asked") }
+      return reply
     }
-    return String(decoding: line.prefix { $0 != 0x0D }, as: UTF8.self)
   }
 }

@@ -198,18 +198,10 @@ private let environmentDirective = Directive<ApplicationSettings>(
   example: "environment DJANGO_SETTINGS_MODULE shop.settings",
   read: { statement, settings, reading in
     let example = "environment DJANGO_SETTINGS_MODULE shop.settings"
-    guard statement.arguments.count == 2 else {
-      reading.error(
-        "`environment` needs a name and a value",
-        mend: "for example `\(example)`",
-        at: statement.range
-      )
-      return
-    }
-    guard
-      let name = reading.value(of: statement.arguments[0], variableName, in: statement),
+    guard let (word, other) = reading.nameAndValue(of: statement, example: example),
+      let name = reading.value(of: word, variableName, in: statement),
       let value = reading.value(
-        of: statement.arguments[1],
+        of: other,
         .text("VALUE", maxBytes: 8192),
         in: statement,
         example: example

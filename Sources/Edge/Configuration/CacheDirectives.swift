@@ -132,9 +132,8 @@ let cacheStoreBlock = Directive<FileDraft>.block(
   show: { draft, mask in
     .list(
       draft.caches.map { cache in
-        let name = [JSONValue.Member("name", .text(mask.shown(cache.name)))]
-        guard case .object(let rest) = cacheStoreDirectives.shown(cache, mask) else { return .null }
-        return .object(name + rest)
+        let name = JSONValue.Member("name", .text(mask.shown(cache.name)))
+        return cacheStoreDirectives.shown(cache, mask, behind: name)
       }
     )
   }
@@ -323,9 +322,8 @@ func cacheDirective<Draft: Sendable>(
     },
     show: { draft, mask in
       guard let cache = shown(draft) else { return nil }
-      let name = [JSONValue.Member("store", .text(mask.shown(cache.store)))]
-      guard case .object(let rest) = routeCacheDirectives.shown(cache, mask) else { return .null }
-      return .object(name + rest)
+      let store = JSONValue.Member("store", .text(mask.shown(cache.store)))
+      return routeCacheDirectives.shown(cache, mask, behind: store)
     }
   )
 }

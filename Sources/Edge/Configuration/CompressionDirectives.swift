@@ -127,12 +127,9 @@ func compressDirective<Settings: Sendable>(
       case .off: return .text("off")
       case .on(let compression):
         let names = compression.codings.map { JSONValue.text($0.rawValue) }
-        let codings = [JSONValue.Member("codings", .list(names))]
+        let codings = JSONValue.Member("codings", .list(names))
         let draft = CompressionDraft(settings: compression)
-        guard case .object(let rest) = compressionDirectives.shown(draft, mask) else {
-          return .null
-        }
-        return .object(codings + rest)
+        return compressionDirectives.shown(draft, mask, behind: codings)
       }
     }
   )

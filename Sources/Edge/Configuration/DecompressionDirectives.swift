@@ -64,12 +64,9 @@ func decompressDirective<Settings: Sendable>(
       case .off: return .text("off")
       case .on(let decompression):
         let names = decompression.sides.map { JSONValue.text($0.rawValue) }
-        let sides = [JSONValue.Member("bodies", .list(names))]
+        let sides = JSONValue.Member("bodies", .list(names))
         let draft = DecompressionDraft(settings: decompression)
-        guard case .object(let rest) = decompressionDirectives.shown(draft, mask) else {
-          return .null
-        }
-        return .object(sides + rest)
+        return decompressionDirectives.shown(draft, mask, behind: sides)
       }
     }
   )

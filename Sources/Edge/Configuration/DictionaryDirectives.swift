@@ -93,10 +93,8 @@ let dictionaryBlock = Directive<CompressionDraft>.block(
           destinations: use.destinations,
           id: use.id
         )
-        guard case .object(let rest) = dictionaryDirectives.shown(draft, mask) else {
-          return .null
-        }
-        return .object([JSONValue.Member("path", .text(mask.shown(dictionary.path)))] + rest)
+        let path = JSONValue.Member("path", .text(mask.shown(dictionary.path)))
+        return dictionaryDirectives.shown(draft, mask, behind: path)
       }
     )
   }

@@ -29,9 +29,8 @@ let filesDirective = Directive<RouteDraft>.block(
   },
   show: { draft, mask in
     guard case .files(let settings)? = draft.handler else { return nil }
-    let root = [JSONValue.Member("root", .text(mask.shown(settings.root)))]
-    guard case .object(let rest) = filesDirectives.shown(settings, mask) else { return nil }
-    return .object(root + rest)
+    let root = JSONValue.Member("root", .text(mask.shown(settings.root)))
+    return filesDirectives.shown(settings, mask, behind: root)
   }
 )
 

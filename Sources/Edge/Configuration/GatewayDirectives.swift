@@ -60,8 +60,8 @@ private func gateway(
         case .proxy(let name)? = draft.handler
       else { return nil }
       let shown = GatewayDraft(settings: settings)
-      guard case .object(let rest) = table.shown(shown, mask) else { return nil }
-      return .object([JSONValue.Member("upstream", .text(mask.shown(name)))] + rest)
+      let upstream = JSONValue.Member("upstream", .text(mask.shown(name)))
+      return table.shown(shown, mask, behind: upstream)
     }
   )
 }
@@ -202,17 +202,9 @@ private let variableDirective = Directive<GatewayDraft>(
   example: "variable APP_ENV production",
   read: { statement, draft, reading in
     let example = "variable APP_ENV production"
-    guard statement.arguments.count == 2 else {
-      reading.error(
-        "`variable` needs a name and a value",
-        mend: "for example `\(example)`",
-        at: statement.range
-      )
-      return
-    }
-    let word = statement.arguments[0]
-    guard let name = reading.value(of: word, variableName, in: statement, example: example),
-      let value = reading.template(of: statement.arguments[1], for: .requestField, in: statement)
+    guard let (word, other) = reading.nameAndValue(of: statement, example: example),
+      let name = reading.value(of: word, variableName, in: statement, example: example),
+      let value = reading.template(of: other, for: .requestField, in: statement)
     else { return }
     if name.hasPrefix("HTTP_") {
       reading.error(

@@ -246,9 +246,7 @@ private let routeBlock = Directive<ServerDraft>.block(
     .list(
       draft.routes.map { route in
         let form = ValueKind<String>.path.json(route.settings.path.description, mask)
-        let members = [JSONValue.Member("path", form)]
-        guard case .object(let rest) = routeDirectives.shown(route, mask) else { return .null }
-        return .object(members + rest)
+        return routeDirectives.shown(route, mask, behind: JSONValue.Member("path", form))
       }
     )
   }

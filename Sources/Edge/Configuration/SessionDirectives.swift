@@ -267,11 +267,8 @@ let sessionsBlock = Directive<FileDraft>.block(
   show: { draft, mask in
     .list(
       draft.sessions.map { sessions in
-        let name = [JSONValue.Member("name", .text(mask.shown(sessions.name)))]
-        guard case .object(let rest) = sessionsDirectives.shown(sessions, mask) else {
-          return .null
-        }
-        return .object(name + rest)
+        let name = JSONValue.Member("name", .text(mask.shown(sessions.name)))
+        return sessionsDirectives.shown(sessions, mask, behind: name)
       }
     )
   }

@@ -2,6 +2,7 @@ import MartletBytes
 import MartletLoop
 import MartletNet
 public import MartletSystem
+import RESP
 
 /// Where a server of Redis is, and what it wants to be told first.
 public struct RedisPlace: Hashable, Sendable {

@@ -1,4 +1,6 @@
 import Certificates
+import HTTP1
+import HTTPMessage
 import JSON
 import MartletBytes
 import MartletLoop
@@ -176,7 +178,7 @@ final class BulkSender {
     over connection: inout MartletNet.Stream?
   ) async -> Outcome {
     let wasKept = connection != nil
-    var answer = BulkAnswer()
+    var answer = ResponseReader(answering: "POST")
     do {
       try await exchange(request, over: &connection, &answer)
     } catch {
@@ -185,11 +187,12 @@ final class BulkSender {
       if wasKept, answer.isUntouched { return await post(request, over: &connection) }
       return .failed(Self.words(for: error), isReached: !answer.isUntouched)
     }
-    if !answer.keepsAlive { connection = nil }
-    switch answer.status {
+    if !answer.head.keepsAlive { connection = nil }
+    switch answer.head.status {
     case 200..<300: return .acknowledged
-    case 408, 425, 429, 500...: return .failed("the answer is \(answer.status)", isReached: true)
-    default: return .refused("the answer is \(answer.status)")
+    case 408, 425, 429, 500...:
+      return .failed("the answer is \(answer.head.status)", isReached: true)
+    default: return .refused("the answer is \(answer.head.status)")
     }
   }
 
@@ -205,7 +208,7 @@ final class BulkSender {
   private func exchange(
     _ request: [UInt8],
     over connection: inout MartletNet.Stream?,
-    _ answer: inout BulkAnswer
+    _ answer: inout ResponseReader
   ) async throws {
     let deadline = loop.deadline(after: Self.patience)
     let stream: MartletNet.Stream

@@ -1,9 +1,9 @@
 import MartletBytes
-import Sessions
+import RESP
 import Testing
 
 @Suite("Answers of Redis")
-struct RedisTests {
+struct RedisReplyTests {
   @Test(
     "an answer is read when all of it is there, and nothing behind it",
     arguments: [

@@ -1,6 +1,6 @@
 import MartletBytes
 
-/// An answer of Redis, as far as sessions need one.
+/// An answer of Redis, of the kinds that commands about single values and scripts get.
 ///
 /// - Source: the Redis serialization protocol, RESP2.
 public enum RedisReply: Hashable, Sendable {
@@ -59,7 +59,7 @@ public enum RedisReply: Hashable, Sendable {
     }
   }
 
-  /// A command with its arguments.
+  /// The bytes of a command with its arguments.
   public static func command(_ words: [[UInt8]]) -> [UInt8] {
     var bytes = Array("*\(words.count)\r\n".utf8)
     for word in words {
