@@ -23,7 +23,7 @@ extension PeerTests {
     private func start(
       _ rig: Rig,
       externalAccounts: [String: String] = [:],
-      nonceRefusals: Int = 15
+      nonceRefusals: Int = 10
     ) throws -> Site {
       let trust = try rig.certificate("authority", for: ["127.0.0.1"])
       let places = try (0..<6).map { _ in try rig.freePort() }
