@@ -26,8 +26,8 @@ public struct ApplicationTerms: Hashable, Sendable {
 public final class Application: Sendable {
   /// What came of a request.
   public enum Submission: Hashable, Sendable {
-    /// A worker has it.
-    case sent
+    /// A worker was chosen, and the request is on its way.
+    case given
     /// It waits for one.
     case waits
     /// As many wait as may.
@@ -59,12 +59,6 @@ public final class Application: Sendable {
     var taken = 0
   }
 
-  /// What is to be done with a request outside of the lock.
-  private struct Assignment {
-    let request: WorkerRequest
-    let process: ApplicationProcess
-  }
-
   private let state = Mutex(State())
 
   /// Creates an application without workers: requests wait for the first.
@@ -87,13 +81,13 @@ public final class Application: Sendable {
   }
 
   /// Notes that a worker has loaded the application.
-  public func noteReady(_ number: Int32, at now: Int64) {
+  public func noteReady(_ number: Int32, at now: Int64, into outbox: inout WorkerOutbox) {
     state.withLock { state in
       for index in state.workers.indices where state.workers[index].process.number == number {
         state.workers[index].isReady = true
       }
     }
-    tend(at: now)
+    tend(at: now, into: &outbox)
   }
 
   /// Gives a worker nothing more.
@@ -129,23 +123,33 @@ public final class Application: Sendable {
   // MARK: Requests
 
   /// Gives a request to the worker that has least to do, or lets it wait.
-  public func submit(_ request: WorkerRequest, at now: Int64) -> Submission {
-    let process: ApplicationProcess? = state.withLock { state in
-      state.isQueueEmpty ? state.assign(request.number, at: now) : nil
-    }
-    if let process {
-      if send(Assignment(request: request, process: process)) { return .sent }
-    }
-    return state.withLock { state in
-      guard state.waitingCount < state.terms.queueLength else { return .isFull }
+  public func submit(
+    _ request: WorkerRequest,
+    at now: Int64,
+    into outbox: inout WorkerOutbox
+  ) -> Submission {
+    let process: ApplicationProcess?
+    let submission: Submission
+    (process, submission) = state.withLock { state in
+      if state.isQueueEmpty, let process = state.assign(request.number, at: now) {
+        return (process, .given)
+      }
+      guard state.waitingCount < state.terms.queueLength else { return (nil, .isFull) }
       state.insert(Waiting(request: request, since: now))
-      return .waits
+      return (nil, .waits)
     }
+    if let process { outbox.add(request, for: process) }
+    return submission
   }
 
   /// Notes that the answer to a request has come whole, or that it never will, and gives the worker the
   /// next one.
-  public func complete(_ number: UInt64, of process: Int32, at now: Int64) {
+  public func complete(
+    _ number: UInt64,
+    of process: Int32,
+    at now: Int64,
+    into outbox: inout WorkerOutbox
+  ) {
     state.withLock { state in
       guard let index = state.workers.firstIndex(where: { $0.process.number == process }),
         let since = state.workers[index].requests.removeValue(forKey: number)
@@ -155,7 +159,7 @@ public final class Application: Sendable {
       state.workers[index].requestTime = taken + (now - since - taken) / 8
       _ = state.removeIdleRetired(process)
     }
-    sendNext(at: now)
+    giveNext(at: now, into: &outbox)
   }
 
   /// Takes a request out of the queue; a worker that has it already is told that nobody waits for the
@@ -209,50 +213,43 @@ public final class Application: Sendable {
     }
   }
 
-  /// Sends what waits, as far as workers can take it.
-  public func tend(at now: Int64) {
-    while sendNext(at: now) {}
+  /// Gives away what waits, as far as workers can take it.
+  public func tend(at now: Int64, into outbox: inout WorkerOutbox) {
+    while giveNext(at: now, into: &outbox) {}
   }
 
-  /// Sends the request that is most important, and of those the one that has waited longest, if a worker can take it.
+  /// Gives away the request that is most important, and of those the one that has waited longest, if a
+  /// worker can take it.
   @discardableResult
-  private func sendNext(at now: Int64) -> Bool {
-    let next: Assignment? = state.withLock { state in
+  private func giveNext(at now: Int64, into outbox: inout WorkerOutbox) -> Bool {
+    let next: (request: WorkerRequest, process: ApplicationProcess)? = state.withLock { state in
       guard let first = state.first else { return nil }
       guard let process = state.assign(first.request.number, at: now) else { return nil }
       state.dropFirst()
-      return Assignment(request: first.request, process: process)
+      return (first.request, process)
     }
     guard let next else { return false }
-    guard send(next) else {
-      state.withLock { state in
-        state.queue.insert(Waiting(request: next.request, since: now), at: state.taken)
-      }
-      return false
-    }
+    outbox.add(next.request, for: next.process)
     return true
   }
 
-  /// Sends a request to the worker that it was assigned to; if the socket takes no more, it is nobody's
-  /// again.
-  private func send(_ assignment: Assignment) -> Bool {
-    do throws(SystemError) {
-      _ = try assignment.process.requests.descriptor.send(
-        assignment.request.bytes.span,
-        descriptors: assignment.request.file.map { [$0.number] } ?? []
-      )
-      return true
-    } catch {
-      let number = assignment.process.number
-      state.withLock { state in
-        guard let index = state.workers.firstIndex(where: { $0.process.number == number }) else {
-          return
-        }
-        state.workers[index].requests[assignment.request.number] = nil
-        // It has closed its end: whoever hears of its end removes it.
-        if !error.wouldBlock { state.workers[index].isRetired = true }
+  /// Puts requests in line again that a worker has not taken, before all others.
+  func takeBack(
+    _ requests: ArraySlice<WorkerRequest>,
+    from process: ApplicationProcess,
+    hasEnded: Bool
+  ) {
+    state.withLock { state in
+      let index = state.workers.firstIndex { $0.process === process }
+      // It has closed its end: whoever hears of its end removes it.
+      if let index, hasEnded { state.workers[index].isRetired = true }
+      for request in requests.reversed() {
+        // One that was ended meanwhile is nobody's any more.
+        guard let index,
+          let since = state.workers[index].requests.removeValue(forKey: request.number)
+        else { continue }
+        state.queue.insert(Waiting(request: request, since: since), at: state.taken)
       }
-      return false
     }
   }
 

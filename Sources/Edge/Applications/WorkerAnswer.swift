@@ -1,4 +1,4 @@
-/// The beginning of a message that a worker sends.
+/// What a worker says at once of one answer; a message holds one or several.
 public struct WorkerAnswer: Hashable, Sendable {
   /// What it is.
   public enum Kind: UInt8, Sendable {
@@ -28,21 +28,27 @@ public struct WorkerAnswer: Hashable, Sendable {
   public let applicationTime: Int64
   /// Where the head is in the message.
   public let head: Range<Int>
+  /// Where the content is in the message; the next answer begins where it ends.
+  public let content: Range<Int>
 
-  /// The bytes of a message before its head.
-  public static let headBytes = 20
+  /// The bytes before a head.
+  public static let headBytes = 24
   /// The longest message.
   public static let messageBytes = 192 << 10
 
-  /// Reads a message; nil: it is none that a worker sends.
-  public init?(_ bytes: Span<UInt8>) {
-    guard bytes.count >= Self.headBytes, let kind = Kind(rawValue: bytes[0]) else { return nil }
-    let size = Int(bytes.little(UInt32.self, at: 4))
-    guard size <= bytes.count - Self.headBytes else { return nil }
+  /// Reads what begins at `start` of a message; nil: it is nothing that a worker sends.
+  public init?(_ bytes: Span<UInt8>, at start: Int = 0) {
+    let left = bytes.count - start - Self.headBytes
+    guard left >= 0, let kind = Kind(rawValue: bytes[start]) else { return nil }
+    let headCount = Int(bytes.little(UInt32.self, at: start + 4))
+    let contentCount = Int(bytes.little(UInt32.self, at: start + 8))
+    guard headCount <= left, contentCount <= left - headCount else { return nil }
     self.kind = kind
-    hasLength = bytes[1] & 1 != 0
-    number = bytes.little(UInt64.self, at: 8)
-    applicationTime = Int64(bytes.little(UInt32.self, at: 16)) * 1000
-    head = Self.headBytes..<Self.headBytes + size
+    hasLength = bytes[start + 1] & 1 != 0
+    number = bytes.little(UInt64.self, at: start + 12)
+    applicationTime = Int64(bytes.little(UInt32.self, at: start + 20)) * 1000
+    let headStart = start + Self.headBytes
+    head = headStart..<headStart + headCount
+    content = head.upperBound..<head.upperBound + contentCount
   }
 }

@@ -2,7 +2,7 @@
 
 # ASGI 3: this file goes on where worker.py ends; both are one program.
 
-import asyncio, http
+import asyncio, http, itertools
 
 class EventBody:
     """A request's body, as events of ASGI."""
@@ -100,8 +100,10 @@ class EventExchange:
                     return await self.finish()
             self.is_ended = self.is_begun = True
             flags = HAS_LENGTH if self.length is not None else 0
-            await self.put((ANSWER.pack(WHOLE, flags, 0, len(self.head), self.number, self.time()),
-                            self.head, data))
+            start = ANSWER.pack(
+                WHOLE, flags, 0, len(self.head), len(data), self.number, self.time())
+            if not self.worker.hold(self.channel, start, self.head, data):
+                await self.put((start, self.head, data))
             return
         await self.pieces(data)
         if not more:
@@ -111,7 +113,7 @@ class EventExchange:
         if not self.is_begun:
             self.is_begun = True
             flags = HAS_LENGTH if self.length is not None else 0
-            start = ANSWER.pack(HEAD, flags, 0, len(self.head), self.number, self.time())
+            start = ANSWER.pack(HEAD, flags, 0, len(self.head), 0, self.number, self.time())
             await self.put((start, self.head))
         if self.length is not None:
             data = data[:self.length - self.sent]
@@ -119,11 +121,11 @@ class EventExchange:
             if self.sent + len(data) > AHEAD_BYTES:
                 self.rest, its = socket.socketpair()
                 self.rest.setblocking(False)
-                await self.put((ANSWER.pack(REST, 0, 0, 0, self.number, 0),), its)
+                await self.put((ANSWER.pack(REST, 0, 0, 0, 0, self.number, 0),), its)
                 its.close()
                 break
             piece = data[:INLINE_BYTES]
-            await self.put((ANSWER.pack(DATA, 0, 0, 0, self.number, 0), piece))
+            await self.put((ANSWER.pack(DATA, 0, 0, 0, len(piece), self.number, 0), piece))
             data = data[len(piece):]
             self.sent += len(piece)
         if data:
@@ -142,7 +144,7 @@ class EventExchange:
         if is_short:
             print("the application sent %d of the %d bytes that content-length says"
                   % (self.sent, self.length), file=sys.stderr)
-        await self.put((ANSWER.pack(CUT if is_short else END, 0, 0, 0, self.number, 0),))
+        await self.put((ANSWER.pack(CUT if is_short else END, 0, 0, 0, 0, self.number, 0),))
 
     async def put(self, parts, file=None):
         """Sends a message, when the socket takes it."""
@@ -168,11 +170,12 @@ class EventExchange:
         if self.is_begun:
             if self.rest is not None:
                 self.rest.close()
-            await self.put((ANSWER.pack(CUT, 0, 0, 0, self.number, 0),))
+            await self.put((ANSWER.pack(CUT, 0, 0, 0, 0, self.number, 0),))
         else:
             head = b"500 Internal Server Error\r\nContent-Type: text/plain\r\n"
-            await self.put((ANSWER.pack(WHOLE, 0, 0, len(head), self.number, self.time()), head,
-                            b"Internal Server Error\n"))
+            body = b"Internal Server Error\n"
+            start = ANSWER.pack(WHOLE, 0, 0, len(head), len(body), self.number, self.time())
+            await self.put((start, head, body))
 
 
 def status_has_body(head):
@@ -268,12 +271,14 @@ class EventWorker(Worker):
         self.rooms = {}
         self.state = {}
         self.buffer = bytearray(MESSAGE_BYTES)
+        # Whether several requests have come at once.
+        self.is_crowded = False
         for channel in self.channels:
             channel.socket.setblocking(False)
         if not await self.start_lifespan():
             self.tell("failed")
             sys.exit(3)
-        ready = ANSWER.pack(READY, 0, 0, 0, 0, 0)
+        ready = ANSWER.pack(READY, 0, 0, 0, 0, 0, 0)
         self.channels[0].socket.send(ready)
         self.tell("ready")
         self.requests.setblocking(False)
@@ -284,6 +289,8 @@ class EventWorker(Worker):
             exchange.leave()
         if self.tasks:
             await asyncio.wait(self.tasks)
+        for channel in self.channels:
+            self.release(channel)
         await self.end_lifespan()
 
     def room(self, channel):
@@ -299,33 +306,54 @@ class EventWorker(Worker):
         self.rooms.pop(channel).set_result(None)
 
     def take(self):
-        """Takes the requests that are there, some at a time."""
-        for _ in range(16):
-            try:
-                count, ancillary, _, _ = self.requests.recvmsg_into([self.buffer], 32)
-            except BlockingIOError:
-                return
-            if count == 0:
-                if not self.over.done():
-                    self.over.set_result(None)
-                self.loop.remove_reader(self.requests)
-                return
-            kind, loop, flags, size, number, length = REQUEST.unpack_from(self.buffer)
+        """Takes a message with the requests that have come."""
+        try:
+            count, ancillary, _, _ = self.requests.recvmsg_into([self.buffer], 32)
+        except BlockingIOError:
+            return
+        if count == 0:
+            if not self.over.done():
+                self.over.set_result(None)
+            self.loop.remove_reader(self.requests)
+            return
+        message = bytes(memoryview(self.buffer)[:count])
+        descriptor = struct.unpack("i", ancillary[0][2][:4])[0] if ancillary else None
+        requests = list(requests_in(message, descriptor))
+        self.is_crowded = len(requests) > 1
+        for kind, flags, loop, number, environment, length, data, file in requests:
             if kind == GONE:
                 exchange = self.exchanges.get(number)
                 if exchange is not None:
                     exchange.leave()
                 continue
-            words = self.buffer[24:24 + size].decode("latin-1").split("\0")
+            words = environment.decode("latin-1").split("\0")
             environ = dict(zip(words[0::2], words[1::2]))
-            file = struct.unpack("i", ancillary[0][2][:4])[0] if flags else None
             if flags & 2:
                 connection = socket.socket(fileno=file)
                 self.begin(WebSocketExchange(self, loop, number, environ, connection))
                 continue
-            data = b"" if flags & 1 else bytes(self.buffer[24 + size:24 + size + length])
-            body = EventBody(data, file, length)
-            self.begin(EventExchange(self, loop, number, environ, body))
+            self.begin(EventExchange(self, loop, number, environ, EventBody(data, file, length)))
+
+    def hold(self, channel, *parts):
+        """Keeps an answer until what else is ready has run; False: it goes alone."""
+        if not self.is_crowded or sum(map(len, parts)) >= HELD_BYTES:
+            return False
+        if not channel.held:
+            self.loop.call_soon(self.release, channel)
+        channel.held.append(b"".join(parts))
+        return True
+
+    def release(self, channel):
+        """Sends what was held, as soon as the socket takes it."""
+        while channel.held:
+            count = min(len(channel.held), HELD_COUNT)
+            try:
+                channel.socket.send(b"".join(itertools.islice(channel.held, count)))
+            except BlockingIOError:
+                self.room(channel.socket).add_done_callback(lambda _: self.release(channel))
+                return
+            for _ in range(count):
+                channel.held.popleft()
 
     def begin(self, exchange):
         self.exchanges[exchange.number] = exchange

@@ -192,7 +192,7 @@ class WebSocketExchange:
         await self.answer(head, reason + b"\n")
 
     async def answer(self, head, body):
-        start = ANSWER.pack(WHOLE, 0, 0, len(head), self.number, self.time())
+        start = ANSWER.pack(WHOLE, 0, 0, len(head), len(body), self.number, self.time())
         await self.put((start, head, body))
 
     async def close(self, code, reason):

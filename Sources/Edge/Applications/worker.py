@@ -1,20 +1,22 @@
 """Runs a Python application for Martlet, which starts this file and gives it open sockets.
 
 Descriptors: 3 tells the supervisor, 4 takes what is printed, 5 brings requests, 6 is this file, and
-from 7 on there is one for the answers to each loop of the edge. Messages pass whole. Numbers are
-little-endian.
+from 7 on there is one for the answers to each loop of the edge. Messages pass whole; one holds several
+requests, or several answers, where there is more than one at a time. Numbers are little-endian.
 
 request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2: a socket is
          there through which a WebSocket passes), environment length, identifier, body length; then the environment, KEY NUL VALUE NUL..., and the body unless it is a file
-answer   kind, flags (1: the head has Content-Length), 0, head length, identifier, microseconds
-         since the application had the request; then the head, "200 OK" CR LF "Name: value" CR LF..., and content
+answer   kind, flags (1: the head has Content-Length), 0, head length, content length, identifier,
+         microseconds since the application had the request; then the head, "200 OK" CR LF "Name: value"
+         CR LF..., and content
 """
 import faulthandler, importlib, io, os, random, resource, signal, socket, stat, struct, sys, threading
 import time, traceback
+from collections import deque
 from time import perf_counter
 
 REQUEST = struct.Struct("<BBHIQQ")
-ANSWER = struct.Struct("<BBHIQI")
+ANSWER = struct.Struct("<BBHIIQI")
 WHOLE, HEAD, DATA, END, CUT, REST, READY = 1, 2, 3, 4, 5, 6, 7
 ASK, GONE = 1, 2
 HAS_LENGTH = 1
@@ -23,6 +25,10 @@ INLINE_BYTES = 65536
 AHEAD_BYTES = 262144
 # Up to here a copy costs less than a message in parts.
 COPIED_BYTES = 16384
+# What is quick and short goes with the answers behind it, where these are to be had at once.
+HELD_BYTES = 4096
+HELD_COUNT = 16
+HELD_MICROSECONDS = 200
 KNOWN_HEADS = 256
 # Requests that wait so long for something else than the processor are better answered side by side.
 WAITING_SECONDS = 0.00005
@@ -83,12 +89,40 @@ class FileWrapper:
         raise StopIteration
 
 
+def requests_in(message, descriptor):
+    """The requests in a message: kind, flags, loop, number, environment, body length, body, descriptor."""
+    at = 0
+    while at < len(message):
+        kind, loop, flags, size, number, length = REQUEST.unpack_from(message, at)
+        at += REQUEST.size
+        environment = message[at:at + size]
+        at += size
+        body = b""
+        if flags == 0:
+            body = message[at:at + length]
+            at += length
+        yield kind, flags, loop, number, environment, length, body, descriptor
+
+
 class Channel:
     """Where the answers to one loop go."""
 
     def __init__(self, number):
         self.socket = socket.socket(fileno=number)
         self.socket.setblocking(True)
+        self.held = deque()
+
+    def flush(self):
+        """Sends what was held; several threads may, and each answer goes once."""
+        parts = []
+        take = self.held.popleft
+        try:
+            while True:
+                parts.append(take())
+        except IndexError:
+            pass
+        if parts:
+            self.socket.send(b"".join(parts))
 
     def send(self, parts, descriptors=()):
         if descriptors:
@@ -100,10 +134,11 @@ class Channel:
 class Answer:
     """The answer to one request."""
 
-    __slots__ = ("channel", "number", "method", "head", "is_sent", "length", "sent", "rest", "begun")
+    __slots__ = ("channel", "number", "method", "head", "is_sent", "length", "sent", "rest", "begun",
+                 "worker")
 
-    def __init__(self, channel, number, method):
-        self.channel, self.number, self.method = channel, number, method
+    def __init__(self, worker, channel, number, method):
+        self.worker, self.channel, self.number, self.method = worker, channel, number, method
         self.head = None
         self.is_sent = False
         self.length = None
@@ -119,11 +154,22 @@ class Answer:
         self.is_sent = True
         head = self.head
         flags = 0 if self.length is None else HAS_LENGTH
-        start = ANSWER.pack(WHOLE, flags, 0, len(head), self.number, self.time())
-        if len(body) < COPIED_BYTES:
-            self.channel.socket.send(start + head + body)
-        else:
+        taken = self.time()
+        count = len(body)
+        start = ANSWER.pack(WHOLE, flags, 0, len(head), count, self.number, taken)
+        if count >= COPIED_BYTES:
             self.channel.socket.sendmsg((start, head, body))
+            return
+        channel = self.channel
+        if self.worker.has_more() and taken < HELD_MICROSECONDS and count + len(head) < HELD_BYTES:
+            channel.held.append(start + head + body)
+            if len(channel.held) >= HELD_COUNT:
+                channel.flush()
+        elif channel.held:
+            channel.held.append(start + head + body)
+            channel.flush()
+        else:
+            channel.socket.send(start + head + body)
 
     def write(self, data):
         """Sends a piece; what goes beyond the bound waits until the client has taken the rest."""
@@ -134,7 +180,8 @@ class Answer:
         if first:
             flags = HAS_LENGTH if self.length is not None else 0
             piece = data[:INLINE_BYTES]
-            start = ANSWER.pack(HEAD, flags, 0, len(self.head), self.number, self.time())
+            start = ANSWER.pack(
+                HEAD, flags, 0, len(self.head), len(piece), self.number, self.time())
             self.channel.send((start, self.head, piece))
             data = data[len(piece):]
             self.sent += len(piece)
@@ -143,7 +190,7 @@ class Answer:
                 self.open_rest()
                 break
             piece = data[:INLINE_BYTES]
-            self.channel.send((ANSWER.pack(DATA, 0, 0, 0, self.number, 0), piece))
+            self.channel.send((ANSWER.pack(DATA, 0, 0, 0, len(piece), self.number, 0), piece))
             data = data[len(piece):]
             self.sent += len(piece)
         if data:
@@ -156,7 +203,7 @@ class Answer:
     def open_rest(self):
         """Opens what the rest of a long answer goes through, as fast as the client takes it."""
         self.rest, its = socket.socketpair()
-        start = ANSWER.pack(REST, 0, 0, 0, self.number, 0)
+        start = ANSWER.pack(REST, 0, 0, 0, 0, self.number, 0)
         self.channel.send((start,), (its.fileno(),))
         its.close()
 
@@ -179,13 +226,13 @@ class Answer:
         if self.rest is not None:
             self.rest.close()
         is_short = self.length is not None and self.sent < self.length and self.method != "HEAD"
-        self.channel.send((ANSWER.pack(CUT if is_short else END, 0, 0, 0, self.number, 0),))
+        self.channel.send((ANSWER.pack(CUT if is_short else END, 0, 0, 0, 0, self.number, 0),))
         return not is_short
 
     def cut(self):
         if self.rest is not None:
             self.rest.close()
-        self.channel.send((ANSWER.pack(CUT, 0, 0, 0, self.number, 0),))
+        self.channel.send((ANSWER.pack(CUT, 0, 0, 0, 0, self.number, 0),))
 
 
 heads = {}
@@ -241,6 +288,8 @@ class Worker:
             os.set_inheritable(number, False)
         self.served = 0
         self.limits = Limits(options, self.tell)
+        # Requests that have come, each with the message that it is in and where: taken by whose turn it is.
+        self.ready = deque()
         # Whose turn it is to wait for requests, and what is looked at to see whether it takes too long.
         self.turn = threading.Lock()
         self.tenure = None
@@ -266,9 +315,8 @@ class Worker:
             "wsgi.input_terminated": True,
             "SERVER_SOFTWARE": "martlet",
         }
-        if self.threads > 1:
-            threading.Thread(target=self.watch_turns, daemon=True).start()
-        self.channels[0].send((ANSWER.pack(READY, 0, 0, 0, 0, 0),))
+        threading.Thread(target=self.watch_turns, daemon=True).start()
+        self.channels[0].send((ANSWER.pack(READY, 0, 0, 0, 0, 0, 0),))
         self.tell("ready")
         others = [
             threading.Thread(target=self.serve, name="request-%d" % place, daemon=True)
@@ -286,54 +334,72 @@ class Worker:
         As long as requests need nothing but the processor, one thread at a time waits for them and answers:
         with several, each request would go from thread to thread, and the interpreter's lock with it.
         """
-        buffer = bytearray(MESSAGE_BYTES)
-        buffers = [buffer]
-        view = memoryview(buffer)
-        receive = self.requests.recvmsg_into
+        buffers = [bytearray(MESSAGE_BYTES)]
+        ready = self.ready
         turn = self.turn
         tenure = None
         while True:
             if tenure is None:
                 turn.acquire()
                 tenure = [self]
+            if not ready and not self.fill(buffers):
+                turn.release()
+                return
+            request = ready.popleft()
+            if self.waits >= WAITING_SAMPLES:
+                tenure = None
+                turn.release()
+            else:
+                self.tenure = tenure
+                if self.is_watch_asleep:
+                    self.is_watch_asleep = False
+                    self.watch.release()
+            if self.threads > 1 and self.served & 7 == 0:
+                self.measure(request)
+            else:
+                self.respond(request)
+            self.tenure = None
+            if tenure is not None:
+                try:
+                    tenure.pop()
+                    tenure.append(self)
+                except IndexError:
+                    # It took so long that another thread waits for requests by now.
+                    tenure = None
+            self.limits.count()
+
+    def fill(self, buffers):
+        """Waits for requests; whether any will come."""
+        self.flush()
+        while not self.ready:
             try:
-                count, ancillary, _, _ = receive(buffers, 32)
+                count, ancillary, _, _ = self.requests.recvmsg_into(buffers, 32)
             except OSError as error:
                 leave("the sockets of Martlet are closed (%s): the application closes descriptors"
                       " that it has not opened, os.closerange() for one" % error, 4)
             if count == 0:
-                turn.release()
-                return
-            if buffer[0] != ASK:
-                continue
-            if self.threads > 1:
-                if self.waits >= WAITING_SAMPLES:
-                    tenure = None
-                    turn.release()
-                else:
-                    self.tenure = tenure
-                    if self.is_watch_asleep:
-                        self.is_watch_asleep = False
-                        self.watch.release()
-            if self.threads > 1 and self.served & 7 == 0:
-                self.measure(buffer, view, ancillary)
-            else:
-                self.respond(buffer, view, ancillary)
-            if self.threads > 1:
-                self.tenure = None
-                if tenure is not None:
-                    try:
-                        tenure.pop()
-                        tenure.append(self)
-                    except IndexError:
-                        # It took so long that another thread waits for requests by now.
-                        tenure = None
-            self.limits.count()
+                return False
+            # Other threads take what is in it while this one waits for more.
+            message = bytes(memoryview(buffers[0])[:count])
+            descriptor = struct.unpack("i", ancillary[0][2][:4])[0] if ancillary else None
+            for request in requests_in(message, descriptor):
+                if request[0] == ASK:
+                    self.ready.append(request)
+        return True
 
-    def measure(self, buffer, view, ancillary):
+    def has_more(self):
+        """Whether the next request is there, and answered by whoever asks."""
+        return self.ready and self.waits < WAITING_SAMPLES
+
+    def flush(self):
+        for channel in self.channels:
+            if channel.held:
+                channel.flush()
+
+    def measure(self, request):
         """Answers a request, and notes whether it has waited for something else than the processor."""
         begun, pauses = perf_counter(), resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw
-        self.respond(buffer, view, ancillary)
+        self.respond(request)
         # Who has to leave the processor to others has not waited by itself.
         has_paused = resource.getrusage(resource.RUSAGE_THREAD).ru_nvcsw > pauses
         if has_paused and perf_counter() - begun > WAITING_SECONDS:
@@ -357,6 +423,7 @@ class Worker:
                 continue
             idle = 0
             if self.served == seen:
+                self.flush()
                 try:
                     tenure.pop()
                     self.turn.release()
@@ -364,20 +431,19 @@ class Worker:
                     pass
             seen = self.served
 
-    def respond(self, buffer, view, ancillary):
-        """Answers the request that a message is."""
+    def respond(self, request):
+        """Answers a request."""
         self.served += 1
-        _, loop, flags, size, number, length = REQUEST.unpack_from(buffer)
-        words = str(view[24:24 + size], "latin-1").split("\0")
+        _, _, loop, number, environment, length, body, descriptor = request
+        words = environment.decode("latin-1").split("\0")
         environ = self.base.copy()
         environ.update(zip(words[0::2], words[1::2]))
-        if flags & 1:
-            descriptor = struct.unpack("i", ancillary[0][2][:4])[0]
+        if descriptor is not None:
             body = io.BufferedReader(Body(descriptor, length), INLINE_BYTES)
         else:
-            body = io.BytesIO(view[24 + size:24 + size + length])
+            body = io.BytesIO(body)
         environ["wsgi.input"] = body
-        answer = Answer(self.channels[loop], number, environ["REQUEST_METHOD"])
+        answer = Answer(self, self.channels[loop], number, environ["REQUEST_METHOD"])
         try:
             self.answer(environ, answer)
         except Disconnected:
@@ -389,7 +455,7 @@ class Worker:
         except Exception:
             self.fail(environ, answer)
         finally:
-            if flags & 1:
+            if descriptor is not None:
                 body.close()
 
     def answer(self, environ, answer):

@@ -2,9 +2,35 @@ import Applications
 import MartletSystem
 import Testing
 
+extension Application {
+  /// Does something for a loop, and sends what it gives to workers as the loop would at the end of its turn.
+  fileprivate func turn<Result>(_ work: (Application, inout WorkerOutbox) -> Result) -> Result {
+    var outbox = WorkerOutbox()
+    defer { outbox.send(for: self) }
+    return work(self, &outbox)
+  }
+
+  fileprivate func submit(_ request: WorkerRequest, at now: Int64) -> Submission {
+    turn { $0.submit(request, at: now, into: &$1) }
+  }
+
+  fileprivate func complete(_ number: UInt64, of process: Int32, at now: Int64) {
+    turn { $0.complete(number, of: process, at: now, into: &$1) }
+  }
+
+  fileprivate func noteReady(_ number: Int32, at now: Int64) {
+    turn { $0.noteReady(number, at: now, into: &$1) }
+  }
+}
+
 @Suite("Applications")
 struct ApplicationTests {
-  private func request(_ number: UInt64, priority: Int = 5) throws -> WorkerRequest {
+  private func request(
+    _ number: UInt64,
+    priority: Int = 5,
+    body: [UInt8] = [],
+    file: OpenFile? = nil
+  ) throws -> WorkerRequest {
     var context = WorkerRequest.Context()
     context.priority = priority
     let head = Array("GET /a%20b?c=d HTTP/1.1\r\nHost: x:81\r\nA: 1\r\na: 2\r\n\r\n".utf8)
@@ -13,8 +39,9 @@ struct ApplicationTests {
       loop: 0,
       head: head.span,
       context: context,
-      body: [],
-      bodyLength: 0
+      body: body,
+      file: file,
+      bodyLength: UInt64(body.count)
     )
   }
 
@@ -25,17 +52,34 @@ struct ApplicationTests {
     return (try ApplicationProcess(number: number, files: [own, output, answers]), its)
   }
 
-  /// The number in a request that a worker has got; nil: it has got none.
-  private func received(_ file: OpenFile) -> UInt64? {
-    var bytes = [UInt8](repeating: 0, count: 4096)
+  /// The numbers in the message that a worker has got; none: it has got none.
+  private func message(_ file: OpenFile) -> [UInt64] {
+    var bytes = [UInt8](repeating: 0, count: 128 << 10)
     do {
       try file.descriptor.setNonblocking()
       let count = try file.descriptor.receiveMessage(into: &bytes).count
-      guard count > 24 else { return nil }
-      return bytes[8..<16].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      var numbers: [UInt64] = []
+      var start = 0
+      func number(_ range: Range<Int>) -> UInt64 {
+        bytes[range].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+      }
+      while start < count {
+        numbers.append(number(start + 8..<start + 16))
+        let content = bytes[start + 2] == 0 ? number(start + 16..<start + 24) : 0
+        start += 24 + Int(number(start + 4..<start + 8)) + Int(content)
+      }
+      #expect(start == count)
+      return numbers
     } catch {
-      return nil
+      return []
     }
+  }
+
+  /// The number of the one request in a message.
+  private func received(_ file: OpenFile) -> UInt64? {
+    let numbers = message(file)
+    #expect(numbers.count < 2)
+    return numbers.first
   }
 
   @Test("requests wait until a worker is ready, and go out in their order")
@@ -85,13 +129,15 @@ struct ApplicationTests {
     application.add(second)
     application.noteReady(1, at: 0)
     application.noteReady(2, at: 0)
-    for number: UInt64 in 1...4 { #expect(try application.submit(request(number), at: 0) == .sent) }
+    for number: UInt64 in 1...4 {
+      #expect(try application.submit(request(number), at: 0) == .given)
+    }
     #expect([received(itsFirst), received(itsFirst), received(itsFirst)] == [1, 3, nil])
     #expect([received(itsSecond), received(itsSecond)] == [2, 4])
     application.retire(1)
     application.complete(1, of: 1, at: 1)
     application.complete(2, of: 2, at: 1)
-    #expect(try application.submit(request(5), at: 1) == .sent)
+    #expect(try application.submit(request(5), at: 1) == .given)
     #expect(received(itsSecond) == 5)
   }
 
@@ -120,9 +166,85 @@ struct ApplicationTests {
     let (worker, its) = try process(3)
     application.add(worker)
     application.noteReady(3, at: 0)
-    #expect(try application.submit(request(9), at: 0) == .sent)
+    #expect(try application.submit(request(9), at: 0) == .given)
     #expect(application.overdue(at: 100).isEmpty)
     #expect(application.overdue(at: 101).map(\.request) == [9])
     #expect(received(its) == 9)
+  }
+
+  @Test("what goes to a worker in one turn is one message, up to a length; a file goes alone")
+  func together() throws {
+    let application = Application()
+    var terms = ApplicationTerms()
+    terms.threadCount = 16
+    application.use(terms)
+    let (worker, its) = try process(3)
+    application.add(worker)
+    application.noteReady(3, at: 0)
+    let long = [UInt8](repeating: 0x61, count: 30 << 10)
+    let (file, _) = try OpenFile.socketPair()
+    let requests = [
+      try request(1), try request(2), try request(3, body: [1, 2, 3]), try request(4, file: file),
+      try request(5), try request(6, body: long), try request(7, body: long),
+      try request(8, body: long), try request(9),
+    ]
+    application.turn { application, outbox in
+      for request in requests {
+        #expect(application.submit(request, at: 0, into: &outbox) == .given)
+      }
+    }
+    #expect(message(its) == [1, 2, 3])
+    #expect(message(its) == [4])
+    #expect(message(its) == [5, 6, 7])
+    #expect(message(its) == [8, 9])
+    #expect(message(its) == [])
+  }
+
+  @Test("what a worker does not take is in line again, before all others")
+  func takesBack() throws {
+    let application = Application()
+    var terms = ApplicationTerms()
+    terms.threadCount = 100
+    application.use(terms)
+    let (worker, its) = try process(3)
+    application.add(worker)
+    application.noteReady(3, at: 0)
+    let long = [UInt8](repeating: 0x61, count: 32 << 10)
+    for number: UInt64 in 1...50 {
+      #expect(try application.submit(request(number, body: long), at: 0) != .isFull)
+    }
+    let waiting = application.figures.waitingCount
+    #expect(waiting > 0)
+    var numbers: [UInt64] = []
+    while numbers.count < 50 {
+      let more = message(its)
+      if more.isEmpty {
+        application.turn { $0.tend(at: 1, into: &$1) }
+      }
+      numbers += more
+    }
+    #expect(numbers == Array(1...50))
+    #expect(application.figures.waitingCount == 0)
+  }
+
+  @Test("what a worker has not got that has ended goes to another one")
+  func ended() throws {
+    let application = Application()
+    // Nobody keeps the other end.
+    let first = try process(1).0
+    application.add(first)
+    application.noteReady(1, at: 0)
+    let requests = try [request(1), request(2), request(3)]
+    application.turn { application, outbox in
+      for request in requests {
+        #expect(application.submit(request, at: 0, into: &outbox) == .given)
+      }
+    }
+    #expect(application.figures.readyCount == 0)
+    let (second, itsSecond) = try process(2)
+    application.add(second)
+    application.noteReady(2, at: 1)
+    #expect(message(itsSecond) == [1, 2, 3])
+    #expect(application.remove(1) == [])
   }
 }

@@ -5,7 +5,7 @@ import MartletSystem
 import MartletTelemetry
 
 /// What one loop has to do with an application: the exchanges that it is asked in, and its answers.
-final class ApplicationClient {
+final class ApplicationClient: TurnEnd {
   let application: Application
   unowned let worker: Worker
   /// The exchanges that wait for an answer, or are in the middle of one.
@@ -13,6 +13,9 @@ final class ApplicationClient {
   /// Sockets that carry none at the moment.
   private var free: [UpstreamConnection] = []
   private var lastNumber: UInt64
+  /// What goes to workers when the turn ends.
+  private var outbox = WorkerOutbox()
+  private var isSendPlanned = false
   private var message = [UInt8](repeating: 0, count: WorkerAnswer.messageBytes)
 
   init(_ application: Application, _ worker: Worker) {
@@ -67,9 +70,21 @@ final class ApplicationClient {
 
   /// Gives a request to a worker, or puts it in line.
   func submit(_ request: WorkerRequest, of stream: ApplicationStream) -> Application.Submission {
-    let submission = application.submit(request, at: loop.now)
+    let submission = application.submit(request, at: loop.now, into: &outbox)
     if submission != .isFull { streams[request.number] = stream }
+    planSend()
     return submission
+  }
+
+  private func planSend() {
+    guard !outbox.isEmpty, !isSendPlanned else { return }
+    isSendPlanned = true
+    loop.atEndOfTurn(self)
+  }
+
+  func turnEnds() {
+    isSendPlanned = false
+    outbox.send(for: application)
   }
 
   /// Forgets an exchange that nobody waits for any more.
@@ -110,10 +125,24 @@ final class ApplicationClient {
     // A span of a property of an object would not outlive the access to it.
     let message = message
     let bytes = message.span.extracting(0..<count)
-    guard let answer = WorkerAnswer(bytes) else { return }
+    var start = 0
+    while start < count, let answer = WorkerAnswer(bytes, at: start) {
+      take(answer, bytes, file, from: process)
+      start = answer.content.upperBound
+    }
+    planSend()
+  }
+
+  private func take(
+    _ answer: WorkerAnswer,
+    _ bytes: Span<UInt8>,
+    _ file: OpenFile?,
+    from process: Int32
+  ) {
     switch answer.kind {
-    case .ready: return application.noteReady(process, at: loop.now)
-    case .whole, .end, .cut: application.complete(answer.number, of: process, at: loop.now)
+    case .ready: return application.noteReady(process, at: loop.now, into: &outbox)
+    case .whole, .end, .cut:
+      application.complete(answer.number, of: process, at: loop.now, into: &outbox)
     case .head, .data, .rest: break
     }
     guard let stream = streams[answer.number] else { return }
@@ -156,7 +185,8 @@ final class ApplicationClient {
 
   /// Looks after requests that have waited for too long.
   func sweep() {
-    application.tend(at: loop.now)
+    application.tend(at: loop.now, into: &outbox)
+    planSend()
     for (process, number) in application.overdue(at: loop.now) {
       // Its worker is ended, which no retry is to do to another one.
       streams.removeValue(forKey: number)?.fail(

@@ -236,7 +236,7 @@ final class ApplicationStream: InnerSocket {
     }
     (self.head, body, file) = ([], [], nil)
     switch client.submit(made, of: self) {
-    case .sent, .waits: self.number = number
+    case .given, .waits: self.number = number
     case .isFull: fail(ExchangeError(.queueFull, detail: "too many requests wait for a worker"))
     }
   }
@@ -249,7 +249,7 @@ final class ApplicationStream: InnerSocket {
     _ bytes: Span<UInt8>,
     _ source: OpenFile?
   ) {
-    let content = bytes.extracting(message.head.upperBound..<bytes.count)
+    let content = bytes.extracting(message.content)
     switch message.kind {
     case .whole:
       number = nil
