@@ -283,6 +283,44 @@ extension PeerTests {
       }
     }
 
+    @Test("that crash as soon as they are ready are started again after pauses that grow")
+    func crashesAtOnce() async throws {
+      try await Rig.run { rig in
+        let martlet = try Self.start(
+          rig,
+          """
+          import threading
+
+          starts = []
+          if os.path.exists("starts"):
+              starts = [float(word) for word in open("starts").read().split()]
+          with open("starts", "a") as file:
+              file.write("%f " % time.monotonic())
+          if len(starts) < 8:
+              # By then it has said that it is ready.
+              threading.Timer(0.1, os._exit, [9]).start()
+          else:
+              print("the eight starts took %.1f s" % (starts[-1] - starts[0]))
+
+          @validator
+          def app(environ, start_response):
+              start_response("200 OK", [("Content-Type", "text/plain")])
+              return [b"alive\\n"]
+          """,
+          "processes 1"
+        )
+        let line = try martlet.line(with: "the eight starts took")
+        let words = line.components(separatedBy: "took ").last?.split(separator: " ")
+        let seconds = try #require(words?.first.flatMap { Double($0) })
+        // The pauses alone: 0.05, 0.1, 0.2, 0.4, 0.8 and 1 s; without any it is over before.
+        #expect(seconds > 2.5)
+        try martlet.line(with: "starting another in 0.4 s")
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try wire.receiveAnswer().text == "alive\n")
+      }
+    }
+
     @Test("answer without a failure while their processes are killed again and again")
     func killed() async throws {
       try await Rig.run { rig in
@@ -296,7 +334,7 @@ extension PeerTests {
           """
         )
         let wire = try Wire(to: martlet.endpoint)
-        for _ in 0..<20 {
+        for _ in 0..<12 {
           try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
           let answer = try wire.receiveAnswer()
           #expect(answer.status == 200)

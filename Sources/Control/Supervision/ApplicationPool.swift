@@ -8,9 +8,8 @@ import MartletSystem
 final class ApplicationWorker {
   let child: ChildProcess
   let status: OpenFile
-  let startedAt = SystemClock.monotonicNanoseconds()
-  /// Whether it has loaded the application.
-  var isReady = false
+  /// When it had loaded the application; nil: it has not.
+  var readyAt: Int64?
   /// Whether it is to end, and not to be replaced.
   var isRetired = false
   /// The one whose place it takes once it is ready.
@@ -28,8 +27,8 @@ final class ApplicationWorker {
 
 /// The processes that run one application for one edge.
 ///
-/// One that ends is replaced, after a longer pause each time if it ends at once. One that says that it has
-/// done enough goes on until another one is ready.
+/// One that ends is replaced: at once, unless they keep ending as soon as they are ready, or before. One that
+/// says that it has done enough goes on until another one is ready.
 final class ApplicationPool {
   let demand: ApplicationDemand
   /// The edge that gives them requests: they end with it.
@@ -40,9 +39,10 @@ final class ApplicationPool {
   /// The processes that serve what this pool is to serve, until one of its own is ready.
   var earlier: ApplicationPool?
   private(set) var isClosed = false
-  private var quickEndCount = 0
-  /// How many processes were started to replace one that had ended.
-  private(set) var restartCount = 0
+  /// How soon another process is started: each may end once as soon as it is ready.
+  private var pace: RestartPace
+  /// Whether it was said that the application cannot be loaded.
+  private var isFailureTold = false
 
   /// - Throws: ``SystemError`` when there is no memory for the program.
   init(
@@ -53,6 +53,11 @@ final class ApplicationPool {
     self.demand = demand
     self.edge = edge
     self.supervisor = supervisor
+    pace = RestartPace(
+      settled: Self.settledTime,
+      most: Self.longestPause,
+      freeCount: demand.processCount
+    )
     script = OpenFile(
       try Descriptor.sealedMemoryFile("martlet-worker", byteCount: demand.script.count)
     )
@@ -110,22 +115,18 @@ final class ApplicationPool {
       loop.spawn { await pool.awaitEnd(of: worker) }
     } catch {
       say("a process cannot be started: \(error)")
-      retryLater(predecessor)
+      pace.noteFailure()
+      start(replacing: predecessor, after: max(pace.pause, pace.first))
     }
   }
 
-  private func retryLater(_ predecessor: ApplicationWorker?) {
-    quickEndCount += 1
+  private func start(replacing predecessor: ApplicationWorker?, after pause: Duration) {
+    guard pause > .zero else { return start(replacing: predecessor) }
     let pool = self
     loop.spawn {
-      await pool.pause()
+      do throws(WaitError) { try await pool.loop.sleep(for: pause) } catch {}
       pool.start(replacing: predecessor)
     }
-  }
-
-  private func pause() async {
-    let milliseconds = min(10_000, 100 << min(quickEndCount, 7))
-    do throws(WaitError) { try await loop.sleep(for: .milliseconds(milliseconds)) } catch {}
   }
 
   /// Starts a process, and hands the other ends of its sockets to the edge.
@@ -193,8 +194,8 @@ final class ApplicationPool {
     let word = line.prefix { $0 != " " }
     switch word {
     case "ready":
-      worker.isReady = true
-      quickEndCount = 0
+      worker.readyAt = SystemClock.monotonicNanoseconds()
+      isFailureTold = false
       earlier?.retire()
       earlier = nil
       if let predecessor = worker.predecessor {
@@ -264,12 +265,12 @@ final class ApplicationPool {
       .workerEnded(application: demand.name, process: worker.child.number)
     )
     guard !isClosed, !worker.isRetired, edge.child.end == nil else { return }
-    restartCount += 1
-    let lived = SystemClock.monotonicNanoseconds() - worker.startedAt
-    let wasQuick = !worker.isReady || lived < Self.settledNanoseconds
-    if worker.isReady {
-      say("process \(worker.child.number) \(end): starting another")
-    } else if quickEndCount == 0 {
+    let pause = notePace(of: worker)
+    if worker.readyAt != nil {
+      let delay = pause > .zero ? " in \(pause / .seconds(1)) s" : ""
+      say("process \(worker.child.number) \(end): starting another\(delay)")
+    } else if !isFailureTold {
+      isFailureTold = true
       say(
         "process \(worker.child.number) \(end) before it was ready: what it printed says why; "
           + "it is tried again"
@@ -277,12 +278,23 @@ final class ApplicationPool {
     }
     // Whoever takes its place is on its way.
     if worker.hasSuccessor { return }
-    if worker.isReady, !wasQuick || quickEndCount == 0 {
-      quickEndCount += wasQuick ? 1 : 0
-      return start(replacing: worker.predecessor)
-    }
-    retryLater(worker.predecessor)
+    start(replacing: worker.predecessor, after: pause)
   }
 
-  private static let settledNanoseconds: Int64 = 2_000_000_000
+  /// Notes that a process has ended, and tells how long to wait before another is started.
+  private func notePace(of worker: ApplicationWorker) -> Duration {
+    guard let readyAt = worker.readyAt else {
+      pace.noteFailure()
+      return max(pace.pause, pace.first)
+    }
+    pace.noteEnd(after: .nanoseconds(SystemClock.monotonicNanoseconds() - readyAt))
+    // What was ready may have answered something: clients wait for the next.
+    return min(pace.pause, Self.longestPauseWhenReady)
+  }
+
+  /// What was ready for so long has not ended at once: less than the second between the ends of processes
+  /// that somebody keeps killing.
+  private static let settledTime = Duration.milliseconds(500)
+  private static let longestPause = Duration.seconds(10)
+  private static let longestPauseWhenReady = Duration.seconds(1)
 }
