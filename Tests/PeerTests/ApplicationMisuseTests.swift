@@ -141,6 +141,43 @@ extension PeerTests {
     }
 
     @Test(
+      "a client that leaves in the middle of its answer keeps no place",
+      arguments: ["wsgi", "asgi"]
+    )
+    func leavesAnswer(interface: String) async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(
+          rig,
+          """
+          def plain(environ, start_response):
+              start_response("200 OK", [("Content-Type", "text/plain")])
+              if environ["PATH_INFO"] == "/long":
+                  return (b"x" * 65536 for _ in iter(int, 1))
+              return [b"alive"]
+
+          async def events(scope, receive, send):
+              await send({"type": "http.response.start", "status": 200})
+              if scope["path"] == "/long":
+                  while True:
+                      await send({"type": "http.response.body", "body": b"x" * 65536, "more_body": True})
+              await send({"type": "http.response.body", "body": b"alive"})
+
+          app = \(interface == "wsgi" ? "plain" : "events")
+          """,
+          "processes 1\nthreads 1\nahead 0\nqueue_timeout 10s",
+          interface: interface
+        )
+        for _ in 0..<3 {
+          let wire = try Wire(to: martlet.endpoint)
+          try wire.send(text: "GET /long HTTP/1.1\r\nHost: a\r\n\r\n")
+          _ = try wire.receive()
+          wire.end()
+          #expect(try ask(martlet, "/").text == "alive")
+        }
+      }
+    }
+
+    @Test(
       "requests that wait for something else are answered side by side, and quick ones meanwhile"
     )
     func sideBySide() async throws {

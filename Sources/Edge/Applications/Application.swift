@@ -13,6 +13,8 @@ public struct ApplicationTerms: Hashable, Sendable {
   public var queueTime: Int64 = 30_000_000_000
   /// Whether workers are told of clients that have gone.
   public var tellsOfLeaving = false
+  /// Whether a request is sent before all of its body has come.
+  public var streamsBodies = false
   /// How long a request may take, in nanoseconds; 0: as long as it likes.
   public var requestTime: Int64 = 0
 
@@ -40,6 +42,8 @@ public final class Application: Sendable {
     var isRetired = false
     /// What it is at, by number, with the moment at which it was sent.
     var requests: [UInt64: Int64] = [:]
+    /// Those of them whose bodies come while it is at them.
+    var streamed: Set<UInt64> = []
     /// How long a request takes, in nanoseconds, of late.
     var requestTime: Int64 = 0
     var answeredCount = 0
@@ -66,6 +70,9 @@ public final class Application: Sendable {
 
   /// Whether WebSockets are given to it.
   public var takesWebSockets: Bool { state.withLock { $0.terms.tellsOfLeaving } }
+
+  /// Whether it is given requests before all of their body has come.
+  public var streamsBodies: Bool { state.withLock { $0.terms.streamsBodies } }
 
   /// Goes on by other terms.
   public func use(_ terms: ApplicationTerms) { state.withLock { $0.terms = terms } }
@@ -131,7 +138,7 @@ public final class Application: Sendable {
     let process: ApplicationProcess?
     let submission: Submission
     (process, submission) = state.withLock { state in
-      if state.isQueueEmpty, let process = state.assign(request.number, at: now) {
+      if state.isQueueEmpty, let process = state.assign(request, at: now) {
         return (process, .given)
       }
       guard state.waitingCount < state.terms.queueLength else { return (nil, .isFull) }
@@ -156,7 +163,10 @@ public final class Application: Sendable {
       else { return }
       let taken = state.workers[index].requestTime
       state.workers[index].answeredCount += 1
-      state.workers[index].requestTime = taken + (now - since - taken) / 8
+      // How long one takes whose body comes meanwhile is its client's doing.
+      if state.workers[index].streamed.remove(number) == nil {
+        state.workers[index].requestTime = taken + (now - since - taken) / 8
+      }
       _ = state.removeIdleRetired(process)
     }
     giveNext(at: now, into: &outbox)
@@ -224,7 +234,7 @@ public final class Application: Sendable {
   private func giveNext(at now: Int64, into outbox: inout WorkerOutbox) -> Bool {
     let next: (request: WorkerRequest, process: ApplicationProcess)? = state.withLock { state in
       guard let first = state.first else { return nil }
-      guard let process = state.assign(first.request.number, at: now) else { return nil }
+      guard let process = state.assign(first.request, at: now) else { return nil }
       state.dropFirst()
       return (first.request, process)
     }
@@ -248,6 +258,7 @@ public final class Application: Sendable {
         guard let index,
           let since = state.workers[index].requests.removeValue(forKey: request.number)
         else { continue }
+        state.workers[index].streamed.remove(request.number)
         state.queue.insert(Waiting(request: request, since: since), at: state.taken)
       }
     }
@@ -342,7 +353,7 @@ extension Application.State {
   }
 
   /// Chooses the worker with least to do, among those that can take one more.
-  mutating func assign(_ number: UInt64, at now: Int64) -> ApplicationProcess? {
+  mutating func assign(_ request: WorkerRequest, at now: Int64) -> ApplicationProcess? {
     var best: Int?
     for index in workers.indices {
       let worker = workers[index]
@@ -353,14 +364,15 @@ extension Application.State {
       best = index
     }
     guard let best else { return nil }
-    workers[best].requests[number] = now
+    workers[best].requests[request.number] = now
+    if request.isStreamed { workers[best].streamed.insert(request.number) }
     return workers[best].process
   }
 
-  /// A worker that is quick gets requests ahead; behind a slow one they would wait, while another worker
-  /// becomes free.
+  /// A worker that is quick gets requests ahead; behind a slow one, or one that waits for a client, they
+  /// would wait, while another worker becomes free.
   private func capacity(of worker: Application.Worker) -> Int {
-    worker.requestTime < Self.quickNanoseconds
+    worker.requestTime < Self.quickNanoseconds && worker.streamed.isEmpty
       ? terms.threadCount + terms.aheadCount : terms.threadCount
   }
 

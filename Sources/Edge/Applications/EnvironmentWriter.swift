@@ -14,7 +14,7 @@ struct EnvironmentWriter {
   mutating func write(
     _ head: Span<UInt8>,
     _ context: WorkerRequest.Context,
-    bodyLength: UInt64
+    contentLength: UInt64?
   ) throws(WorkerRequestError) {
     var end = ByteSearch.firstIndex(of: 0x0A, in: head, from: 0) ?? head.count
     try writeLine(head.extracting(0..<end), context)
@@ -38,7 +38,9 @@ struct EnvironmentWriter {
       case .other: putField(head.extracting(start..<colon), head.extracting(value))
       }
     }
-    if bodyLength > 0 || hasType { put("CONTENT_LENGTH", Array(String(bodyLength).utf8).span) }
+    if let contentLength, contentLength > 0 || hasType {
+      put("CONTENT_LENGTH", Array(String(contentLength).utf8).span)
+    }
     writeServer(head.extracting(host), context)
   }
 

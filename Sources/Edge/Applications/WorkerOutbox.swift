@@ -42,15 +42,15 @@ public struct WorkerOutbox {
     batches.removeAll(keepingCapacity: true)
   }
 
-  /// How many requests the next message holds: one that comes with a file goes alone.
+  /// How many requests the next message holds: one that something goes with goes alone.
   private static func countOfMessage(_ requests: ArraySlice<WorkerRequest>) -> Int {
     var count = 0
     var byteCount = 0
     for request in requests {
       byteCount += request.bytes.count
-      if count > 0, request.file != nil || byteCount > messageBytes { break }
+      if count > 0, request.attachment != nil || byteCount > messageBytes { break }
       count += 1
-      if request.file != nil { break }
+      if request.attachment != nil { break }
     }
     return count
   }
@@ -61,7 +61,7 @@ public struct WorkerOutbox {
   ) throws(SystemError) {
     guard requests.count > 1 else {
       guard let request = requests.first else { return }
-      let files = request.file.map { [$0.number] } ?? []
+      let files = request.attachment.map { [$0.file.number] } ?? []
       _ = try process.requests.descriptor.send(request.bytes.span, descriptors: files)
       return
     }

@@ -1,3 +1,4 @@
+import MartletBytes
 public import MartletSystem
 
 /// A request on its way to a worker.
@@ -25,6 +26,30 @@ public struct WorkerRequest: Sendable {
     public init() {}
   }
 
+  /// What goes with a message besides its bytes.
+  public struct Attachment: Sendable {
+    /// What is done with a file.
+    public enum Use: UInt8, Sendable {
+      /// It holds the body.
+      case body = 1
+      /// A WebSocket's bytes pass through it.
+      case webSocket = 2
+      /// What is missing of the body comes from it, as ``WorkerRequest/piece(of:)`` writes it.
+      case stream = 4
+    }
+
+    /// The file, or socket.
+    public var file: OpenFile
+    /// What is done with it.
+    public var use: Use
+
+    /// Creates an attachment.
+    public init(_ file: OpenFile, for use: Use) {
+      self.file = file
+      self.use = use
+    }
+  }
+
   /// By what its answer is known.
   public let number: UInt64
   /// The loop that waits for the answer.
@@ -33,8 +58,11 @@ public struct WorkerRequest: Sendable {
   public let priority: Int
   /// The message.
   public let bytes: [UInt8]
-  /// The body, where it does not stand in the message.
-  public let file: OpenFile?
+  /// What goes with it.
+  public let attachment: Attachment?
+
+  /// Whether its body comes while the application is at it.
+  var isStreamed: Bool { attachment?.use == .stream }
 
   /// The bytes of a message before the environment.
   static let headBytes = 24
@@ -43,8 +71,11 @@ public struct WorkerRequest: Sendable {
   /// The longest body that stands in the message, in bytes; longer ones lie in a file.
   public static let inlineLimit = 32 << 10
 
-  /// Writes a request with its environment and its body, or a file of `bodyLength` bytes that holds it;
-  /// the file of a WebSocket is a socket through which its bytes pass.
+  /// The longest part of a streamed body in one message, in bytes.
+  public static let pieceLimit = 64 << 10
+
+  /// Writes a request with its environment and its body, as far as that does not lie in a file or is to
+  /// come; `contentLength` is nil where nobody has said how long it will be.
   ///
   /// - Throws: ``WorkerRequestError``.
   public init(
@@ -53,26 +84,35 @@ public struct WorkerRequest: Sendable {
     head: Span<UInt8>,
     context: Context,
     body: [UInt8],
-    file: OpenFile? = nil,
-    isWebSocket: Bool = false,
-    bodyLength: UInt64
+    attachment: Attachment? = nil,
+    contentLength: UInt64?
   ) throws(WorkerRequestError) {
     self.number = number
     self.loop = loop
     priority = context.priority
-    self.file = file
+    self.attachment = attachment
     var bytes: [UInt8] = []
     bytes.reserveCapacity(head.count * 2 + body.count + 512)
-    bytes += [1, loop, isWebSocket ? 2 : file == nil ? 0 : 1, 0, 0, 0, 0, 0]
+    bytes += [1, loop, attachment?.use.rawValue ?? 0, 0, 0, 0, 0, 0]
     bytes.append(little: number)
-    bytes.append(little: bodyLength)
+    let isInFile = attachment?.use == .body
+    bytes.append(little: isInFile ? contentLength ?? 0 : UInt64(body.count))
     var writer = EnvironmentWriter(bytes)
-    try writer.write(head, context, bodyLength: bodyLength)
+    try writer.write(head, context, contentLength: contentLength)
     let size = writer.bytes.count - Self.headBytes
     guard size <= Self.environmentLimit else { throw .tooLarge }
     for place in 0..<4 { writer.bytes[4 + place] = UInt8(truncatingIfNeeded: size >> (place * 8)) }
     writer.bytes += body
     self.bytes = writer.bytes
+  }
+
+  /// The message that a part of a streamed body is; none: the body is over.
+  public static func piece(of bytes: Span<UInt8>) -> [UInt8] {
+    var message: [UInt8] = []
+    message.reserveCapacity(bytes.count + 1)
+    message.append(bytes.isEmpty ? 0 : 1)
+    message.append(copying: bytes)
+    return message
   }
 }
 

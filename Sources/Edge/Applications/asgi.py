@@ -11,7 +11,7 @@ class EventBody:
         self.data, self.file, self.left, self.at = data, file, length, 0
         self.is_over = False
 
-    def next(self):
+    async def next(self):
         if self.file is None:
             self.is_over = True
             return {"type": "http.request", "body": self.data, "more_body": False}
@@ -25,6 +25,32 @@ class EventBody:
         if self.file is not None:
             os.close(self.file)
             self.file = None
+
+
+class EventStream:
+    """A request's body that comes while the application is at it, as events of ASGI."""
+
+    def __init__(self, loop, descriptor, early):
+        self.loop, self.early = loop, early
+        self.socket = socket.socket(fileno=descriptor)
+        self.socket.setblocking(False)
+        # Several coroutines may ask for the next event.
+        self.turn = asyncio.Lock()
+        self.is_over = False
+
+    async def next(self):
+        async with self.turn:
+            data, self.early = self.early, b""
+            if not data and not self.is_over:
+                message = await self.loop.sock_recv(self.socket, PIECE_BYTES)
+                if not message:
+                    return None
+                self.is_over = message[0] == 0
+                data = message[1:]
+            return {"type": "http.request", "body": data, "more_body": not self.is_over}
+
+    def close(self):
+        self.socket.close()
 
 
 class EventExchange:
@@ -53,16 +79,22 @@ class EventExchange:
             if not self.is_ended and not self.is_gone:
                 raise RuntimeError("the application has ended without its whole answer")
             if not self.is_ended:
-                await self.finish()
-        except Exception:
-            await self.fail(self.environ)
+                await self.cut()
+        except Exception as error:
+            if not is_caused_by_leaving(error):
+                await self.fail(self.environ)
+            elif not self.is_ended:
+                await self.cut()
         finally:
             self.body.close()
             self.leave()
 
     async def receive(self):
         if not self.body.is_over and not self.is_gone:
-            return self.body.next()
+            event = await self.body.next()
+            if event is not None:
+                return event
+            self.leave()
         if not self.is_gone and not self.is_ended:
             if self.gone is None:
                 self.gone = self.worker.loop.create_future()
@@ -91,7 +123,7 @@ class EventExchange:
         data = bytes(event.get("body", b""))
         more = event.get("more_body", False)
         if self.is_gone:
-            return
+            raise Disconnected()
         if not more and not self.is_begun and len(data) <= INLINE_BYTES:
             if self.length is not None and not self.is_head:
                 data = data[:self.length]
@@ -131,8 +163,9 @@ class EventExchange:
         if data:
             try:
                 await self.worker.loop.sock_sendall(self.rest, data)
-            except OSError:
+            except OSError as error:
                 self.leave()
+                raise Disconnected() from error
             self.sent += len(data)
 
     async def finish(self):
@@ -166,16 +199,22 @@ class EventExchange:
         sys.stderr.flush()
         if self.is_ended:
             return
-        self.is_ended = True
         if self.is_begun:
-            if self.rest is not None:
-                self.rest.close()
-            await self.put((ANSWER.pack(CUT, 0, 0, 0, 0, self.number, 0),))
+            await self.cut()
         else:
+            self.is_ended = True
             head = b"500 Internal Server Error\r\nContent-Type: text/plain\r\n"
             body = b"Internal Server Error\n"
             start = ANSWER.pack(WHOLE, 0, 0, len(head), len(body), self.number, self.time())
             await self.put((start, head, body))
+
+
+    async def cut(self):
+        """Ends an answer short, so that the edge knows that this process has a place again."""
+        self.is_ended = True
+        if self.rest is not None:
+            self.rest.close()
+        await self.put((ANSWER.pack(CUT, 0, 0, 0, 0, self.number, 0),))
 
 
 def status_has_body(head):
@@ -328,11 +367,15 @@ class EventWorker(Worker):
                 continue
             words = environment.decode("latin-1").split("\0")
             environ = dict(zip(words[0::2], words[1::2]))
-            if flags & 2:
+            if flags & WEBSOCKET:
                 connection = socket.socket(fileno=file)
                 self.begin(WebSocketExchange(self, loop, number, environ, connection))
                 continue
-            self.begin(EventExchange(self, loop, number, environ, EventBody(data, file, length)))
+            if flags & STREAMED:
+                body = EventStream(self.loop, file, data)
+            else:
+                body = EventBody(data, file, length)
+            self.begin(EventExchange(self, loop, number, environ, body))
 
     def hold(self, channel, *parts):
         """Keeps an answer until what else is ready has run; False: it goes alone."""

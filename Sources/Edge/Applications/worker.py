@@ -1,277 +1,11 @@
-"""Runs a Python application for Martlet, which starts this file and gives it open sockets.
+# Applications by WSGI, and what all workers do: this file goes on where messages.py ends.
 
-Descriptors: 3 tells the supervisor, 4 takes what is printed, 5 brings requests, 6 is this file, and
-from 7 on there is one for the answers to each loop of the edge. Messages pass whole; one holds several
-requests, or several answers, where there is more than one at a time. Numbers are little-endian.
-
-request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2: a socket is
-         there through which a WebSocket passes), environment length, identifier, body length; then the environment, KEY NUL VALUE NUL..., and the body unless it is a file
-answer   kind, flags (1: the head has Content-Length), 0, head length, content length, identifier,
-         microseconds since the application had the request; then the head, "200 OK" CR LF "Name: value"
-         CR LF..., and content
-"""
-import faulthandler, importlib, io, os, random, resource, signal, socket, stat, struct, sys, threading
-import time, traceback
-from collections import deque
-from time import perf_counter
-
-REQUEST = struct.Struct("<BBHIQQ")
-ANSWER = struct.Struct("<BBHIIQI")
-WHOLE, HEAD, DATA, END, CUT, REST, READY = 1, 2, 3, 4, 5, 6, 7
-ASK, GONE = 1, 2
-HAS_LENGTH = 1
-MESSAGE_BYTES = 131072
-INLINE_BYTES = 65536
-AHEAD_BYTES = 262144
-# Up to here a copy costs less than a message in parts.
-COPIED_BYTES = 16384
-# What is quick and short goes with the answers behind it, where these are to be had at once.
-HELD_BYTES = 4096
-HELD_COUNT = 16
-HELD_MICROSECONDS = 200
-KNOWN_HEADS = 256
 # Requests that wait so long for something else than the processor are better answered side by side.
 WAITING_SECONDS = 0.00005
 WAITING_SAMPLES = 3
 # How often it is looked whether a request that began as a quick one is slow.
 TURN_SECONDS = 0.002
 IDLE_LOOKS = 10
-# What says how a message passes on is for Martlet alone.
-HOP_BY_HOP = frozenset((
-    "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
-    "transfer-encoding", "upgrade"))
-
-
-class Disconnected(OSError):
-    """The client has gone, so nobody wants the rest of the answer."""
-
-
-class Body(io.RawIOBase):
-    """A body that lies in a file, up to its length."""
-
-    def __init__(self, descriptor, length):
-        self.file, self.left, self.at = descriptor, length, 0
-
-    def readable(self):
-        return True
-
-    def readinto(self, target):
-        count = min(len(target), self.left)
-        if count == 0:
-            return 0
-        data = os.pread(self.file, count, self.at)
-        target[:len(data)] = data
-        self.at += len(data)
-        self.left -= len(data)
-        return len(data)
-
-    def close(self):
-        if not self.closed:
-            os.close(self.file)
-        super().close()
-
-
-class FileWrapper:
-    """What `wsgi.file_wrapper` makes of a file: PEP 3333, platform-specific file handling."""
-
-    def __init__(self, file, block_size=INLINE_BYTES):
-        self.file, self.block_size = file, block_size
-        if hasattr(file, "close"):
-            self.close = file.close
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        data = self.file.read(self.block_size)
-        if data:
-            return data
-        raise StopIteration
-
-
-def requests_in(message, descriptor):
-    """The requests in a message: kind, flags, loop, number, environment, body length, body, descriptor."""
-    at = 0
-    while at < len(message):
-        kind, loop, flags, size, number, length = REQUEST.unpack_from(message, at)
-        at += REQUEST.size
-        environment = message[at:at + size]
-        at += size
-        body = b""
-        if flags == 0:
-            body = message[at:at + length]
-            at += length
-        yield kind, flags, loop, number, environment, length, body, descriptor
-
-
-class Channel:
-    """Where the answers to one loop go."""
-
-    def __init__(self, number):
-        self.socket = socket.socket(fileno=number)
-        self.socket.setblocking(True)
-        self.held = deque()
-
-    def flush(self):
-        """Sends what was held; several threads may, and each answer goes once."""
-        parts = []
-        take = self.held.popleft
-        try:
-            while True:
-                parts.append(take())
-        except IndexError:
-            pass
-        if parts:
-            self.socket.send(b"".join(parts))
-
-    def send(self, parts, descriptors=()):
-        if descriptors:
-            socket.send_fds(self.socket, parts, list(descriptors))
-        else:
-            self.socket.sendmsg(parts)
-
-
-class Answer:
-    """The answer to one request."""
-
-    __slots__ = ("channel", "number", "method", "head", "is_sent", "length", "sent", "rest", "begun",
-                 "worker")
-
-    def __init__(self, worker, channel, number, method):
-        self.worker, self.channel, self.number, self.method = worker, channel, number, method
-        self.head = None
-        self.is_sent = False
-        self.length = None
-        self.sent = 0
-        self.rest = None
-        self.begun = perf_counter()
-
-    def time(self):
-        """Microseconds since the request came, for the access log."""
-        return min(int((perf_counter() - self.begun) * 1e6), 0xFFFFFFFF)
-
-    def send_whole(self, body):
-        self.is_sent = True
-        head = self.head
-        flags = 0 if self.length is None else HAS_LENGTH
-        taken = self.time()
-        count = len(body)
-        start = ANSWER.pack(WHOLE, flags, 0, len(head), count, self.number, taken)
-        if count >= COPIED_BYTES:
-            self.channel.socket.sendmsg((start, head, body))
-            return
-        channel = self.channel
-        if self.worker.has_more() and taken < HELD_MICROSECONDS and count + len(head) < HELD_BYTES:
-            channel.held.append(start + head + body)
-            if len(channel.held) >= HELD_COUNT:
-                channel.flush()
-        elif channel.held:
-            channel.held.append(start + head + body)
-            channel.flush()
-        else:
-            channel.socket.send(start + head + body)
-
-    def write(self, data):
-        """Sends a piece; what goes beyond the bound waits until the client has taken the rest."""
-        if self.length is not None:
-            data = data[:self.length - self.sent]
-        first = not self.is_sent
-        self.is_sent = True
-        if first:
-            flags = HAS_LENGTH if self.length is not None else 0
-            piece = data[:INLINE_BYTES]
-            start = ANSWER.pack(
-                HEAD, flags, 0, len(self.head), len(piece), self.number, self.time())
-            self.channel.send((start, self.head, piece))
-            data = data[len(piece):]
-            self.sent += len(piece)
-        while data and self.rest is None:
-            if self.sent + len(data) > AHEAD_BYTES:
-                self.open_rest()
-                break
-            piece = data[:INLINE_BYTES]
-            self.channel.send((ANSWER.pack(DATA, 0, 0, 0, len(piece), self.number, 0), piece))
-            data = data[len(piece):]
-            self.sent += len(piece)
-        if data:
-            try:
-                self.rest.sendall(data)
-            except OSError as error:
-                raise Disconnected() from error
-            self.sent += len(data)
-
-    def open_rest(self):
-        """Opens what the rest of a long answer goes through, as fast as the client takes it."""
-        self.rest, its = socket.socketpair()
-        start = ANSWER.pack(REST, 0, 0, 0, 0, self.number, 0)
-        self.channel.send((start,), (its.fileno(),))
-        its.close()
-
-    def send_file(self, number, offset, count):
-        """Has the kernel send a part of a file; what it holds does not pass through the interpreter."""
-        self.write(os.pread(number, INLINE_BYTES, offset))
-        if self.rest is None:
-            self.open_rest()
-        while self.sent < count:
-            try:
-                sent = os.sendfile(self.rest.fileno(), number, offset + self.sent, count - self.sent)
-            except OSError as error:
-                raise Disconnected() from error
-            if sent == 0:
-                break
-            self.sent += sent
-
-    def finish(self):
-        """Ends an answer that was sent in pieces."""
-        if self.rest is not None:
-            self.rest.close()
-        is_short = self.length is not None and self.sent < self.length and self.method != "HEAD"
-        self.channel.send((ANSWER.pack(CUT if is_short else END, 0, 0, 0, 0, self.number, 0),))
-        return not is_short
-
-    def cut(self):
-        if self.rest is not None:
-            self.rest.close()
-        self.channel.send((ANSWER.pack(CUT, 0, 0, 0, 0, self.number, 0),))
-
-
-heads = {}
-
-
-def head_of(status, headers):
-    """The head as bytes and the length of the body; heads that come again are known."""
-    try:
-        key = (status, *headers)
-        known = heads.get(key)
-    except TypeError:
-        return checked_head(status, headers)
-    if known is None:
-        known = checked_head(status, headers)
-        if len(heads) >= KNOWN_HEADS:
-            heads.clear()
-        heads[key] = known
-    return known
-
-
-def checked_head(status, headers):
-    """The head, checked: PEP 3333, the start_response callable."""
-    if type(status) is not str or len(status) < 4 or not status[:3].isdigit() or status[3] != " ":
-        raise ValueError("a status is text like '200 OK', not %r" % (status,))
-    length = None
-    lines = [status]
-    for name, value in headers:
-        if type(name) is not str or type(value) is not str:
-            raise TypeError("a header is two texts, not %r" % ((name, value),))
-        lower = name.lower()
-        if lower in HOP_BY_HOP:
-            continue
-        if lower == "content-length":
-            length = int(value)
-        lines.append(name + ": " + value)
-    text = "\r\n".join(lines)
-    if text.count("\n") != len(lines) - 1 or text.count("\r") != len(lines) - 1 or "\0" in text:
-        raise ValueError("a header holds a line break or another control character")
-    return (text + "\r\n").encode("latin-1"), length
 
 
 class Worker:
@@ -434,28 +168,30 @@ class Worker:
     def respond(self, request):
         """Answers a request."""
         self.served += 1
-        _, _, loop, number, environment, length, body, descriptor = request
+        _, flags, loop, number, environment, length, body, descriptor = request
         words = environment.decode("latin-1").split("\0")
         environ = self.base.copy()
         environ.update(zip(words[0::2], words[1::2]))
-        if descriptor is not None:
-            body = io.BufferedReader(Body(descriptor, length), INLINE_BYTES)
+        if flags:
+            body = Body(descriptor, length) if flags & IN_FILE else StreamedBody(descriptor, body)
+            body = io.BufferedReader(body, INLINE_BYTES)
         else:
             body = io.BytesIO(body)
         environ["wsgi.input"] = body
         answer = Answer(self, self.channels[loop], number, environ["REQUEST_METHOD"])
         try:
             self.answer(environ, answer)
-        except Disconnected:
-            pass
         except SystemExit as leaving:
             # It would end one thread of several, and nobody would know.
             leave("the application has called sys.exit() in a request; to end an answer, return",
                   leaving.code if isinstance(leaving.code, int) else 1)
-        except Exception:
-            self.fail(environ, answer)
+        except Exception as error:
+            if is_caused_by_leaving(error):
+                self.cut(answer)
+            else:
+                self.fail(environ, answer)
         finally:
-            if descriptor is not None:
+            if flags:
                 body.close()
 
     def answer(self, environ, answer):
@@ -549,14 +285,20 @@ class Worker:
             environ.get("PATH_INFO", ""))
         sys.stderr.write(place + text)
         sys.stderr.flush()
+        if answer.is_sent:
+            return self.cut(answer)
+        answer.head = b"500 Internal Server Error\r\nContent-Type: text/plain\r\n"
+        answer.length = None
         try:
-            if answer.is_sent:
-                answer.cut()
-            else:
-                body = b"Internal Server Error\n"
-                answer.head = b"500 Internal Server Error\r\nContent-Type: text/plain\r\n"
-                answer.length = None
-                answer.send_whole(body)
+            answer.send_whole(b"Internal Server Error\n")
+        except OSError:
+            pass
+
+    @staticmethod
+    def cut(answer):
+        """Ends an answer short, so that the edge knows that this process has a place again."""
+        try:
+            answer.cut()
         except OSError:
             pass
 

@@ -74,6 +74,14 @@ let applicationDirectives = DirectiveTable<ApplicationSettings>(
       example: "ahead 0"
     ),
     .value(
+      "stream_bodies",
+      \.streamsBodies,
+      .flag,
+      "Whether the application has a request as soon as its head is there, and reads the body as it comes; else a "
+        + "process gets a request when all of it has come.",
+      example: "stream_bodies on"
+    ),
+    .value(
       "queue_length",
       \.queueLength,
       .count(within: 1...65_536),

@@ -30,6 +30,8 @@ public struct ApplicationSettings: Hashable, Sendable {
   public var threadCount: Int { concurrency ?? (interface == .asgi ? 100 : 4) }
   /// How many more requests a process has in hand that is quick.
   public var aheadCount = 3
+  /// Whether it is given a request before all of its body has come.
+  public var streamsBodies = false
   /// How many requests may wait for a process.
   public var queueLength = 1024
   /// How long a request may wait for a process.

@@ -40,8 +40,8 @@ struct ApplicationTests {
       head: head.span,
       context: context,
       body: body,
-      file: file,
-      bodyLength: UInt64(body.count)
+      attachment: file.map { WorkerRequest.Attachment($0, for: .body) },
+      contentLength: UInt64(body.count)
     )
   }
 

@@ -9,8 +9,9 @@ import MartletTelemetry
 /// An exchange with an application as the other end of an inner socket: what is written there is the
 /// request as HTTP/1.1 would send it, and what is read there is the answer.
 ///
-/// A worker gets the request when all of its body has come, and is free again when it has given all of
-/// its answer, as far as ``aheadBytes`` reach; how fast the client sends and takes is no matter of its.
+/// A worker gets the request when all of its body has come, unless the application wants to read it while it
+/// comes, and is free again when it has given all of its answer, as far as ``aheadBytes`` reach; how fast the
+/// client sends and takes is no matter of its.
 final class ApplicationStream: InnerSocket {
   unowned let client: ApplicationClient
   private(set) var descriptor: Int32 = -1
@@ -29,6 +30,10 @@ final class ApplicationStream: InnerSocket {
   /// Where a body lies that is long.
   private var file: OpenFile?
   private var bodyLength: UInt64 = 0
+  /// How long the head says that the body is; nil: it does not say.
+  private var contentLength: UInt64?
+  /// The way of a body that the application reads while it comes; nil: it gets all of it at once.
+  private var streamed: StreamedBody?
   private var isToHead = false
   /// By what the answer is known; nil: the request was not given away, or all of the answer has come.
   private var number: UInt64?
@@ -64,6 +69,8 @@ final class ApplicationStream: InnerSocket {
     body = []
     file = nil
     bodyLength = 0
+    contentLength = nil
+    streamed = nil
     failure = nil
     exchange = nil
     number = nil
@@ -79,7 +86,7 @@ final class ApplicationStream: InnerSocket {
   func comesFree() -> Bool {
     exchange = nil
     return !isBroken && tunnel == nil && number == nil && rest == nil && request.isOver
-      && !answer.hasMore
+      && streamed?.isOver != false && !answer.hasMore
   }
 
   // MARK: The request
@@ -94,7 +101,9 @@ final class ApplicationStream: InnerSocket {
     var offset = 0
     while true {
       switch request.next(in: bytes, at: &offset) {
-      case .needsBytes: return offset
+      case .needsBytes:
+        if !request.awaitsHead, !request.isOver { streamIfWanted() }
+        return offset
       case .head(let range):
         head = Array(copying: bytes.extracting(range))
         request.follow(framing())
@@ -107,10 +116,13 @@ final class ApplicationStream: InnerSocket {
           if count < range.count { return offset }
           continue
         }
-        guard keep(bytes.extracting(range)) else { return nil }
-        request.sent(range.count)
-        offset += range.count
-      case .end: submit()
+        if body.count + range.count > WorkerRequest.inlineLimit { streamIfWanted() }
+        let count = take(body: bytes.extracting(range))
+        request.sent(count)
+        offset += count
+        if count < range.count { return offset }
+      case .end:
+        if let streamed { streamed.end() } else { submit() }
       case .broken: return nil
       }
     }
@@ -130,6 +142,7 @@ final class ApplicationStream: InnerSocket {
         for index in 15..<line.count where (0x30...0x39).contains(line[index]) {
           value = value &* 10 &+ UInt64(line[index] - 0x30)
         }
+        contentLength = value
         return value == 0 ? .empty : .fixed(value)
       }
       if line.count > 18, equalIgnoringCase(line.extracting(0..<18), Self.coding.span) {
@@ -183,27 +196,45 @@ final class ApplicationStream: InnerSocket {
     if !isClosed { loop.signalRoom(descriptor) }
   }
 
-  /// Keeps a piece of the body, in memory as long as it is short.
-  private func keep(_ piece: Span<UInt8>) -> Bool {
+  /// Passes a piece of the body on, or keeps it, in memory as long as it is short.
+  ///
+  /// - Returns: How much of it there was room for.
+  private func take(body piece: Span<UInt8>) -> Int {
+    if let streamed { return streamed.pass(piece) }
     bodyLength += UInt64(piece.count)
     body.append(copying: piece)
-    guard body.count > WorkerRequest.inlineLimit else { return true }
+    guard body.count > WorkerRequest.inlineLimit else { return piece.count }
     do throws(SystemError) {
       if file == nil { file = OpenFile(try Descriptor.unnamedFile(in: "/tmp")) }
       try file?.descriptor.writeAll(body)
       body.removeAll(keepingCapacity: true)
-      return true
     } catch {
       fail(ExchangeError(.internalError, detail: "a request's body cannot be kept: \(error)"))
-      return true
     }
+    return piece.count
   }
 
-  /// Gives the request away: all of it has come.
+  /// Gives a request away of which only the beginning has come, if the application wants that.
+  private func streamIfWanted() {
+    guard streamed == nil, !request.isOpen, file == nil, failure == nil,
+      client.application.streamsBodies
+    else { return }
+    do throws(SystemError) {
+      let (way, its) = try StreamedBody.open(on: loop) { [unowned self] in
+        loop.signalRoom(descriptor)
+      }
+      (streamed, file) = (way, its)
+    } catch {
+      return fail(ExchangeError(.internalError, detail: "no socket for a body: \(error)"))
+    }
+    submit()
+  }
+
+  /// Gives the request away: all of it has come, or is going to come in another way.
   private func submit() {
     guard failure == nil else { return }
     do throws(SystemError) {
-      if let file, !body.isEmpty {
+      if let file, streamed == nil, !body.isEmpty {
         try file.descriptor.writeAll(body)
         body = []
       }
@@ -214,6 +245,8 @@ final class ApplicationStream: InnerSocket {
     }
     let number = client.nextNumber()
     submittedAt = loop.now
+    let use: WorkerRequest.Attachment.Use =
+      tunnel != nil ? .webSocket : streamed != nil ? .stream : .body
     let made: WorkerRequest
     // Bytes are lent by what stays for the whole call, which a property of a class may not.
     let head = head
@@ -224,9 +257,8 @@ final class ApplicationStream: InnerSocket {
         head: head.span,
         context: context,
         body: body,
-        file: file,
-        isWebSocket: tunnel != nil,
-        bodyLength: bodyLength
+        attachment: file.map { WorkerRequest.Attachment($0, for: use) },
+        contentLength: streamed == nil ? bodyLength : contentLength
       )
     } catch {
       switch error {
@@ -422,6 +454,8 @@ final class ApplicationStream: InnerSocket {
     number = nil
     if let rest { loop.cancelWaits(of: rest.number) }
     room?.set()
+    streamed?.close()
+    streamed = nil
     rest = nil
     tunnel = nil
   }

@@ -158,6 +158,7 @@ extension ApplicationTerms {
     aheadCount = settings.aheadCount
     queueLength = settings.queueLength
     tellsOfLeaving = settings.interface == .asgi
+    streamsBodies = settings.streamsBodies
     queueTime = Int64(clamping: settings.queueTime.nanoseconds)
     requestTime = settings.requestTime.map { Int64(clamping: $0.nanoseconds) } ?? 0
   }
