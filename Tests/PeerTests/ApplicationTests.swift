@@ -391,6 +391,49 @@ extension PeerTests {
       }
     }
 
+    @Test("are looked at how long their threads wait for each other")
+    func lock() async throws {
+      try await Rig.run { rig in
+        let martlet = try Self.start(
+          rig,
+          """
+          def app(environ, start_response):
+              until = time.perf_counter() + 3
+              if environ["PATH_INFO"] == "/wait":
+                  time.sleep(3)
+              while time.perf_counter() < until:
+                  pass
+              start_response("200 OK", [("Content-Type", "text/plain")])
+              return [b"done"]
+          """,
+          "processes 1\nthreads 3"
+        )
+        /// How often it was looked so far, and how long was waited.
+        func figures() throws -> (looks: Double, seconds: Double) {
+          let text = try rig.curl("--unix-socket", rig.path("state/admin.sock"), "http://a/metrics")
+            .text
+          func value(_ name: String) throws -> Double {
+            let start = "martlet_application_lock_\(name){application=\"shop\"} "
+            let line = try #require(text.split(separator: "\n").first { $0.hasPrefix(start) })
+            return try #require(Double(line.dropFirst(start.count)))
+          }
+          return (try value("looks_total"), try value("wait_seconds_total"))
+        }
+        func ask(_ path: String) throws -> Double {
+          let before = try figures()
+          let wires = try (0..<3).map { _ in try Wire(to: martlet.endpoint) }
+          for wire in wires { try wire.send(text: "GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n") }
+          for wire in wires { #expect(try wire.receiveAnswer().text == "done") }
+          let after = try figures()
+          try #require(after.looks > before.looks)
+          return (after.seconds - before.seconds) / (after.looks - before.looks)
+        }
+        let waiting = try ask("/wait")
+        let busy = try ask("/burn")
+        #expect(busy > 0.002 && busy > 4 * waiting, "\(busy) and \(waiting) seconds")
+      }
+    }
+
     @Test("that take too long say what they are at, and are ended")
     func hangs() async throws {
       try await Rig.run { rig in

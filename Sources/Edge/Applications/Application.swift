@@ -47,6 +47,8 @@ public final class Application: Sendable {
     /// How long a request takes, in nanoseconds, of late.
     var requestTime: Int64 = 0
     var answeredCount = 0
+    /// How long a thread waits for the interpreter's lock, in nanoseconds, of late.
+    var lockTime: Int64 = 0
   }
 
   fileprivate struct Waiting {
@@ -58,6 +60,8 @@ public final class Application: Sendable {
     var terms = ApplicationTerms()
     var workers: [Worker] = []
     var startedCount = 0
+    var lockLookCount = 0
+    var lockTime: Int64 = 0
     var queue: [Waiting] = []
     /// How many at the front of the queue are gone.
     var taken = 0
@@ -96,6 +100,21 @@ public final class Application: Sendable {
     }
     tend(at: now, into: &outbox)
   }
+
+  /// Notes for how long threads of a worker have waited for the interpreter's lock, each time that they were
+  /// looked at, all together, in nanoseconds.
+  public func noteLock(_ waited: Int64, lookCount: UInt64, of number: Int32) {
+    guard (1...Self.lookLimit).contains(lookCount) else { return }
+    state.withLock { state in
+      state.lockLookCount &+= Int(lookCount)
+      state.lockTime &+= waited
+      for index in state.workers.indices where state.workers[index].process.number == number {
+        state.workers[index].lockTime = waited / Int64(lookCount)
+      }
+    }
+  }
+
+  private static let lookLimit: UInt64 = 1_000_000
 
   /// Gives a worker nothing more.
   ///
@@ -278,6 +297,10 @@ public final class Application: Sendable {
     public var waitingCount = 0
     /// How many workers there have been.
     public var startedCount = 0
+    /// How often it was looked how long threads wait for the interpreter's lock.
+    public var lockLookCount = 0
+    /// How long they waited, all together, in nanoseconds.
+    public var lockTime: Int64 = 0
     /// The workers there are.
     public var workers: [WorkerFigures] = []
   }
@@ -294,6 +317,8 @@ public final class Application: Sendable {
     public var answeredCount: Int
     /// How long one takes of late, in nanoseconds.
     public var requestTime: Int64
+    /// How long one of its threads waits for the interpreter's lock of late, in nanoseconds.
+    public var lockTime: Int64
   }
 
   /// How it is now.
@@ -305,13 +330,16 @@ public final class Application: Sendable {
       figures.activeCount = state.workers.reduce(0) { $0 + $1.requests.count }
       figures.waitingCount = state.waitingCount
       figures.startedCount = state.startedCount
+      figures.lockLookCount = state.lockLookCount
+      figures.lockTime = state.lockTime
       figures.workers = state.workers.map { worker in
         WorkerFigures(
           process: worker.process.number,
           isReady: worker.isReady && !worker.isRetired,
           activeCount: worker.requests.count,
           answeredCount: worker.answeredCount,
-          requestTime: worker.requestTime
+          requestTime: worker.requestTime,
+          lockTime: worker.lockTime
         )
       }
       return figures

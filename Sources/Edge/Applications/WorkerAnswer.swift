@@ -16,6 +16,9 @@ public struct WorkerAnswer: Hashable, Sendable {
     case rest
     /// The application was loaded.
     case ready
+    /// How often threads that could have run were looked at, as ``WorkerAnswer/number``, and how long they have
+    /// waited for the interpreter's lock, as ``WorkerAnswer/applicationTime``.
+    case lock
   }
 
   /// What it is.

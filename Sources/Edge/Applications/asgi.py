@@ -317,8 +317,8 @@ class EventWorker(Worker):
         if not await self.start_lifespan():
             self.tell("failed")
             sys.exit(3)
-        ready = ANSWER.pack(READY, 0, 0, 0, 0, 0, 0)
-        self.channels[0].socket.send(ready)
+        self.lock.start()
+        self.channels[0].socket.send(ANSWER.pack(READY, 0, 0, 0, 0, 0, 0))
         self.tell("ready")
         self.requests.setblocking(False)
         self.loop.add_reader(self.requests, self.take)
@@ -399,6 +399,8 @@ class EventWorker(Worker):
                 channel.held.popleft()
 
     def begin(self, exchange):
+        if self.lock.is_asleep:
+            self.lock.wake()
         self.exchanges[exchange.number] = exchange
         task = self.loop.create_task(self.serve(exchange))
         self.tasks.add(task)

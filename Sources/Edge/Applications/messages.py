@@ -1,8 +1,10 @@
 """Runs a Python application for Martlet, which starts this file and gives it open sockets.
 
 Descriptors: 3 tells the supervisor, 4 takes what is printed, 5 brings requests, 6 is this file, and
-from 7 on there is one for the answers to each loop of the edge. Messages pass whole; one holds several
-requests, or several answers, where there is more than one at a time. Numbers are little-endian.
+from 7 on there is one for the answers to each loop of the edge. Where the application is loaded before,
+5 brings what is asked for, with the descriptors of the copy: those of 3, 4, 5 and from 7 on. Messages
+pass whole; one holds several requests, or several answers, where there is more than one at a time.
+Numbers are little-endian.
 
 request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2: a socket is there
          through which a WebSocket passes, 4: one from which the body comes), environment length,
@@ -11,7 +13,8 @@ request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2:
 body     1 and a part of it, up to the end, which is 0; without that the client has gone
 answer   kind, flags (1: the head has Content-Length), 0, head length, content length, identifier,
          microseconds since the application had the request; then the head, "200 OK" CR LF "Name: value"
-         CR LF..., and content
+         CR LF..., and content;
+         of kind 8: how often it was looked, and how many microseconds threads waited for the lock
 """
 import faulthandler, importlib, io, os, random, resource, signal, socket, stat, struct, sys, threading
 import time, traceback
@@ -20,7 +23,7 @@ from time import perf_counter
 
 REQUEST = struct.Struct("<BBHIQQ")
 ANSWER = struct.Struct("<BBHIIQI")
-WHOLE, HEAD, DATA, END, CUT, REST, READY = 1, 2, 3, 4, 5, 6, 7
+WHOLE, HEAD, DATA, END, CUT, REST, READY, LOCK = 1, 2, 3, 4, 5, 6, 7, 8
 ASK, GONE = 1, 2
 IN_FILE, WEBSOCKET, STREAMED = 1, 2, 4
 HAS_LENGTH = 1

@@ -9,16 +9,18 @@ IDLE_LOOKS = 10
 
 
 class Worker:
-    def __init__(self, options):
+    """What all workers have; itself one of WSGI."""
+
+    def __init__(self, options, status, requests, answers):
+        """Speaks to supervisor and edge through sockets, given by their numbers."""
         self.options = options
         self.threads = int(options.get("threads", "1"))
-        self.requests = socket.socket(fileno=5)
+        self.requests = socket.socket(fileno=requests)
         self.requests.setblocking(True)
-        self.status = socket.socket(fileno=3)
+        self.status = socket.socket(fileno=status)
         self.status.setblocking(True)
-        count = int(options["loops"])
-        self.channels = [Channel(7 + place) for place in range(count)]
-        for number in [3, 5] + list(range(7, 7 + count)):
+        self.channels = [Channel(number) for number in answers]
+        for number in (status, requests, *answers):
             os.set_inheritable(number, False)
         self.served = 0
         self.limits = Limits(options, self.tell)
@@ -30,6 +32,7 @@ class Worker:
         self.waits = 0
         self.watch = threading.Semaphore(0)
         self.is_watch_asleep = False
+        self.lock = LockWatch(self.channels[0])
 
     def tell(self, line):
         try:
@@ -49,7 +52,8 @@ class Worker:
             "wsgi.input_terminated": True,
             "SERVER_SOFTWARE": "martlet",
         }
-        threading.Thread(target=self.watch_turns, daemon=True).start()
+        self.lock.start()
+        threading.Thread(target=self.watch_turns, name="turns", daemon=True).start()
         self.channels[0].send((ANSWER.pack(READY, 0, 0, 0, 0, 0, 0),))
         self.tell("ready")
         others = [
@@ -168,6 +172,8 @@ class Worker:
     def respond(self, request):
         """Answers a request."""
         self.served += 1
+        if self.lock.is_asleep:
+            self.lock.wake()
         _, flags, loop, number, environment, length, body, descriptor = request
         words = environment.decode("latin-1").split("\0")
         environ = self.base.copy()
@@ -345,22 +351,28 @@ class Limits:
             return int(file.read().split()[1]) * self.page
 
 
-def watch(tell, folder):
+def changed_file(seen):
+    """A file of the application that is another than when it was first looked at; None: none is."""
+    for module in list(sys.modules.values()):
+        path = getattr(module, "__file__", None)
+        if not path:
+            continue
+        try:
+            changed = os.stat(path).st_mtime_ns
+        except OSError:
+            continue
+        if seen.setdefault(path, changed) != changed:
+            return path
+    return None
+
+
+def watch(tell, seen):
     """Tells when a file of the application has changed."""
-    seen = {}
     while True:
         time.sleep(0.5)
-        for module in list(sys.modules.values()):
-            path = getattr(module, "__file__", None)
-            if not path:
-                continue
-            try:
-                changed = os.stat(path).st_mtime_ns
-            except OSError:
-                continue
-            if seen.setdefault(path, changed) != changed:
-                tell("changed " + path)
-                return
+        path = changed_file(seen)
+        if path is not None:
+            return tell("changed " + path)
 
 
 def find(target):
@@ -380,10 +392,25 @@ def find(target):
     return found
 
 
+def loaded(target, tell):
+    """The application that MODULE:NAME says; ends the process where there is none."""
+    try:
+        return find(target)
+    except BaseException:
+        traceback.print_exc()
+        tell("failed")
+        sys.exit(3)
+
+
+def take_output(number):
+    """Lets what is printed go there."""
+    os.dup2(number, 1)
+    os.dup2(number, 2)
+    os.close(number)
+
+
 def main():
-    os.dup2(4, 1)
-    os.dup2(4, 2)
-    os.close(4)
+    take_output(4)
     sys.stdout.reconfigure(line_buffering=True)
     sys.stderr.reconfigure(line_buffering=True)
     faulthandler.enable()
@@ -392,17 +419,21 @@ def main():
     kind, target = sys.argv[1:3]
     options = dict(word.split("=", 1) for word in sys.argv[3:])
     sys.argv[:] = [target]
-    folder = options.get("folder", "")
-    if folder:
-        os.chdir(folder)
+    if options.get("folder"):
+        os.chdir(options["folder"])
     sys.path[0] = os.getcwd()
-    worker = (EventWorker if kind == "asgi" else Worker)(options)
-    try:
-        application = find(target)
-    except BaseException:
-        traceback.print_exc()
-        worker.tell("failed")
-        sys.exit(3)
+    make = EventWorker if kind == "asgi" else Worker
+    seen = {}
+    if options.get("preload") == "on":
+        template = Template()
+        application = loaded(target, template.tell)
+        changed_file(seen)
+        status, output, requests, *answers = template.run()
+        take_output(output)
+        worker = make(options, status, requests, answers)
+    else:
+        worker = make(options, 3, 5, range(7, 7 + int(options["loops"])))
+        application = loaded(target, worker.tell)
     if options.get("reload") == "on":
-        threading.Thread(target=watch, args=(worker.tell, folder), daemon=True).start()
+        threading.Thread(target=watch, args=(worker.tell, seen), daemon=True).start()
     worker.run(application)

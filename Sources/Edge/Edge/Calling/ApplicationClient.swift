@@ -141,6 +141,9 @@ final class ApplicationClient: TurnEnd {
   ) {
     switch answer.kind {
     case .ready: return application.noteReady(process, at: loop.now, into: &outbox)
+    case .lock:
+      let waited = answer.applicationTime
+      return application.noteLock(waited, lookCount: answer.number, of: process)
     case .whole, .end, .cut:
       application.complete(answer.number, of: process, at: loop.now, into: &outbox)
     case .head, .data, .rest: break

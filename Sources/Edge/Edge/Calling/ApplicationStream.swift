@@ -313,7 +313,7 @@ final class ApplicationStream: InnerSocket {
       rest = source
       let stream = self
       loop.spawn(named: "pass on what an application answers") { await stream.relay(from: source) }
-    case .ready: break
+    case .ready, .lock: break
     }
     signal()
   }

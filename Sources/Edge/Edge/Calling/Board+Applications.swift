@@ -16,6 +16,9 @@ extension Board {
     text.append(EdgeMetrics.applicationActive, samples(\.activeCount))
     text.append(EdgeMetrics.applicationWaiting, samples(\.waitingCount))
     text.append(EdgeMetrics.applicationStarted, samples(\.startedCount))
+    text.append(EdgeMetrics.applicationLockLooks, samples(\.lockLookCount))
+    let seconds = known.map { MetricSample([$0.0], Double($0.1.lockTime) / 1e9) }
+    text.append(EdgeMetrics.applicationLockWait, seconds)
   }
 
   /// Writes what is known of an application into the status of its upstream.
@@ -34,6 +37,7 @@ extension Board {
             json.member("active", worker.activeCount)
             json.member("answered", worker.answeredCount)
             json.member("microseconds", Int(worker.requestTime / 1000))
+            json.member("lock_microseconds", Int(worker.lockTime / 1000))
           }
         }
       }

@@ -175,6 +175,18 @@ enum EdgeMetrics {
     "Processes of an application that were started.",
     labels: ["application"]
   )
+  static let applicationLockLooks = MetricFamily(
+    .counter,
+    "martlet_application_lock_looks_total",
+    "How often it was looked how long a thread waits for the interpreter's lock.",
+    labels: ["application"]
+  )
+  static let applicationLockWait = MetricFamily(
+    .counter,
+    "martlet_application_lock_wait_seconds_total",
+    "How long threads that were looked at have waited for the interpreter's lock.",
+    labels: ["application"]
+  )
   static let sticky = MetricFamily(
     .counter,
     "martlet_sticky_requests_total",
