@@ -311,7 +311,7 @@ module(
   "Applications",
   .edge,
   ["MartletBytes", "MartletSystem"],
-  embedding: ["messages.py", "worker.py", "lock.py", "asgi.py", "websocket.py"]
+  embedding: ["messages.py", "worker.py", "lock.py", "preload.py", "asgi.py", "websocket.py"]
 )
 module(
   "Edge",

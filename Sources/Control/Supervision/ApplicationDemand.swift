@@ -4,10 +4,11 @@ public import MartletSystem
 public struct ApplicationDemand: Hashable, Sendable {
   /// The name by which the edge knows it.
   public var name: String
-  /// What is started for each of its processes.
+  /// What is started for each of its processes, or where it ``preloads`` for the one that is copied.
   ///
   /// It finds at descriptor 3 where it says how it is, at 4 where it prints, at 5 where requests come
-  /// from, at 6 the file ``script``, and from 7 on where the answers to each loop go.
+  /// from, at 6 the file ``script``, and from 7 on where the answers to each loop go. The one that is copied
+  /// finds at 5 where copies are asked for, and nothing from 7 on.
   public var program: Program
   /// What stands in the file that each process is given.
   public var script: [UInt8]
@@ -15,6 +16,8 @@ public struct ApplicationDemand: Hashable, Sendable {
   public var processCount: Int
   /// How many loops the edge has.
   public var loopCount: Int
+  /// Whether its processes are copies of one that has loaded the application.
+  public var preloads: Bool
 
   /// Creates a demand.
   public init(
@@ -22,12 +25,14 @@ public struct ApplicationDemand: Hashable, Sendable {
     program: Program,
     script: [UInt8],
     processCount: Int,
-    loopCount: Int
+    loopCount: Int,
+    preloads: Bool = false
   ) {
     self.name = name
     self.program = program
     self.script = script
     self.processCount = processCount
     self.loopCount = loopCount
+    self.preloads = preloads
   }
 }

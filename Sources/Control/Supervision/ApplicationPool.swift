@@ -25,6 +25,29 @@ final class ApplicationWorker {
   }
 }
 
+/// The sockets of a process that runs an application: the ends that stay here, that the edge gets, and that the
+/// process gets.
+struct WorkerSockets {
+  let status: OpenFile
+  let edge: [OpenFile]
+  let worker: [OpenFile]
+
+  /// - Throws: ``SystemError`` when there is no descriptor left.
+  init(loopCount: Int) throws(SystemError) {
+    let (status, itsStatus) = try OpenFile.socketPair()
+    let (output, itsOutput) = try OpenFile.pipe()
+    var (own, its) = ([OpenFile](), [OpenFile]())
+    for _ in 0...loopCount {
+      let (first, second) = try OpenFile.messagePair()
+      own.append(first)
+      its.append(second)
+    }
+    self.status = status
+    edge = [own[0], output] + own[1...]
+    worker = [itsStatus, itsOutput] + its
+  }
+}
+
 /// The processes that run one application for one edge.
 ///
 /// One that ends is replaced: at once, unless they keep ending as soon as they are ready, or before. One that
@@ -34,13 +57,15 @@ final class ApplicationPool {
   /// The edge that gives them requests: they end with it.
   let edge: SupervisedEdge
   private unowned let supervisor: Supervisor
-  private let script: OpenFile
+  let script: OpenFile
   private(set) var workers: [ApplicationWorker] = []
   /// The processes that serve what this pool is to serve, until one of its own is ready.
   var earlier: ApplicationPool?
   private(set) var isClosed = false
   /// How soon another process is started: each may end once as soon as it is ready.
   private var pace: RestartPace
+  /// What the processes are copies of; nil: each loads the application itself.
+  private var template: ApplicationTemplate?
   /// Whether it was said that the application cannot be loaded.
   private var isFailureTold = false
 
@@ -70,11 +95,25 @@ final class ApplicationPool {
     }
   }
 
-  private var loop: EventLoop { supervisor.loop }
-  private func say(_ text: String) { supervisor.options.say("application \(demand.name): \(text)") }
+  var loop: EventLoop { supervisor.loop }
+  func say(_ text: String) { supervisor.options.say("application \(demand.name): \(text)") }
+
+  /// The numbers of all its processes.
+  var processNumbers: [Int32] {
+    workers.map(\.child.number) + (template?.processNumbers ?? [])
+  }
+
+  /// Whether the edge still gives its processes requests.
+  var isServing: Bool { !isClosed && edge.child.end == nil }
 
   /// Starts all processes.
   func start() {
+    if demand.preloads {
+      supervisor.adoptOrphans()
+      let template = ApplicationTemplate(of: self)
+      self.template = template
+      template.load()
+    }
     for _ in 0..<demand.processCount { start(replacing: nil) }
   }
 
@@ -83,6 +122,7 @@ final class ApplicationPool {
   func close() {
     guard !isClosed else { return }
     isClosed = true
+    template?.close()
     let limit = supervisor.inForce.assignment.drainLimit
     for worker in workers where !worker.isRetired {
       let pool = self
@@ -93,31 +133,77 @@ final class ApplicationPool {
   /// Ends all processes when they have answered what they have.
   func retire() {
     isClosed = true
+    template?.close()
     for worker in workers where !worker.isRetired { retire(worker) }
   }
 
-  /// Starts another process for each, one after the other, and ends those that there are.
-  func renew() {
+  /// Starts another process for each, with the application as it is now, and ends those that there are.
+  private func renew() {
+    if let template { return template.load() }
+    replaceAll()
+  }
+
+  /// Starts another process for each, and ends those that there are.
+  func replaceAll() {
     for worker in workers where !worker.isRetired && !worker.hasSuccessor {
       start(replacing: worker)
     }
   }
 
   private func start(replacing predecessor: ApplicationWorker?) {
-    guard !isClosed, edge.child.end == nil else { return }
+    guard isServing else { return }
+    predecessor?.hasSuccessor = true
+    if let template { return template.copy(replacing: predecessor) }
     do throws(SystemError) {
-      let worker = try spawn()
-      worker.predecessor = predecessor
-      predecessor?.hasSuccessor = true
-      workers.append(worker)
-      let pool = self
-      loop.spawn { await pool.listen(to: worker) }
-      loop.spawn { await pool.awaitEnd(of: worker) }
+      let sockets = try WorkerSockets(loopCount: demand.loopCount)
+      var files = sockets.worker
+      files.insert(script, at: 3)
+      let child = try ChildProcess.start(
+        demand.program,
+        descriptors: files.map(\.number),
+        on: loop
+      )
+      add(child, sockets, replacing: predecessor)
     } catch {
-      say("a process cannot be started: \(error)")
-      pace.noteFailure()
-      start(replacing: predecessor, after: max(pace.pause, pace.first))
+      startAgain(replacing: predecessor, since: error)
     }
+  }
+
+  /// Takes a process that was started, and hands the other ends of its sockets to the edge.
+  func add(
+    _ child: ChildProcess,
+    _ sockets: WorkerSockets,
+    replacing predecessor: ApplicationWorker?
+  ) {
+    let worker = ApplicationWorker(child, status: sockets.status)
+    worker.predecessor = predecessor
+    workers.append(worker)
+    hand(sockets.edge, of: child)
+    let pool = self
+    loop.spawn { await pool.listen(to: worker.status) { pool.take($0, from: worker) } }
+    loop.spawn { await pool.awaitEnd(of: worker) }
+  }
+
+  /// Hands files of a process to the edge.
+  func hand(_ files: [OpenFile], of child: ChildProcess) {
+    do throws(HandoverError) {
+      try edge.channel.post(
+        .worker(application: demand.name, process: child.number, socketCount: files.count),
+        files: files
+      )
+    } catch {
+      // The edge is about to end, and its workers with it.
+    }
+  }
+
+  /// Whether a process may be taken for one of its own: a child of this one that nobody else knows.
+  func mayAdopt(_ number: Int32) -> Bool { supervisor.isOrphan(number) }
+
+  /// Starts another process later, since one could not be started.
+  func startAgain(replacing predecessor: ApplicationWorker?, since error: SystemError) {
+    say("a process cannot be started: \(error)")
+    pace.noteFailure()
+    start(replacing: predecessor, after: max(pace.pause, pace.first))
   }
 
   private func start(replacing predecessor: ApplicationWorker?, after pause: Duration) {
@@ -129,50 +215,22 @@ final class ApplicationPool {
     }
   }
 
-  /// Starts a process, and hands the other ends of its sockets to the edge.
-  private func spawn() throws(SystemError) -> ApplicationWorker {
-    let (status, itsStatus) = try OpenFile.socketPair()
-    let (output, itsOutput) = try OpenFile.pipe()
-    var (own, its) = ([OpenFile](), [OpenFile]())
-    for _ in 0...demand.loopCount {
-      let (first, second) = try OpenFile.messagePair()
-      own.append(first)
-      its.append(second)
-    }
-    own.insert(output, at: 1)
-    let files = [itsStatus, itsOutput, its[0], script] + its[1...]
-    let child = try ChildProcess.start(
-      demand.program,
-      descriptors: files.map(\.number),
-      on: loop
-    )
-    let worker = ApplicationWorker(child, status: status)
-    do throws(HandoverError) {
-      try edge.channel.post(
-        .worker(application: demand.name, process: child.number, socketCount: own.count),
-        files: own
-      )
-    } catch {
-      // The edge is about to end, and its workers with it.
-    }
-    return worker
-  }
-
   // MARK: What a process says
 
-  private func listen(to worker: ApplicationWorker) async {
-    do throws(SystemError) { try loop.watch(worker.status.number, assumesReady: true) } catch {
+  /// Takes what a process says, line by line, until it has ended.
+  func listen(to status: OpenFile, _ take: (String) -> Void) async {
+    do throws(SystemError) { try loop.watch(status.number, assumesReady: true) } catch {
       return
     }
-    defer { loop.forget(worker.status.number, staysOpen: true) }
+    defer { loop.forget(status.number, staysOpen: true) }
     var line: [UInt8] = []
     while true {
       do throws(SystemError) {
-        let bytes = try worker.status.descriptor.read(upTo: 1024)
+        let bytes = try status.descriptor.read(upTo: 1024)
         guard !bytes.isEmpty else { return }
         for byte in bytes {
           if byte == 0x0A {
-            take(String(decoding: line, as: UTF8.self), from: worker)
+            take(String(decoding: line, as: UTF8.self))
             line = []
           } else if line.count < 256 {
             line.append(byte)
@@ -180,9 +238,9 @@ final class ApplicationPool {
         }
       } catch {
         guard error.wouldBlock else { return }
-        loop.clearReadiness(worker.status.number)
+        loop.clearReadiness(status.number)
         do throws(WaitError) {
-          try await loop.readable(worker.status.number, by: .never)
+          try await loop.readable(status.number, by: .never)
         } catch {
           return
         }

@@ -39,6 +39,44 @@ extension Supervisor {
     finishIfEmpty()
   }
 
+  // MARK: Copies
+
+  /// Makes children of this process what is left without a parent: copies of a process that has loaded an
+  /// application, and whatever else applications leave behind, which is reaped.
+  func adoptOrphans() {
+    guard !adoptsOrphans else { return }
+    adoptsOrphans = true
+    do throws(SystemError) {
+      try Processes.adoptOrphans()
+    } catch {
+      return options.say("applications cannot be loaded before their processes: \(error)")
+    }
+    let supervisor = self
+    loop.spawn {
+      while true {
+        do throws(WaitError) { try await supervisor.loop.sleep(for: .seconds(1)) } catch { return }
+        supervisor.reapOrphans()
+      }
+    }
+  }
+
+  /// Whether a process is a child of this one of which nothing else is known.
+  func isOrphan(_ number: Int32) -> Bool {
+    !knownChildren.contains(number) && Processes.children(of: Processes.own).contains(number)
+  }
+
+  private var knownChildren: Set<Int32> {
+    Set(edges.map(\.child.number) + pools.flatMap(\.processNumbers) + [probed].compactMap { $0 })
+  }
+
+  private func reapOrphans() {
+    let known = knownChildren
+    for number in Processes.children(of: Processes.own) where !known.contains(number) {
+      // One that runs is left alone.
+      do throws(SystemError) { _ = try Processes.reap(number) } catch {}
+    }
+  }
+
   /// Waits for the end of processes that the binary before this one has started for its edge.
   func reap(_ workers: [Int32]) {
     for number in workers {

@@ -114,7 +114,7 @@ extension Supervisor {
       logs: inForce.logs,
       source: inForce.assignment.source
     )
-    state.workers = pools.flatMap(\.workers).map(\.child.number)
+    state.workers = pools.flatMap(\.processNumbers)
     guard let text = state.encoded else {
       throw CommandFailure(.failure, "a name holds a tab or a line feed: it cannot be handed on")
     }
@@ -160,6 +160,8 @@ extension Supervisor {
     } catch {
       throw CommandFailure(.failure, "nothing was changed: `\(call)` does not run: \(error)")
     }
+    probed = child.number
+    defer { probed = nil }
     let end: ProcessEnd
     do throws(WaitError) {
       end = try await child.ended(by: loop.deadline(after: Timeout(.seconds(10))))

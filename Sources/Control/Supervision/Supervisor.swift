@@ -38,6 +38,10 @@ public final class Supervisor {
   var restartCount = 0
   /// What runs applications, for the present edge and for those before it.
   var pools: [ApplicationPool] = []
+  /// Whether processes become children of this one whose own parent has ended.
+  var adoptsOrphans = false
+  /// What an upgrade tries out at the moment.
+  var probed: Int32?
   /// Whether those that are left are about to be ended.
   var isEndingWorkers = false
   /// Whether a reload or an upgrade is under way.

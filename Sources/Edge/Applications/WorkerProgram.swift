@@ -3,6 +3,7 @@ public enum WorkerProgram {
   /// Its text for applications of an interface: `wsgi` or `asgi`.
   public static func source(for interface: String) -> [UInt8] {
     PackageResources.messages_py + PackageResources.worker_py + PackageResources.lock_py
+      + PackageResources.preload_py
       + (interface == "asgi" ? PackageResources.asgi_py + PackageResources.websocket_py : [])
       + Array("\n\nmain()\n".utf8)
   }

@@ -125,6 +125,14 @@ let applicationDirectives = DirectiveTable<ApplicationSettings>(
       example: "max_memory 512MB"
     ),
     .value(
+      "preload",
+      \.preloads,
+      .flag,
+      "Whether the application is loaded once, by a process of which the others are copies: they begin at once, and "
+        + "have in common what none of them changes.",
+      example: "preload on"
+    ),
+    .value(
       "reload",
       \.reloads,
       .flag,

@@ -44,6 +44,8 @@ public struct ApplicationSettings: Hashable, Sendable {
   public var ageLimit: Duration?
   /// With how many bytes of memory a process is replaced; nil: never.
   public var memoryLimit: Int?
+  /// Whether the application is loaded once, and its processes are copies of the one that has.
+  public var preloads = false
   /// Whether processes are replaced when a file of the application changes.
   public var reloads = false
 

@@ -72,7 +72,8 @@ extension CheckedConfiguration {
         program: Self.program(settings, loopCount: max(1, loopCount)),
         script: WorkerProgram.source(for: settings.interface.rawValue),
         processCount: settings.processCount,
-        loopCount: max(1, loopCount)
+        loopCount: max(1, loopCount),
+        preloads: settings.preloads
       )
     }
   }
@@ -90,6 +91,7 @@ extension CheckedConfiguration {
     if let limit = settings.requestLimit { words.append("max_requests=\(limit)") }
     if let limit = settings.memoryLimit { words.append("max_memory=\(limit)") }
     if let limit = settings.ageLimit { words.append("max_age=\(limit.components.seconds)") }
+    if settings.preloads { words.append("preload=on") }
     if settings.reloads { words.append("reload=on") }
     if let user = settings.user {
       let group = settings.group.map { ["--group", $0] } ?? []

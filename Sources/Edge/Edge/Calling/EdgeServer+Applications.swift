@@ -53,7 +53,8 @@ extension EdgeServer {
     generation.upstreams.first { $0.name == name }?.application
   }
 
-  /// Lets a process answer requests of an application, once it has said that it is ready.
+  /// Lets a process answer requests of an application, once it has said that it is ready; one of which there
+  /// is nothing but what it prints answers none.
   ///
   /// - Throws: ``SystemError`` when its descriptors cannot be set up.
   public func add(
@@ -62,18 +63,23 @@ extension EdgeServer {
     files: [OpenFile]
   ) async throws(SystemError) {
     guard let application = application(named: name) else { return }
-    let made = try ApplicationProcess(number: process, files: files)
-    application.add(made)
-    let answers = made.answers
-    for (local, file) in zip(workers, answers) {
-      await local.perform { worker in
-        let client = worker.client(of: application)
-        worker.loop.spawn(named: "listen to a process of an application") {
-          await client.listen(to: file, of: process)
+    let output: OpenFile
+    if files.count == 1 {
+      output = files[0]
+      try output.descriptor.setNonblocking()
+    } else {
+      let made = try ApplicationProcess(number: process, files: files)
+      application.add(made)
+      output = made.output
+      for (local, file) in zip(workers, made.answers) {
+        await local.perform { worker in
+          let client = worker.client(of: application)
+          worker.loop.spawn(named: "listen to a process of an application") {
+            await client.listen(to: file, of: process)
+          }
         }
       }
     }
-    let output = made.output
     let board = board
     await workers[0].perform { worker in
       worker.loop.spawn(named: "log what a process of an application says") {
