@@ -114,7 +114,8 @@ extension PeerTests {
         let piece = [UInt8](repeating: 0x78, count: 1 << 20)
         for _ in 0..<100 { try wire.send(piece) }
         #expect(try wire.receiveAnswer().text == "\(size)")
-        #expect(try martlet.memory().most < 60 << 20)
+        let edge = try #require(martlet.children.first)
+        #expect(try residentMemory(of: edge).most < 60 << 20)
       }
     }
 

@@ -391,6 +391,43 @@ extension PeerTests {
       }
     }
 
+    @Test("have more processes when requests wait, and fewer when they do not need them")
+    func scales() async throws {
+      try await Rig.run { rig in
+        let martlet = try Self.start(
+          rig,
+          """
+          def app(environ, start_response):
+              if environ["PATH_INFO"] == "/meet":
+                  # Each waits in a process of its own until there are three.
+                  open("here-%d" % os.getpid(), "w").close()
+                  while sum(name.startswith("here-") for name in os.listdir(".")) < 3:
+                      time.sleep(0.01)
+              start_response("200 OK", [("Content-Type", "text/plain")])
+              return [b"%d" % os.getpid()]
+          """,
+          "processes 1..3\nthreads 1\nahead 0\nidle_time 1s"
+        )
+        let wires = try (0..<3).map { _ in try Wire(to: martlet.endpoint) }
+        for wire in wires { try wire.send(text: "GET /meet HTTP/1.1\r\nHost: a\r\n\r\n") }
+        var processes: Set<String> = []
+        for wire in wires { processes.insert(try wire.receiveAnswer().text) }
+        #expect(processes.count == 3)
+        let socket = rig.path("state/admin.sock")
+        let alone = "martlet_application_workers{application=\"shop\"} 1\n"
+        let deadline = ContinuousClock.now + .seconds(60)
+        var metrics = ""
+        while !metrics.contains(alone), ContinuousClock.now < deadline {
+          metrics = try rig.curl("--unix-socket", socket, "http://a/metrics").text
+        }
+        #expect(metrics.contains(alone))
+        #expect(metrics.contains("martlet_application_workers_wanted{application=\"shop\"} 1\n"))
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try wire.receiveAnswer().status == 200)
+      }
+    }
+
     @Test("are looked at how long their threads wait for each other")
     func lock() async throws {
       try await Rig.run { rig in

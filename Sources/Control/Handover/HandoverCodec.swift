@@ -18,7 +18,7 @@ private enum Kind: UInt8 {
   case worker, retireWorker, workerEnded
   case ready = 65
   case refused, drained, report, alive, answer
-  case workerHangs
+  case workerHangs, workersWanted
 }
 
 extension HandoverMessage {
@@ -35,6 +35,7 @@ extension HandoverMessage {
     case .retireWorker: .retireWorker
     case .workerEnded: .workerEnded
     case .workerHangs: .workerHangs
+    case .workersWanted: .workersWanted
     case .ready: .ready
     case .refused: .refused
     case .drained: .drained
@@ -78,6 +79,9 @@ extension HandoverMessage {
       .workerHangs(let application, let process):
       body.append(counted: Array(application.utf8))
       body.append(big: process)
+    case .workersWanted(let application, let count):
+      body.append(counted: Array(application.utf8))
+      body.append(big: UInt16(truncatingIfNeeded: count))
     case .answer(let number, let outcome, let changes):
       body.append(big: number)
       body.append(counted: outcome)
@@ -198,6 +202,11 @@ public struct HandoverDecoder: Sendable {
       .workerEnded(application: try reader.text(), process: try reader.number(Int32.self))
     case .workerHangs:
       .workerHangs(application: try reader.text(), process: try reader.number(Int32.self))
+    case .workersWanted:
+      .workersWanted(
+        application: try reader.text(),
+        count: Int(try reader.number(UInt16.self))
+      )
     case .ready: .ready(generation: try reader.number(UInt64.self))
     case .refused:
       .refused(generation: try reader.number(UInt64.self), reason: try reader.text())

@@ -32,6 +32,8 @@ public enum HandoverMessage: Hashable, Sendable {
   case workerEnded(application: String, process: Int32)
   /// From the edge: the process takes too long for a request.
   case workerHangs(application: String, process: Int32)
+  /// From the edge: the application is to have so many processes.
+  case workersWanted(application: String, count: Int)
   /// From the edge: this generation is served.
   case ready(generation: UInt64)
   /// From the edge: this generation cannot be served; the earlier one still is.

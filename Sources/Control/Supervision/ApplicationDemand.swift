@@ -12,8 +12,8 @@ public struct ApplicationDemand: Hashable, Sendable {
   public var program: Program
   /// What stands in the file that each process is given.
   public var script: [UInt8]
-  /// How many processes run it.
-  public var processCount: Int
+  /// How many processes run it: as the edge asks, within these bounds.
+  public var processCounts: ClosedRange<Int>
   /// How many loops the edge has.
   public var loopCount: Int
   /// Whether its processes are copies of one that has loaded the application.
@@ -24,14 +24,14 @@ public struct ApplicationDemand: Hashable, Sendable {
     name: String,
     program: Program,
     script: [UInt8],
-    processCount: Int,
+    processCounts: ClosedRange<Int>,
     loopCount: Int,
     preloads: Bool = false
   ) {
     self.name = name
     self.program = program
     self.script = script
-    self.processCount = processCount
+    self.processCounts = processCounts
     self.loopCount = loopCount
     self.preloads = preloads
   }

@@ -62,6 +62,8 @@ final class ApplicationPool {
   /// The processes that serve what this pool is to serve, until one of its own is ready.
   var earlier: ApplicationPool?
   private(set) var isClosed = false
+  /// How many processes there are to be.
+  private(set) var targetCount: Int
   /// How soon another process is started: each may end once as soon as it is ready.
   private var pace: RestartPace
   /// What the processes are copies of; nil: each loads the application itself.
@@ -73,15 +75,22 @@ final class ApplicationPool {
   init(
     _ demand: ApplicationDemand,
     for edge: SupervisedEdge,
-    of supervisor: Supervisor
+    of supervisor: Supervisor,
+    continuing earlier: ApplicationPool? = nil
   ) throws(SystemError) {
     self.demand = demand
     self.edge = edge
     self.supervisor = supervisor
+    self.earlier = earlier
+    // As many as there were.
+    targetCount = min(
+      max(earlier?.targetCount ?? 0, demand.processCounts.lowerBound),
+      demand.processCounts.upperBound
+    )
     pace = RestartPace(
       settled: Self.settledTime,
       most: Self.longestPause,
-      freeCount: demand.processCount
+      freeCount: demand.processCounts.upperBound
     )
     script = OpenFile(
       try Descriptor.sealedMemoryFile("martlet-worker", byteCount: demand.script.count)
@@ -114,7 +123,25 @@ final class ApplicationPool {
       self.template = template
       template.load()
     }
-    for _ in 0..<demand.processCount { start(replacing: nil) }
+    for _ in 0..<targetCount { start(replacing: nil) }
+  }
+
+  /// Has so many processes from now on, as far as it may.
+  func resize(to count: Int) {
+    guard isServing else { return }
+    let count = min(max(count, demand.processCounts.lowerBound), demand.processCounts.upperBound)
+    while targetCount < count {
+      targetCount += 1
+      start(replacing: nil)
+    }
+    while targetCount > count {
+      // One that is not ready is worth more than its place: others may be about to end.
+      let spare = workers.last { $0.readyAt != nil && !$0.isRetired && !$0.hasSuccessor }
+      let readyCount = workers.count { $0.readyAt != nil && !$0.isRetired }
+      guard let spare, readyCount > count else { return }
+      targetCount -= 1
+      retire(spare)
+    }
   }
 
   /// Starts no process any more; those that there are end when the edge closes their sockets, or at the

@@ -73,6 +73,8 @@ final class SupervisedEdge {
   var changed: (RuntimeState) -> SystemError? = { _ in nil }
   /// Takes that a process of an application takes too long.
   var hangs: (String, Int32) -> Void = { _, _ in }
+  /// Takes how many processes an application is to have.
+  var wants: (String, Int) -> Void = { _, _ in }
   /// Whether it has said that its loops turn, since this was last looked at; nil: it never has.
   var isAlive: Bool?
 
@@ -138,6 +140,7 @@ final class SupervisedEdge {
         EdgeAnswer(outcome: outcome, isChange: changes != nil, keeping: failure)
       )
     case .workerHangs(let application, let process): hangs(application, process)
+    case .workersWanted(let application, let count): wants(application, count)
     case .drained, .generation, .logs, .drain, .stop, .ask, .changes, .call, .worker,
       .retireWorker, .workerEnded:
       break

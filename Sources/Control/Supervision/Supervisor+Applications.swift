@@ -19,8 +19,7 @@ extension Supervisor {
       let before = present.first { $0.demand.name == demand.name }
       if before?.demand == demand { continue }
       do throws(SystemError) {
-        let pool = try ApplicationPool(demand, for: edge, of: self)
-        pool.earlier = before
+        let pool = try ApplicationPool(demand, for: edge, of: self, continuing: before)
         pools.append(pool)
         pool.start()
       } catch {
@@ -30,6 +29,11 @@ extension Supervisor {
     pools.removeAll { $0.isClosed && $0.workers.isEmpty }
     edge.hangs = { [unowned self] name, process in
       for pool in self.pools where pool.demand.name == name { pool.endHung(process) }
+    }
+    edge.wants = { [unowned self, unowned edge] name, count in
+      for pool in self.pools where pool.demand.name == name && pool.edge === edge {
+        pool.resize(to: count)
+      }
     }
   }
 

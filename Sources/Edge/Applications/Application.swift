@@ -17,6 +17,10 @@ public struct ApplicationTerms: Hashable, Sendable {
   public var streamsBodies = false
   /// How long a request may take, in nanoseconds; 0: as long as it likes.
   public var requestTime: Int64 = 0
+  /// How many workers there may be.
+  public var workerCounts = 1...1
+  /// For how long there must have been too many until there is one less, in nanoseconds.
+  public var idleTime: Int64 = 60_000_000_000
 
   /// Creates the terms of an application that is told nothing.
   public init() {}
@@ -58,6 +62,7 @@ public final class Application: Sendable {
 
   fileprivate struct State {
     var terms = ApplicationTerms()
+    var scaling = WorkerScaling(ApplicationTerms())
     var workers: [Worker] = []
     var startedCount = 0
     var lockLookCount = 0
@@ -79,7 +84,12 @@ public final class Application: Sendable {
   public var streamsBodies: Bool { state.withLock { $0.terms.streamsBodies } }
 
   /// Goes on by other terms.
-  public func use(_ terms: ApplicationTerms) { state.withLock { $0.terms = terms } }
+  public func use(_ terms: ApplicationTerms) {
+    state.withLock { state in
+      state.terms = terms
+      state.scaling.use(terms)
+    }
+  }
 
   // MARK: Workers
 
@@ -132,6 +142,24 @@ public final class Application: Sendable {
   /// Gives no worker anything more.
   public func retireAll() {
     for worker in figures.workers { retire(worker.process) }
+  }
+
+  /// Looks whether there are as many workers as are wanted now.
+  ///
+  /// - Returns: How many are wanted; nil: as many as there are.
+  public func countWorkers(at now: Int64) -> Int? {
+    state.withLock { state in
+      guard state.terms.workerCounts.count > 1 else { return nil }
+      let ready = state.workers.filter { $0.isReady && !$0.isRetired }
+      let sight = WorkerScaling.Sight(
+        readyCount: ready.count,
+        activeCount: ready.reduce(0) { $0 + $1.requests.count },
+        longestWait: state.longestWait(at: now)
+      )
+      state.scaling.look(sight, at: now)
+      let wanted = state.scaling.wantedCount
+      return ready.count == wanted ? nil : wanted
+    }
   }
 
   /// Removes a worker that has ended.
@@ -291,6 +319,8 @@ public final class Application: Sendable {
     public var readyCount = 0
     /// How many workers there are.
     public var workerCount = 0
+    /// How many there are to be.
+    public var wantedCount = 0
     /// How many requests they are at.
     public var activeCount = 0
     /// How many requests wait.
@@ -326,6 +356,7 @@ public final class Application: Sendable {
     state.withLock { state in
       var figures = Figures()
       figures.workerCount = state.workers.count
+      figures.wantedCount = state.scaling.wantedCount
       figures.readyCount = state.workers.count { $0.isReady && !$0.isRetired }
       figures.activeCount = state.workers.reduce(0) { $0 + $1.requests.count }
       figures.waitingCount = state.waitingCount
@@ -351,6 +382,15 @@ extension Application.State {
   var waitingCount: Int { queue.count - taken }
   var isQueueEmpty: Bool { queue.count == taken }
   var first: Application.Waiting? { isQueueEmpty ? nil : queue[taken] }
+
+  /// How long the request has waited that has waited longest, in line or behind others in a worker.
+  func longestWait(at now: Int64) -> Int64 {
+    var first = queue[taken...].lazy.map(\.since).min() ?? now
+    for worker in workers where worker.requests.count > terms.threadCount {
+      first = min(first, worker.requests.values.sorted()[terms.threadCount])
+    }
+    return now - first
+  }
 
   /// Puts a request behind those that are as important, and before those that are less.
   ///

@@ -52,10 +52,17 @@ let applicationDirectives = DirectiveTable<ApplicationSettings>(
     environmentDirective,
     .value(
       "processes",
-      \.processCount,
-      .count(within: 1...256),
-      "How many processes run the application.",
-      example: "processes 4"
+      \.processCounts,
+      processCounts,
+      "How many processes run the application; `2..8`: at least two, and up to eight as long as requests wait.",
+      example: "processes 2..8"
+    ),
+    .value(
+      "idle_time",
+      \.idleTime,
+      .duration(within: .seconds(1) ... .seconds(86_400)),
+      "For how long one process less must have been enough until one is ended, where `processes` says two numbers.",
+      example: "idle_time 5m"
     ),
     .value(
       "threads",
@@ -192,6 +199,30 @@ private let callable = ValueKind<String>(
     return text
   },
   write: { $0 }
+)
+
+private let processCounts = ValueKind<ClosedRange<Int>>(
+  "NUMBER|NUMBER..NUMBER",
+  bounds: "1 to 256",
+  read: { text throws(ValueError) in
+    let number = ValueKind.count(within: 1...256)
+    guard let dots = text.firstRange(of: "..") else {
+      let count = try number.read(text)
+      return count...count
+    }
+    let least = try number.read(String(text[..<dots.lowerBound]))
+    let most = try number.read(String(text[dots.upperBound...]))
+    guard least <= most else {
+      throw ValueError(
+        "`\(text)` has more processes at least than at most",
+        mend: "\(most)..\(least)"
+      )
+    }
+    return least...most
+  },
+  write: { counts in
+    counts.count == 1 ? "\(counts.lowerBound)" : "\(counts.lowerBound)..\(counts.upperBound)"
+  }
 )
 
 private let interpreterPath = ValueKind<String>(

@@ -22,8 +22,10 @@ public struct ApplicationSettings: Hashable, Sendable {
   public var group: String?
   /// What is added to its environment, in this order.
   public var environment: [EnvironmentEntry] = []
-  /// How many processes run it.
-  public var processCount = 2
+  /// How many processes run it: as its load asks, within these bounds.
+  public var processCounts = 2...2
+  /// For how long there must have been too many processes until one is ended.
+  public var idleTime = Duration.seconds(60)
   /// How many requests each of them answers at once; nil: as many as is usual.
   public var concurrency: Int?
   /// How many requests each of them answers at once, as it is said or as is usual for its interface.

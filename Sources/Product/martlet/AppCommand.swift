@@ -24,8 +24,11 @@ struct AppCommand: ParsableCommand {
   )
   var listen: [String] = []
 
-  @Option(name: .long, help: ArgumentHelp("How many processes run it.", valueName: "number"))
-  var processes = 2
+  @Option(
+    name: .long,
+    help: ArgumentHelp("How many processes run it: 2, or 2..8.", valueName: "number")
+  )
+  var processes = "2"
 
   @Option(
     name: .long,
@@ -57,7 +60,8 @@ struct AppCommand: ParsableCommand {
       + [
         "    route / { app application }", "}", "", "app application {",
         "    \(asgi ? "asgi" : "wsgi") \(LocalServer.quoted(target.contains(":") ? target : "\(target):application"))",
-        "    folder \(LocalServer.quoted(folder))", "    processes \(processes)",
+        "    folder \(LocalServer.quoted(folder))",
+        "    processes \(LocalServer.quoted(processes))",
         threads.map { "    threads \($0)" } ?? "", "    reload \(reload ? "on" : "off")", "}", "",
       ]
     try LocalServer.run("app", lines, at: addresses, state)

@@ -23,7 +23,8 @@ extension EdgeService {
     }
   }
 
-  /// Tells the supervisor of processes that take too long, from the first process on.
+  /// Tells the supervisor of processes that take too long, and of how many there are to be, from the first
+  /// process on.
   private func watchWorkers(of server: EdgeServer, _ channel: HandoverChannel) {
     guard !watchesWorkers else { return }
     watchesWorkers = true
@@ -31,12 +32,17 @@ extension EdgeService {
     loop.spawn(named: "watch over processes of applications") {
       while true {
         do throws(WaitError) { try await loop.sleep(for: .milliseconds(250)) } catch { return }
-        for (application, process) in server.overdueWorkers() {
-          do throws(HandoverError) {
-            try channel.post(.workerHangs(application: application, process: process))
-          } catch {
-            return
+        let messages =
+          server.overdueWorkers().map {
+            HandoverMessage.workerHangs(application: $0.application, process: $0.process)
           }
+          + server.wantedWorkers().map {
+            HandoverMessage.workersWanted(application: $0.application, count: $0.count)
+          }
+        do throws(HandoverError) {
+          for message in messages { try channel.post(message) }
+        } catch {
+          return
         }
       }
     }

@@ -127,7 +127,9 @@ final class EdgeService {
         case .changes(let state): take(state)
         case .worker, .retireWorker, .workerEnded:
           await take(delivery.message, delivery.files, of: channel)
-        case .ready, .refused, .drained, .report, .alive, .answer, .workerHangs: break
+        case .ready, .refused, .drained, .report, .alive, .answer, .workerHangs,
+          .workersWanted:
+          break
         }
       }
     } catch {

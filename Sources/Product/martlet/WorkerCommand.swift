@@ -71,7 +71,7 @@ extension CheckedConfiguration {
         name: upstream.name,
         program: Self.program(settings, loopCount: max(1, loopCount)),
         script: WorkerProgram.source(for: settings.interface.rawValue),
-        processCount: settings.processCount,
+        processCounts: settings.processCounts,
         loopCount: max(1, loopCount),
         preloads: settings.preloads
       )
@@ -85,7 +85,7 @@ extension CheckedConfiguration {
       interpreter + [
         "/proc/self/fd/\(WorkerProgram.sourceDescriptor)", settings.interface.rawValue,
         settings.target, "loops=\(loopCount)", "threads=\(settings.threadCount)",
-        "processes=\(settings.processCount)",
+        "processes=\(settings.processCounts.upperBound)",
       ]
     if let folder = settings.folder { words.append("folder=\(folder)") }
     if let limit = settings.requestLimit { words.append("max_requests=\(limit)") }

@@ -13,6 +13,7 @@ extension Board {
       known.map { MetricSample([$0.0], Double(value($0.1))) }
     }
     text.append(EdgeMetrics.applicationWorkers, samples(\.readyCount))
+    text.append(EdgeMetrics.applicationWanted, samples(\.wantedCount))
     text.append(EdgeMetrics.applicationActive, samples(\.activeCount))
     text.append(EdgeMetrics.applicationWaiting, samples(\.waitingCount))
     text.append(EdgeMetrics.applicationStarted, samples(\.startedCount))
@@ -26,6 +27,7 @@ extension Board {
     let figures = application.figures
     json.object("application") { json in
       json.member("ready", figures.readyCount)
+      json.member("wanted", figures.wantedCount)
       json.member("active", figures.activeCount)
       json.member("waiting", figures.waitingCount)
       json.member("started", figures.startedCount)

@@ -117,6 +117,14 @@ extension EdgeServer {
   /// How often it is looked whether processes have ended: for less than the two seconds that an edge has.
   private static let lastWords = 50
 
+  /// How many processes applications are to have that have another number of them now.
+  public func wantedWorkers() -> [(application: String, count: Int)] {
+    let now = SystemClock.monotonicNanoseconds()
+    return generation.upstreams.compactMap { upstream in
+      upstream.application?.countWorkers(at: now).map { (upstream.name, $0) }
+    }
+  }
+
   /// Workers that take longer for a request than they may.
   public func overdueWorkers() -> [(application: String, process: Int32)] {
     let now = SystemClock.monotonicNanoseconds()

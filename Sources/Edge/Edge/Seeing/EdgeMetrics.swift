@@ -157,6 +157,12 @@ enum EdgeMetrics {
     "Processes of an application that take requests.",
     labels: ["application"]
   )
+  static let applicationWanted = MetricFamily(
+    .gauge,
+    "martlet_application_workers_wanted",
+    "Processes that an application is to have.",
+    labels: ["application"]
+  )
   static let applicationActive = MetricFamily(
     .gauge,
     "martlet_application_requests_active",

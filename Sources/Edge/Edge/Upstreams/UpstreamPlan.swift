@@ -160,6 +160,8 @@ extension ApplicationTerms {
     tellsOfLeaving = settings.interface == .asgi
     streamsBodies = settings.streamsBodies
     queueTime = Int64(clamping: settings.queueTime.nanoseconds)
+    workerCounts = settings.processCounts
+    idleTime = Int64(clamping: settings.idleTime.nanoseconds)
     requestTime = settings.requestTime.map { Int64(clamping: $0.nanoseconds) } ?? 0
   }
 }
