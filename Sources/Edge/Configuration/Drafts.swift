@@ -66,6 +66,8 @@ struct RouteDraft: Sendable {
   var handlerStatement: Statement?
   /// The directive that says whose sessions it has.
   var sessionsStatement: Statement?
+  /// The directive that says which files answers may name.
+  var sendFileStatement: Statement?
   /// The members of `proxy ADDRESS…`.
   var members: [Address] = []
   /// The rest; its handler is not valid.

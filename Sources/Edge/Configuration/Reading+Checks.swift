@@ -19,6 +19,7 @@ extension Reading {
     placeSessions(of: &draft)
     checkReferences(draft)
     checkCaches(draft)
+    checkSendFiles(draft)
     for upstream in draft.upstreams
     where upstream.settings.members.isEmpty && !upstream.namesMember {
       error(

@@ -147,7 +147,7 @@ private let changes: [Directive<RouteDraft>] = [
 ]
 
 // Fields that say how a message is framed and sent on are written by Martlet alone.
-private let ownFields: Set<String> = [
+let ownFields: Set<String> = [
   "connection", "content-length", "keep-alive", "proxy-connection", "te", "trailer",
   "transfer-encoding", "upgrade",
 ]
@@ -253,6 +253,7 @@ extension Reading {
 private let overrides: [Directive<RouteDraft>] = [
   routeCacheDirective,
   routeSessionsDirective,
+  sendFileDirective,
   limitDirective(\.limits),
   priorityDirective(\.settings.overrides.priority, default: nil),
   compressDirective(\.settings.overrides.compression, default: nil),

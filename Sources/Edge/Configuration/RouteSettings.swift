@@ -30,6 +30,8 @@ public struct RouteSettings: Hashable, Sendable {
   public var cache: RouteCacheSettings?
   /// The name of the sessions that it has; nil: none.
   public var sessions: String?
+  /// The files that answers of members may name; nil: none.
+  public var sendFile: SendFileSettings?
   /// Whether fields about sessions are taken from requests and answers, for there are some.
   public var hidesSessionFields = false
   /// What this route has otherwise than its server and its upstream.

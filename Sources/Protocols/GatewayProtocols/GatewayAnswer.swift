@@ -7,6 +7,9 @@ import MartletBytes
 /// and the whole answer came at once, its length is written; else the content is put into chunks, or, where the
 /// connection's end is the answer's, sent as it is.
 ///
+/// An answer that names another place of this host is given out as a redirection like others, and
+/// ``localTarget`` says that it is one.
+///
 /// One value serves one connection: ``begin(isHead:)`` goes before each request.
 ///
 /// - Source: RFC 3875, section 6; FastCGI 1.0, sections 5.3 and 5.5; RFC 9112, section 7.1.
@@ -19,10 +22,9 @@ public struct GatewayAnswer: Sendable {
 
   /// How the content is framed.
   private enum Framing: Sendable {
-    /// So many bytes are still to come.
-    case fixed(UInt64)
+    /// By its length, or by the end of the connection.
+    case plain
     case chunks
-    case connection
     /// There is none, whatever comes.
     case nothing
   }
@@ -39,6 +41,8 @@ public struct GatewayAnswer: Sendable {
   private var searched = 0
   /// The head that is whole, until it is known how its content ends.
   private var whole: GatewayHead?
+  /// How much content is to come, where the application has told it.
+  private var contentLeft: UInt64?
   /// Content that has not been framed yet.
   private var content: [UInt8] = []
   /// What is to be read.
@@ -46,6 +50,12 @@ public struct GatewayAnswer: Sendable {
   private var textTaken = 0
   /// What the application says besides, until it is taken.
   private var said: [UInt8] = []
+  /// Whether content has come.
+  private var hasContent = false
+  /// The place of this host that is to answer instead; known as soon as there is something to be read.
+  ///
+  /// - Source: RFC 3875, section 6.2.2.
+  public private(set) var localTarget: [UInt8]?
   /// Whether something of the present answer has come.
   public private(set) var hasBegun = false
   /// Whether the application has said that the answer is over; at once where nothing was asked for.
@@ -74,9 +84,12 @@ public struct GatewayAnswer: Sendable {
     head.removeAll(keepingCapacity: true)
     searched = 0
     whole = nil
+    contentLeft = nil
     content = []
     text = []
     textTaken = 0
+    hasContent = false
+    localTarget = nil
     hasBegun = false
     hasEnded = false
   }
@@ -100,14 +113,14 @@ public struct GatewayAnswer: Sendable {
   private mutating func receiveAll(_ bytes: Span<UInt8>) throws(GatewayFault) {
     guard form == .fastCGI else {
       try take(bytes)
-      try frame()
+      frame()
       return
     }
     var offset = 0
     while true {
       switch try decoder.next(in: bytes, at: &offset) {
       case .needsBytes:
-        try frame()
+        frame()
         return
       case .output(let range, let request):
         try expect(request)
@@ -136,12 +149,16 @@ public struct GatewayAnswer: Sendable {
     case .unknownRole, .other: throw .roleUnknown
     }
     guard case .content = state else { throw .noField }
+    guard contentLeft ?? 0 == 0 else { throw .contentTooShort }
     hasEnded = true
   }
 
   /// Takes the end of the connection: of the answer as well, where nothing else is its end.
   public mutating func receiveEnd() {
-    if form != .fastCGI { hasEnded = true }
+    guard form != .fastCGI else { return }
+    hasEnded = true
+    // Only now is it known that no content comes.
+    if whole != nil { frame() }
   }
 
   /// Takes a part of head and content.
@@ -168,7 +185,7 @@ public struct GatewayAnswer: Sendable {
         all.span.extracting(0..<end),
         content: bytes.extracting(end - start..<bytes.count)
       )
-    case .content: content.append(copying: bytes)
+    case .content: try take(content: bytes)
     // Nothing was asked for.
     case .over: throw .recordAfterEnd
     }
@@ -179,17 +196,34 @@ public struct GatewayAnswer: Sendable {
     content rest: Span<UInt8>
   ) throws(GatewayFault) {
     guard head.count <= headByteLimit else { throw .headTooLong }
-    whole = try GatewayHead(head, allowsStatusLine: form != .fastCGI)
+    let found = try GatewayHead(head, allowsStatusLine: form != .fastCGI)
+    // What is left out may be as long as it likes.
+    contentLeft = isHead || found.hasNoContent ? nil : found.contentLength
+    whole = found
     state = .content
-    if !rest.isEmpty { content.append(copying: rest) }
+    try take(content: rest)
+  }
+
+  private mutating func take(content bytes: Span<UInt8>) throws(GatewayFault) {
+    guard !bytes.isEmpty else { return }
+    if let left = contentLeft {
+      guard UInt64(bytes.count) <= left else { throw .contentTooLong }
+      contentLeft = left - UInt64(bytes.count)
+    }
+    hasContent = true
+    content.append(copying: bytes)
   }
 
   // MARK: As HTTP/1.1
 
   /// Writes what is known by now.
-  private mutating func frame() throws(GatewayFault) {
+  private mutating func frame() {
     guard case .content = state else { return }
     if let head = whole {
+      if !hasContent, let target = head.localTarget {
+        guard hasEnded else { return }
+        localTarget = target
+      }
       let hasNone = isHead || head.hasNoContent
       // Its content is left out; the connection is good for another request when that has come.
       if hasNone, form == .fastCGI, !hasEnded {
@@ -199,8 +233,8 @@ public struct GatewayAnswer: Sendable {
       whole = nil
       write(head, hasNone: hasNone)
     }
-    try frameContent()
-    if hasEnded { try finish() }
+    frameContent()
+    if hasEnded { finish() }
   }
 
   private mutating func write(_ head: GatewayHead, hasNone: Bool) {
@@ -213,13 +247,11 @@ public struct GatewayAnswer: Sendable {
     var length = head.contentLength
     if hasNone {
       framing = .nothing
-    } else if let length {
-      framing = .fixed(length)
-    } else if form == .fastCGI, hasEnded {
+    } else if length == nil, form == .fastCGI, hasEnded {
       length = UInt64(content.count)
-      framing = .fixed(UInt64(content.count))
+      framing = .plain
     } else {
-      framing = form == .fastCGI ? .chunks : .connection
+      framing = length == nil && form == .fastCGI ? .chunks : .plain
     }
     if let length, !head.hasNoContent {
       text.append(contentsOf: "Content-Length: ".utf8)
@@ -232,16 +264,12 @@ public struct GatewayAnswer: Sendable {
     text.append(0x0A)
   }
 
-  private mutating func frameContent() throws(GatewayFault) {
+  private mutating func frameContent() {
     guard !content.isEmpty else { return }
     defer { content.removeAll(keepingCapacity: content.count <= 64 << 10) }
     switch framing {
     case .nothing: break
-    case .connection: putText()
-    case .fixed(let left):
-      guard UInt64(content.count) <= left else { throw .contentTooLong }
-      framing = .fixed(left - UInt64(content.count))
-      putText()
+    case .plain: putText()
     case .chunks:
       text.append(contentsOf: String(content.count, radix: 16).utf8)
       text.append(contentsOf: "\r\n".utf8)
@@ -259,12 +287,8 @@ public struct GatewayAnswer: Sendable {
     swap(&text, &content)
   }
 
-  private mutating func finish() throws(GatewayFault) {
-    switch framing {
-    case .fixed(let left): guard left == 0 else { throw .contentTooShort }
-    case .chunks: text.append(contentsOf: "0\r\n\r\n".utf8)
-    case .connection, .nothing: break
-    }
+  private mutating func finish() {
+    if case .chunks = framing { text.append(contentsOf: "0\r\n\r\n".utf8) }
     state = .over
   }
 

@@ -19,6 +19,8 @@ public struct GatewayHead: Hashable, Sendable {
   private var text: [UInt8] = []
   private var hasStatus = false
   private var hasLocation = false
+  /// The value of `Location`, where it is a path of this host.
+  private var path: [UInt8] = []
   private var fieldCount = 0
 
   /// Reads a head up to its empty line, which `bytes` end with.
@@ -59,6 +61,15 @@ public struct GatewayHead: Hashable, Sendable {
       start = end + 1
     }
     return nil
+  }
+
+  /// The place of this host that is to answer instead; nil: there is none.
+  ///
+  /// There is one where the head says nothing but a path, and perhaps a query. A path with two slashes in front would name another host (RFC 3986, section 4.2).
+  ///
+  /// - Source: RFC 3875, section 6.2.2.
+  public var localTarget: [UInt8]? {
+    fieldCount == 1 && !hasStatus && !path.isEmpty ? path : nil
   }
 
   /// Whether an answer with this status has no content, whatever the application sends.
@@ -133,7 +144,13 @@ public struct GatewayHead: Hashable, Sendable {
     case .contentLength: return try setLength(bytes, value)
     case .connection, .keepAlive, .proxyConnection, .transferEncoding, .upgrade, .te, .trailer:
       return
-    case .location: hasLocation = true
+    case .location:
+      hasLocation = true
+      if value.count > 0, bytes[value.lowerBound] == 0x2F,
+        value.count == 1 || bytes[value.lowerBound + 1] != 0x2F
+      {
+        path = Array(copying: bytes.extracting(value))
+      }
     default: break
     }
     lines.append(copying: bytes.extracting(name))

@@ -25,6 +25,8 @@ func whole(_ line: String, in block: String) -> String {
   case "sessions": "sessions shop {\n\(line)\n}"
   case "route" where line.hasPrefix("sessions"):
     "sessions shop\nserver { route / {\n\(line)\nrespond 200\n} }"
+  case "route" where line.hasPrefix("send_file"):
+    "server { route / {\n\(line)\nproxy :9000\n} }"
   case "cache": "cache main {\n\(line)\n}"
   case "route cache":
     "cache main\nserver { route / {\nproxy :9000\ncache main {\n\(line)\n}\n} }"

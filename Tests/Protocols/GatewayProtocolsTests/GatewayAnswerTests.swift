@@ -54,6 +54,33 @@ struct GatewayAnswerTests {
     #expect(text(read).hasPrefix("HTTP/1.1 \(status)\r\n"))
   }
 
+  @Test(
+    "name a place of this host where they say nothing else",
+    arguments: [
+      ("Location: /a?b=c\n\n", "/a?b=c"), ("location:/\r\n\r\n", "/"),
+      ("Location: //a/\n\n", nil), ("Location: http://a/\n\n", nil), ("Location: a\n\n", nil),
+      ("Location: /a\nA: b\n\n", nil), ("Location: /a\nStatus: 302\n\n", nil),
+      ("Location: /a\nLocation: /b\n\n", nil), ("Location: /a\n\nsome", nil),
+    ] as [(String, String?)]
+  )
+  func places(text: String, place: String?) {
+    for isHead in [false, true] {
+      let whole = Records.output(text) + Records.end()
+      #expect(read([whole], isHead: isHead).place == place)
+      #expect(read(whole.map { [$0] }, isHead: isHead).place == place, "byte by byte")
+      let pieces = Array(text.utf8).map { [$0] }
+      #expect(read(pieces, .scgi, isHead: isHead, ends: true).place == place)
+    }
+  }
+
+  @Test("that name a place are not given out before their end says that there is nothing else")
+  func latePlace() {
+    let early = read([Records.output("Location: /a\n\n")])
+    #expect(early.text.isEmpty && !early.hasEnded)
+    let late = read([Records.output("Location: /a\n\n"), Records.end()])
+    #expect(text(late) == "HTTP/1.1 302 \r\nLocation: /a\r\nContent-Length: 0\r\n\r\n")
+  }
+
   @Test("say nothing of the connection, which is not theirs")
   func hops() {
     let head =

@@ -42,6 +42,8 @@ struct Read: Hashable {
   var said: [UInt8] = []
   var fault: GatewayFault?
   var hasEnded = false
+  /// The place of this host that is to answer instead.
+  var place: String?
 }
 
 /// Reads an answer that comes in these pieces, and perhaps the end of the connection.
@@ -57,6 +59,7 @@ func read(
   var read = Read()
   func drain() {
     while answer.hasOutput {
+      read.place = answer.localTarget.map { String(decoding: $0, as: UTF8.self) }
       _ = answer.read(upTo: step) { span in
         for index in span.indices { read.text.append(span[index]) }
       }

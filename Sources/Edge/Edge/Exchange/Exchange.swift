@@ -37,6 +37,8 @@ final class Exchange {
   var responseStarted = false
   /// Whether the client's connection ends with this exchange.
   var closesClient = false
+  /// Whether a body is left that nobody reads, for another request has taken the place of the client's.
+  var leavesBody = false
   /// Whether the end of the connection is what ends the response.
   var endsWithConnection = false
   var bytesReceived: UInt64 = 0
@@ -106,6 +108,7 @@ final class Exchange {
     callStatus = .max
     responseStarted = false
     closesClient = false
+    leavesBody = false
     endsWithConnection = false
     bytesReceived = 0
     bytesSent = 0

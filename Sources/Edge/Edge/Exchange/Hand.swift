@@ -41,6 +41,10 @@ struct Hand: ~Copyable {
   var bodyKey: [UInt8] = []
   /// What of an application the request is for; nil: that is not known yet, or a server of HTTP is asked.
   var gateway: GatewayTarget?
+  /// What is to be done in the place of passing the member's answer on.
+  var handover: Handover?
+  /// The file that a member has named, while it is sent.
+  var named: NamedFile?
   /// The connection over which the request is sent.
   var connection: UpstreamConnection?
   /// What came of the member's answer.
@@ -73,5 +77,7 @@ struct Hand: ~Copyable {
     replay = nil
     if !bodyKey.isEmpty { bodyKey = [] }
     if gateway != nil { gateway = nil }
+    if handover != nil { handover = nil }
+    if named != nil { named = nil }
   }
 }

@@ -145,7 +145,7 @@ extension HTTP1Connection {
   /// Decides what of a file is sent, and puts the head in hand, with the file's bytes if they fit.
   ///
   /// - Throws: ``ExchangeError`` with 412 or 416.
-  private func compose(
+  func compose(
     _ exchange: Exchange,
     _ representation: Representation,
     _ head: Span<UInt8>,
@@ -155,7 +155,9 @@ extension HTTP1Connection {
     var parts: RangeParts?
     var range: Range<Int64> = 0..<representation.byteCount
     exchange.status = 200
-    if !conditions.isEmpty {
+    // Conditions are about what is read; a file may be the answer to a request that has done something.
+    let method = exchange.request.method
+    if !conditions.isEmpty, method == .get || method == .head {
       let now = HTTPDate(secondsSince1970: worker.clock.seconds)
       let tag = representation.tag
       let current = Preconditions.Validators(tag: tag.span, modified: representation.modified)
@@ -176,7 +178,7 @@ extension HTTP1Connection {
           exchange.status = 206
           parts = RangeParts(
             ranges,
-            of: representation.type,
+            of: exchange.hand.named?.type(of: representation) ?? representation.type,
             length: representation.byteCount,
             boundary: worker.boundary()
           )
@@ -188,7 +190,8 @@ extension HTTP1Connection {
     let isAlone = exchange.status == 304 || exchange.request.method == .head
     // Where bytes are copied anyway, as many as possible go with the head.
     var goesTogether = !isAlone && !passesFiles && range.count > Self.smallBytes
-    var out = loop.lend(goesTogether ? .body : .head)
+    let isLong = exchange.hand.named.map { $0.lines.count > BufferSize.head.bytes / 2 } ?? false
+    var out = loop.lend(goesTogether || isLong ? .body : .head)
     try putHead(exchange, representation, range, parts, digest, head, &out)
     exchange.headBytesSent = out.count
     if let plan = exchange.route?.compression {
@@ -251,14 +254,14 @@ extension HTTP1Connection {
     try out.put(worker.clock.httpDate)
     out.append("\r\n")
     if status == 200 {
-      try out.put(representation.whole)
+      try out.put(exchange.hand.kept(of: representation.whole))
     } else if status == 304 {
-      try out.put(representation.shared)
+      try out.put(exchange.hand.kept(of: representation.shared))
     } else if let parts {
-      try out.put(representation.parts)
+      try out.put(exchange.hand.kept(of: representation.parts))
       try parts.putFields(to: &out)
     } else {
-      try out.put(representation.part)
+      try out.put(exchange.hand.kept(of: representation.part))
       out.append("Content-Range: bytes ")
       try out.put(decimal: UInt64(range.lowerBound))
       out.append("-")
@@ -270,6 +273,9 @@ extension HTTP1Connection {
       out.append("\r\n")
     }
     if status != 304 { try out.put(digest) }
+    if let named = exchange.hand.named {
+      try named.put(to: &out, withType: status != 304 && parts == nil)
+    }
     if let rules = exchange.route?.response, rules.adds {
       try rules.put(exchange, self, head, answer: Span(), into: &out)
     }

@@ -12,7 +12,7 @@ import MartletTelemetry
 final class GatewayLayer: TranslatingLayer {
   private unowned let worker: Worker
   private let member: Member
-  private let form: GatewayProtocol
+  private let plan: MemberGatewayPlan
   private var answer: GatewayAnswer
   /// What is still to come of the request's content.
   private var contentLeft: UInt64 = 0
@@ -30,7 +30,7 @@ final class GatewayLayer: TranslatingLayer {
   ) {
     self.worker = worker
     self.member = member
-    form = plan.form
+    self.plan = plan
     answer = GatewayAnswer(
       plan.form,
       keepsConnection: plan.keepsConnections,
@@ -41,11 +41,14 @@ final class GatewayLayer: TranslatingLayer {
 
   /// Makes it ready for a request of which `count` bytes are sent as they are, and `content` behind them.
   func begin(plain count: Int, content: UInt64, isHead: Bool, _ id: RequestID) {
-    sendPlainly(form == .fastCGI ? count : .max)
+    sendPlainly(plan.form == .fastCGI ? count : .max)
     contentLeft = content
     requestID = id
     answer.begin(isHead: isHead)
   }
+
+  /// The place of this host that is to answer in the member's place.
+  var localTarget: [UInt8]? { answer.localTarget }
 
   /// Whether it can carry another request.
   var isReady: Bool {
@@ -78,6 +81,7 @@ final class GatewayLayer: TranslatingLayer {
       try answer.receive(bytes)
     } catch {
       fault = error
+      worker.counters.add(to: plan.metrics[error])
     }
     if let said = answer.takeSaid() { note(said) }
     if answer.hasEnded, !line.isEmpty { noteLine() }
@@ -112,6 +116,7 @@ final class GatewayLayer: TranslatingLayer {
     if line.last == 0x0D { line.removeLast() }
     defer { line.removeAll() }
     guard !line.isEmpty else { return }
+    worker.counters.add(to: plan.metrics.lines)
     worker.board.log.note(
       .warning,
       "an application says",

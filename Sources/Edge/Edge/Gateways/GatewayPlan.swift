@@ -87,11 +87,17 @@ extension GatewayProtocol {
 struct MemberGatewayPlan: Hashable, Sendable {
   let form: GatewayProtocol
   let keepsConnections: Bool
+  let metrics: GatewayMetrics
 
-  init(_ settings: MemberGatewaySettings, idleCount: Int) {
+  init(
+    _ settings: MemberGatewaySettings,
+    idleCount: Int,
+    _ layout: inout MetricLayout.Builder
+  ) {
     form = GatewayProtocol(settings.kind)
     // The others end each answer with their connection.
     keepsConnections = settings.keepsConnections && idleCount > 0 && form == .fastCGI
+    metrics = GatewayMetrics(form, &layout)
   }
 }
 

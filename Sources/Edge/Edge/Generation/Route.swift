@@ -95,6 +95,10 @@ final class Route: Sendable {
   let gateway: GatewayPlan?
   /// The files that answer, if any do.
   let files: FilesPlan?
+  /// The files that answers of members may name; nil: none.
+  let namedFiles: NamedFilesPlan?
+  /// Whether something may have to be done about an answer besides passing it on.
+  let watchesAnswers: Bool
   /// What is kept of the upstream's answers; it is asked through this then, and ``upstream`` is nil.
   let cache: RouteCache?
   let stripPrefix: [UInt8]
@@ -141,7 +145,7 @@ final class Route: Sendable {
     let response = Self.rules(
       settings.responseHeaders,
       plan ?? crossOrigin,
-      hiding: settings.hidesSessionFields,
+      hiding: Self.hiddenFields(settings) + (settings.sendFile.map { [$0.field] } ?? []),
       session: settings.sessions == nil ? nil : .answer,
       givesPermission: crossOrigin != nil,
       alwaysAdds: settings.cache?.showsStatus ?? false
@@ -165,6 +169,12 @@ final class Route: Sendable {
         nil
       }
     gateway = GatewayPlan(settings.gateway, response: response, files: &files, &layout)
+    if case .proxy = settings.handler, let named = settings.sendFile {
+      namedFiles = NamedFilesPlan(named, response: response, files: &files, &layout)
+    } else {
+      namedFiles = nil
+    }
+    watchesAnswers = settings.sessions != nil || gateway != nil || namedFiles != nil
     if case .files(let settings) = settings.handler {
       let plan = FilesPlan(
         settings,
@@ -234,9 +244,14 @@ final class Route: Sendable {
     return rules(
       settings.requestHeaders,
       dropping: requestFields,
-      hiding: settings.hidesSessionFields,
+      hiding: hiddenFields(settings),
       session: settings.sessions == nil ? nil : .request
     )
+  }
+
+  /// The fields that only Martlet and its applications say to each other.
+  private static func hiddenFields(_ settings: RouteSettings) -> [String] {
+    settings.hidesSessionFields ? SessionField.all : []
   }
 
   private static let requestFields: [FieldName] = [
@@ -248,7 +263,7 @@ final class Route: Sendable {
   private static let usualRequestRules = rules(
     [],
     dropping: requestFields,
-    hiding: false,
+    hiding: [],
     session: nil
   )
   private static let usualResponseRules = FieldRules(dropped: FieldNameSet(), added: [])
@@ -257,15 +272,15 @@ final class Route: Sendable {
     _ rules: [HeaderRule],
     dropping names: [FieldName] = [],
     _ crossOrigin: CrossOriginPlan? = nil,
-    hiding hidesSessionFields: Bool,
+    hiding hidden: [String],
     session: SessionSide?,
     givesPermission: Bool = false,
     alwaysAdds: Bool = false
   ) -> FieldRules {
     let isUsual = rules.isEmpty && names.isEmpty && crossOrigin == nil && session == nil
-    if isUsual, !hidesSessionFields, !givesPermission, !alwaysAdds { return usualResponseRules }
+    if isUsual, hidden.isEmpty, !givesPermission, !alwaysAdds { return usualResponseRules }
     var dropped = FieldNameSet(names)
-    if hidesSessionFields { for name in SessionField.all { dropped.insert(name) } }
+    for name in hidden { dropped.insert(name) }
     if crossOrigin != nil { for name in CrossOriginPlan.fields { dropped.insert(name) } }
     var added: [(name: [UInt8], value: TextTemplate)] = []
     for rule in rules {

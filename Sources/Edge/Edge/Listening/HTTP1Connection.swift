@@ -278,6 +278,7 @@ final class HTTP1Connection {
     }
     do throws(ExchangeError) {
       try await handle(exchange, &head)
+      if exchange.hand.handover != nil { try await followHandovers(exchange, &head) }
     } catch {
       await fail(exchange, error, head)
     }
@@ -291,7 +292,7 @@ final class HTTP1Connection {
   }
 
   /// Does what the route of a request says.
-  private func handle(_ exchange: Exchange, _ head: inout Lent) async throws(ExchangeError) {
+  func handle(_ exchange: Exchange, _ head: inout Lent) async throws(ExchangeError) {
     if !exchange.hand.isTrying, let failure = exchange.hand.failure.take() { throw failure }
     let route: Route
     if let found = exchange.route {
@@ -550,7 +551,8 @@ final class HTTP1Connection {
     if exchange.closesClient || !exchange.body.hasEnded {
       // An end in order would make a part of the body look like all of it.
       let isCut = exchange.error != nil && exchange.responseStarted && exchange.endsWithConnection
-      return !isCut && (!exchange.body.hasEnded || exchange.error != nil) ? .lingers : .over
+      let isSending = !exchange.body.hasEnded || exchange.leavesBody
+      return !isCut && (isSending || exchange.error != nil) ? .lingers : .over
     }
     if carried == nil, head.count > exchange.requestEnd {
       head.removeFirst(exchange.requestEnd)

@@ -64,7 +64,7 @@ extension ReverseProxy {
       exchange.hand.answer = consume answer
       return .needsCoroutine
     }
-    if route.sessions != nil {
+    if route.watchesAnswers, isSpecial(answerFrom: source.connection) {
       exchange.hand.answer = consume answer
       return .needsCoroutine
     }

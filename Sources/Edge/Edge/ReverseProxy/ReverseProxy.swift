@@ -264,7 +264,7 @@ struct ReverseProxy: ~Copyable {
       try await upgrade(source.connection, answer, head)
       return
     }
-    if route.sessions != nil { try await client.settleSession(exchange, answer.bytes) }
+    if route.watchesAnswers, try await settles(answer, from: source) { return }
     var out = lendForAnswer()
     try composeAnswer(answer, head, upload: source.upload, into: &out)
     if completes(&out, with: answer, from: source) {

@@ -130,6 +130,7 @@ final class Board: Sendable {
       json.array("upstreams") { json in
         for upstream in generation.upstreams { Self.write(upstream, tables, at: now, &json) }
       }
+      Self.writeGateways(generation, tables, &json)
       Self.writeCaches(generation, tables, &json)
       Self.writeFiles(generation, tables, &json)
       Self.writeCompression(generation, tables, &json)

@@ -8,6 +8,36 @@ extension EdgeMetrics {
     "Requests on routes with sessions, and what became of sessions.",
     labels: ["sessions", "outcome"]
   )
+  static let gatewayRequests = MetricFamily(
+    .counter,
+    "martlet_gateway_requests_total",
+    "Requests that were sent to members that are no servers of HTTP.",
+    labels: ["protocol"]
+  )
+  static let gatewayConnections = MetricFamily(
+    .counter,
+    "martlet_gateway_connections_total",
+    "Connections that these requests were sent over, by whether they had carried one before.",
+    labels: ["protocol", "outcome"]
+  )
+  static let gatewayRedirects = MetricFamily(
+    .counter,
+    "martlet_gateway_redirects_total",
+    "Answers of these members that name another place of this host, which answered then.",
+    labels: ["protocol"]
+  )
+  static let gatewayLines = MetricFamily(
+    .counter,
+    "martlet_gateway_lines_total",
+    "Lines that these members have said besides their answers.",
+    labels: ["protocol"]
+  )
+  static let gatewayFaults = MetricFamily(
+    .counter,
+    "martlet_gateway_faults_total",
+    "Answers of these members that could not be understood, by what was wrong.",
+    labels: ["protocol", "reason"]
+  )
   static let fileLookups = MetricFamily(
     .counter,
     "martlet_file_lookups_total",

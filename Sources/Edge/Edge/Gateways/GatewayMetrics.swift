@@ -1,0 +1,66 @@
+import GatewayProtocols
+import MartletTelemetry
+
+/// The figures of members that speak one gateway protocol.
+struct GatewayMetrics: Hashable, Sendable {
+  /// Requests that were sent to them.
+  let requests: Counter
+  /// Answers that name another place of this host.
+  let redirects: Counter
+  /// Lines that they have said besides their answers.
+  let lines: Counter
+  /// Connections that were opened, and those that carried a further request.
+  let opened: Counter
+  let reused: Counter
+  /// What was wrong with answers, by the order of the reasons.
+  private let faults: [Counter]
+
+  init(_ form: GatewayProtocol, _ layout: inout MetricLayout.Builder) {
+    let name = form.rawValue
+    requests = layout.counter(EdgeMetrics.gatewayRequests, [name])
+    redirects = layout.counter(EdgeMetrics.gatewayRedirects, [name])
+    lines = layout.counter(EdgeMetrics.gatewayLines, [name])
+    opened = layout.counter(EdgeMetrics.gatewayConnections, [name, "opened"])
+    reused = layout.counter(EdgeMetrics.gatewayConnections, [name, "reused"])
+    faults = layout.counters(
+      EdgeMetrics.gatewayFaults,
+      [name],
+      each: GatewayFault.allCases.map(\.rawValue)
+    )
+  }
+
+  /// What was wrong with an answer.
+  subscript(fault: GatewayFault) -> Counter {
+    faults[GatewayFault.allCases.firstIndex(of: fault) ?? 0]
+  }
+
+  /// Writes what the status says of them.
+  func write(_ form: GatewayProtocol, _ tables: [CounterTable], _ json: inout JSONWriter) {
+    json.object { json in
+      json.member("protocol", form.rawValue)
+      json.member("requests", tables.value(of: requests))
+      json.member("connections_opened", tables.value(of: opened))
+      json.member("connections_reused", tables.value(of: reused))
+      json.member("redirects", tables.value(of: redirects))
+      json.member("lines", tables.value(of: lines))
+      json.member("faults", faults.reduce(0) { $0 &+ tables.value(of: $1) })
+    }
+  }
+}
+
+extension Board {
+  /// Writes what the status says of members that are no servers of HTTP, where there are some.
+  static func writeGateways(
+    _ generation: Generation,
+    _ tables: [CounterTable],
+    _ json: inout JSONWriter
+  ) {
+    let plans = generation.upstreams.compactMap(\.gateway)
+    guard !plans.isEmpty else { return }
+    json.array("gateways") { json in
+      for form in GatewayProtocol.allCases {
+        plans.first { $0.form == form }?.metrics.write(form, tables, &json)
+      }
+    }
+  }
+}
