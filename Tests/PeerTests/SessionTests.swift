@@ -116,7 +116,15 @@ extension PeerTests {
     @Test("in memory: a client is remembered, signs in, and is forgotten")
     func memory() async throws {
       try await Rig.run { rig in
-        try story(Browser(at: try start(rig).edge.endpoint))
+        let browser = Browser(at: try start(rig).edge.endpoint)
+        try story(browser)
+        try browser.ask("/login")
+        // Another number for who has signed in is no other session.
+        for path in ["metrics", "status"] {
+          let told = try rig.curl("--unix-socket", rig.path("state/admin.sock"), "http://a/\(path)")
+          let one = path == "status" ? "\"name\":\"shop\",\"kept\":1," : "{sessions=\"shop\"} 1"
+          #expect(told.text.filter { $0 != " " }.contains(one.filter { $0 != " " }), "\(path)")
+        }
       }
     }
 

@@ -72,6 +72,20 @@ public struct WordOption<Settings>: Sendable {
     )
   }
 
+  /// The same word for settings that have these as a part of them.
+  public func within<Whole>(
+    _ path: any WritableKeyPath<Whole, Settings> & Sendable
+  ) -> WordOption<Whole> {
+    WordOption<Whole>(
+      name: name,
+      kindForm: kindForm,
+      takesSeveral: takesSeveral,
+      read: { [read] word, statement, example, settings, reading in
+        read(word, statement, example, &settings[keyPath: path], &reading)
+      }
+    )
+  }
+
   /// How the manual shows it: `[weight NUMBER]`.
   public var form: String { "[\(name)\(kindForm.map { " \($0)" } ?? "")]" }
 }

@@ -124,17 +124,8 @@ private let redisOptions: [WordOption<SessionSettings.RedisSettings>] = [
   .value("password", \.password, .given(.text("SECRET", maxBytes: 1024))),
 ]
 
-private let cookieOptions: [WordOption<SessionSettings>] = [
-  .value("path", \.cookie.path, .cookieText("PATH")),
-  .value("domain", \.cookie.domain, .optional(.cookieText("HOST"), none: "none")),
-  .value(
-    "same_site",
-    \.cookie.sameSite,
-    .choice(StickyCookie.SameSite.allCases.map { ($0.rawValue, $0) })
-  ),
-  .mark("secure", \.cookie.isSecure),
-  .mark("persistent", \.isPersistent),
-]
+private let cookieOptions: [WordOption<SessionSettings>] =
+  cookieAttributes.map { $0.within(\.cookie) } + [.mark("persistent", \.isPersistent)]
 
 private let cookieDirective = Directive<SessionSettings>(
   "cookie",
@@ -153,18 +144,14 @@ private let cookieDirective = Directive<SessionSettings>(
     }
     settings.cookie = StickyCookie(name: name)
     reading.options(of: statement, from: 1, cookieOptions, into: &settings, example: example)
-    reading.checkSameSite(of: settings.cookie, statement)
-    reading.checkPrefix(of: settings.cookie, statement)
+    reading.check(settings.cookie, of: statement)
   },
   show: { settings, mask in
-    .object([
-      JSONValue.Member("name", .text(mask.shown(settings.cookie.name))),
-      JSONValue.Member("path", .text(settings.cookie.path)),
-      JSONValue.Member("domain", settings.cookie.domain.map { .text($0) } ?? .null),
-      JSONValue.Member("same_site", .text(settings.cookie.sameSite.rawValue)),
-      JSONValue.Member("secure", .flag(settings.cookie.isSecure)),
-      JSONValue.Member("persistent", .flag(settings.isPersistent)),
-    ])
+    .object(
+      [JSONValue.Member("name", .text(mask.shown(settings.cookie.name)))]
+        + settings.cookie.shownAttributes
+        + [JSONValue.Member("persistent", .flag(settings.isPersistent))]
+    )
   }
 )
 
@@ -207,27 +194,6 @@ extension Reading {
     options(of: statement, from: 1, redisOptions, into: &settings, example: example)
     if let password = settings.password { hide(password) }
     return .redis(settings)
-  }
-
-  /// Notes a name that promises what the cookie does not keep (RFC 6265bis, section 4.1.3).
-  fileprivate mutating func checkPrefix(of cookie: StickyCookie, _ statement: Statement) {
-    let name = cookie.name.lowercased()
-    let isHost = name.hasPrefix("__host-")
-    guard isHost || name.hasPrefix("__secure-") else { return }
-    if !cookie.isSecure {
-      error(
-        "browsers take a cookie of this name with `secure` alone",
-        mend: "write `secure` behind it",
-        at: statement.range
-      )
-    }
-    if isHost, cookie.domain != nil || cookie.path != "/" {
-      error(
-        "browsers take a cookie of this name for one host and all of its paths alone",
-        mend: "remove `domain` and `path`, or write `__Secure-` in front of its name",
-        at: statement.range
-      )
-    }
   }
 }
 

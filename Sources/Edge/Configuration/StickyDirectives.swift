@@ -82,16 +82,8 @@ private let cookieOptions: [WordOption<StickyDraft>] =
       "lifetime",
       \.cookie.lifetime,
       .optional(.duration(within: .seconds(1) ... .seconds(365 * 86_400)), none: "session")
-    ),
-    .value("path", \.cookie.path, .cookieText("PATH")),
-    .value("domain", \.cookie.domain, .optional(.cookieText("HOST"), none: "none")),
-    .value(
-      "same_site",
-      \.cookie.sameSite,
-      .choice(StickyCookie.SameSite.allCases.map { ($0.rawValue, $0) })
-    ),
-    .mark("secure", \.cookie.isSecure),
-  ] + commonOptions
+    )
+  ] + cookieAttributes.map { $0.within(\.cookie) } + commonOptions
 
 private let memoryOptions: [WordOption<StickyDraft>] =
   [
@@ -123,7 +115,7 @@ private func stickySettings(
     }
     draft.cookie.name = name
     reading.options(of: statement, from: 2, cookieOptions, into: &draft, example: example)
-    reading.checkSameSite(of: draft.cookie, statement)
+    reading.check(draft.cookie, of: statement)
     recognition = .cookie(draft.cookie)
   case "learn":
     guard let name = reading.value(of: word, .cookieName, in: statement, example: example) else {
@@ -151,15 +143,6 @@ private func stickySettings(
 }
 
 extension Reading {
-  mutating func checkSameSite(of cookie: StickyCookie, _ statement: Statement) {
-    guard cookie.sameSite == .none, !cookie.isSecure else { return }
-    warning(
-      "browsers refuse a cookie with `same_site none` that is not `secure`",
-      mend: "add `secure`",
-      at: statement.range
-    )
-  }
-
   /// Reads a text that differs from client to client.
   fileprivate mutating func distinctKey(of word: Word, in statement: Statement) -> Template? {
     guard let key = template(of: word, for: .requestField, in: statement) else { return nil }
@@ -184,11 +167,8 @@ extension StickySettings {
           "lifetime",
           cookie.lifetime.map { .number(Int($0.components.seconds)) } ?? .null
         ),
-        JSONValue.Member("path", .text(cookie.path)),
-        JSONValue.Member("domain", cookie.domain.map { .text($0) } ?? .null),
-        JSONValue.Member("same_site", .text(cookie.sameSite.rawValue)),
-        JSONValue.Member("secure", .flag(cookie.isSecure)),
       ]
+      members += cookie.shownAttributes
     case .learned(let name, let memory):
       members = [JSONValue.Member("learn", .text(name))] + memory.shown
     case .key(let key, let memory):
@@ -206,38 +186,5 @@ extension StickyMemory {
       JSONValue.Member("idle", .number(Int(idleTime.components.seconds))),
       JSONValue.Member("keys", .number(keyCount)),
     ]
-  }
-}
-
-extension ValueKind where Value == String {
-  /// The name of a cookie, which is a token.
-  ///
-  /// RFC 6265, section 4.1.1.
-  static var cookieName: ValueKind {
-    ValueKind(
-      "NAME",
-      read: { text throws(ValueError) in
-        guard isToken(text) else { throw ValueError("`\(text)` is not the name of a cookie") }
-        return text
-      },
-      write: { $0 }
-    )
-  }
-
-  /// The value of an attribute of a cookie.
-  ///
-  /// RFC 6265, section 4.1.1.
-  static func cookieText(_ form: String) -> ValueKind {
-    ValueKind(
-      form,
-      read: { text throws(ValueError) in
-        let isValue = text.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x3B }
-        guard isValue, (1...255).contains(text.utf8.count) else {
-          throw ValueError("`\(text)` cannot stand in a cookie")
-        }
-        return text
-      },
-      write: { $0 }
-    )
   }
 }

@@ -37,8 +37,8 @@ final class Worker {
   var variant: [UInt8] = []
   /// What is kept of files, by the place of their plan.
   var fileShelves: [FileShelf] = []
-  /// What keeps sessions, by the name of their block.
-  var sessionKeepers: [String: (plan: SessionPlan, keeper: SessionKeeper)] = [:]
+  /// What keeps sessions, in the order of their plans.
+  var sessionKeepers: [(plan: SessionPlan, keeper: SessionKeeper)] = []
   var nextSessionSweep: Int64 = 0
   /// What there is of applications.
   var applicationClients: [ApplicationClient] = []

@@ -113,6 +113,9 @@ public final class SessionFiles: Sendable {
     _ = try Files.makePrivateDirectory(path)
   }
 
+  /// How many files there are, as far as that has been looked at.
+  public var knownCount: Int? { count.withLock { $0 } }
+
   private func place(_ number: SessionNumber) -> String { "\(path)/\(number.text)" }
 
   func load(

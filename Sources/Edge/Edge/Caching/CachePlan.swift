@@ -150,6 +150,8 @@ extension Route {
       upstreams: upstreams,
       limits: [],
       caches: caches,
+      // What is kept for all depends on nobody's.
+      sessions: [],
       files: &files,
       &layout
     )

@@ -113,6 +113,7 @@ public final class Generation: Sendable {
         logIndex: Self.place(of: server.accessLog, in: &logs),
         limits: &limits,
         caches: caches,
+        sessions: sessionPlans,
         files: &filePlans,
         &layout
       )
@@ -149,11 +150,12 @@ public final class Generation: Sendable {
   ) throws(SystemError) -> [SessionPlan] {
     let before = previous?.sessionPlans ?? []
     var plans: [SessionPlan] = []
-    for settings in configuration.sessions {
+    for (index, settings) in configuration.sessions.enumerated() {
       let same = before.first { $0.name == settings.name }
       plans.append(
         try SessionPlan(
           settings,
+          index: index,
           secret: secret,
           stateDirectory: stateDirectory,
           continuing: same,

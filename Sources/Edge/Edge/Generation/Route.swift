@@ -112,8 +112,8 @@ final class Route: Sendable {
   /// The most bytes of a request's body.
   let bodyLimit: UInt64
   let tryCount: Int
-  /// The name of the sessions that its clients have; nil: none.
-  let sessions: String?
+  /// The sessions that its clients have; nil: none.
+  let sessions: SessionPlan?
   let isLogged: Bool
   /// Whether its clients must have shown a certificate.
   let needsClientCertificate: Bool
@@ -133,6 +133,7 @@ final class Route: Sendable {
     upstreams: [String: (plan: UpstreamPlan, settings: UpstreamSettings)],
     limits: [LimitPlan],
     caches: CachePlans,
+    sessions: [SessionPlan],
     files: inout [FilesPlan],
     permitting crossOrigin: CrossOriginPlan? = nil,
     _ layout: inout MetricLayout.Builder
@@ -160,6 +161,7 @@ final class Route: Sendable {
             upstreams: upstreams,
             limits: limits,
             caches: caches,
+            sessions: sessions,
             files: &files,
             permitting: plan,
             &layout
@@ -200,7 +202,8 @@ final class Route: Sendable {
     errorPages = Self.errorPages(overrides, server)
     bodyLimit = Self.bodyLimit(overrides, server)
     (tryCount, isLogged) = (overrides.tryCount ?? group?.settings.tryCount ?? 1, overrides.isLogged)
-    (sessions, needsClientCertificate) = (settings.sessions, overrides.clientDemand == .required)
+    self.sessions = sessions.first { $0.name == settings.sessions }
+    needsClientCertificate = overrides.clientDemand == .required
     priority = RoutePriority(overrides.priority ?? server.priority)
   }
 
@@ -251,7 +254,7 @@ final class Route: Sendable {
 
   /// The fields that only Martlet and its applications say to each other.
   private static func hiddenFields(_ settings: RouteSettings) -> [String] {
-    settings.hidesSessionFields ? SessionField.all : []
+    settings.hidesSessionFields ? SessionField.allCases.map(\.rawValue) : []
   }
 
   private static let requestFields: [FieldName] = [

@@ -44,6 +44,7 @@ final class Site: Sendable {
     logIndex: Int?,
     limits: inout LimitPlans,
     caches: CachePlans,
+    sessions: [SessionPlan],
     files: inout [FilesPlan],
     _ layout: inout MetricLayout.Builder
   ) {
@@ -64,6 +65,7 @@ final class Site: Sendable {
           upstreams: upstreams,
           limits: own + more,
           caches: caches,
+          sessions: sessions,
           files: &files,
           &layout
         )

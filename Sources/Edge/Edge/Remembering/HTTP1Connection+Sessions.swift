@@ -6,17 +6,30 @@ import MartletTelemetry
 import Sessions
 
 /// Fields about sessions, between Martlet and what is behind it.
-enum SessionField {
+enum SessionField: String, CaseIterable {
   /// By what an application knows a session.
-  static let name = "Martlet-Session"
+  case name = "Martlet-Session"
   /// Who the client is.
-  static let user = "Martlet-Session-User"
+  case user = "Martlet-Session-User"
   /// What is remembered, as a form is written.
-  static let values = "Martlet-Session-Values"
+  case values = "Martlet-Session-Values"
   /// That the session ends, in answers alone.
-  static let end = "Martlet-Session-End"
+  case end = "Martlet-Session-End"
 
-  static let all = [name, user, values, end]
+  /// The bytes of its name.
+  var bytes: [UInt8] {
+    switch self {
+    case .name: Self.nameBytes
+    case .user: Self.userBytes
+    case .values: Self.valuesBytes
+    case .end: Self.endBytes
+    }
+  }
+
+  private static let nameBytes = Array(name.rawValue.utf8)
+  private static let userBytes = Array(user.rawValue.utf8)
+  private static let valuesBytes = Array(values.rawValue.utf8)
+  private static let endBytes = Array(end.rawValue.utf8)
 }
 
 /// The sessions of clients.
@@ -24,19 +37,10 @@ extension HTTP1Connection {
   private func keeper(
     of exchange: Exchange
   ) throws(ExchangeError) -> (plan: SessionPlan, keeper: SessionKeeper) {
-    guard let name = exchange.route?.sessions, let found = worker.sessionKeepers[name] else {
+    guard let plan = exchange.route?.sessions, let found = worker.sessions(of: plan) else {
       throw ExchangeError(.sessionFailed, detail: "there are no such sessions any more")
     }
     return found
-  }
-
-  private func cookie(
-    _ exchange: Exchange,
-    _ name: String,
-    _ head: Span<UInt8>
-  ) -> Range<Int>? {
-    let name = Array(name.utf8)
-    return Affinity.cookie(name, exchange, head)
   }
 
   /// Finds the client's session, if that needs no waiting.
@@ -44,7 +48,7 @@ extension HTTP1Connection {
   /// - Returns: Whether it was found, or there is none.
   func openSessionNow(_ exchange: Exchange, _ head: Span<UInt8>) throws(ExchangeError) -> Bool {
     let (plan, keeper) = try keeper(of: exchange)
-    guard let range = cookie(exchange, plan.terms.cookieName, head) else {
+    guard let range = Affinity.cookie(plan.cookieName, exchange, head) else {
       note(keeper.openNow(nil, at: worker.clock.seconds), exchange, plan)
       return true
     }
@@ -62,7 +66,7 @@ extension HTTP1Connection {
   /// - Throws: ``EndReason/sessionFailed`` when its store does not answer.
   func openSession(_ exchange: Exchange, _ head: Span<UInt8>) async throws(ExchangeError) {
     let (plan, keeper) = try keeper(of: exchange)
-    let value = cookie(exchange, plan.terms.cookieName, head).map {
+    let value = Affinity.cookie(plan.cookieName, exchange, head).map {
       Array(copying: head.extracting($0))
     }
     do throws(SessionFault) {
@@ -108,7 +112,7 @@ extension HTTP1Connection {
   /// Does what an answer of an application says about the session.
   func settleSession(_ exchange: Exchange, _ answer: Span<UInt8>) async throws(ExchangeError) {
     guard let session = exchange.session else { return }
-    if let values = field(SessionField.values, exchange, answer) {
+    if let values = field(.values, exchange, answer) {
       for pair in values.split(separator: "&") {
         let parts = pair.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
         let value = parts.count > 1 ? FormText.decoded(parts[1]) : ""
@@ -116,15 +120,19 @@ extension HTTP1Connection {
         session[FormText.decoded(parts[0])] = value.isEmpty ? nil : value
       }
     }
-    if let user = field(SessionField.user, exchange, answer) {
+    if let user = field(.user, exchange, answer) {
       if user.isEmpty { session.end() } else { session.signIn(as: FormText.decoded(user)) }
     }
-    if field(SessionField.end, exchange, answer) != nil { session.end() }
+    if field(.end, exchange, answer) != nil { session.end() }
     try await commitSession(exchange)
   }
 
-  private func field(_ name: String, _ exchange: Exchange, _ answer: Span<UInt8>) -> String? {
-    let name = Array(name.utf8)
+  private func field(
+    _ field: SessionField,
+    _ exchange: Exchange,
+    _ answer: Span<UInt8>
+  ) -> String? {
+    let name = field.bytes
     guard let line = exchange.response.field(named: name.span, in: answer) else { return nil }
     let value = answer.extracting(line.valueRange.range)
     return String(decoding: Array(copying: value), as: UTF8.self)
@@ -142,16 +150,23 @@ extension Route.FieldRules {
     case .answer: try out.put(exchange.sessionLine)
     case .request:
       guard let session = exchange.session else { return }
-      try out.put("\(SessionField.name): \(session.name)\r\n")
-      if !session.user.isEmpty {
-        try out.put("\(SessionField.user): \(FormText.encoded(session.user))\r\n")
-      }
+      try put(.name, session.name, into: &out)
+      if !session.user.isEmpty { try put(.user, FormText.encoded(session.user), into: &out) }
       let values = session.values.sorted { $0.key < $1.key }
         .map { "\(FormText.encoded($0.key))=\(FormText.encoded($0.value))" }
-      if !values.isEmpty {
-        try out.put("\(SessionField.values): \(values.joined(separator: "&"))\r\n")
-      }
+      if !values.isEmpty { try put(.values, values.joined(separator: "&"), into: &out) }
     }
+  }
+
+  private func put(
+    _ field: SessionField,
+    _ value: String,
+    into out: inout Lent
+  ) throws(ExchangeError) {
+    try out.put(field.bytes)
+    try out.put(": ")
+    try out.put(value)
+    try out.put("\r\n")
   }
 }
 

@@ -8,7 +8,11 @@ import Sessions
 /// How the sessions of some routes are kept, compiled: shared by all loops.
 final class SessionPlan: Sendable {
   let name: String
+  /// Its place among those of its generation.
+  let index: Int
   let terms: SessionTerms
+  /// The name of the cookie.
+  let cookieName: [UInt8]
   let store: SessionStore
   let keys: [String]
   let metrics: SessionMetrics
@@ -19,6 +23,7 @@ final class SessionPlan: Sendable {
   /// - Throws: ``SystemError`` when a folder cannot be made.
   init(
     _ settings: SessionSettings,
+    index: Int,
     secret: String,
     stateDirectory: String,
     continuing previous: SessionPlan?,
@@ -27,7 +32,9 @@ final class SessionPlan: Sendable {
     self.settings = settings
     name = settings.name
     keys = settings.keys.isEmpty ? [secret] : settings.keys
+    self.index = index
     terms = SessionTerms(settings)
+    cookieName = Array(settings.cookie.name.utf8)
     metrics = SessionMetrics(settings.name, &layout)
     if let previous, previous.settings.store == settings.store {
       store = previous.store
@@ -43,6 +50,15 @@ final class SessionPlan: Sendable {
       place.password = redis.password
       place.prefix = redis.prefix
       store = .redis(place)
+    }
+  }
+
+  /// How many sessions are kept; nil: that is not known here.
+  var keptCount: Int? {
+    switch store {
+    case .memory(let memory): memory.count
+    case .files(let files): files.knownCount
+    case .redis: nil
     }
   }
 
@@ -103,19 +119,53 @@ struct SessionMetrics: Sendable {
   }
 }
 
+extension Board {
+  /// Appends how many sessions are kept, where that is known.
+  static func appendSessions(_ generation: Generation, to text: inout PrometheusText) {
+    let samples = generation.sessionPlans.compactMap { plan in
+      plan.keptCount.map { MetricSample([plan.name], Double($0)) }
+    }
+    if !samples.isEmpty { text.append(EdgeMetrics.sessionsKept, samples) }
+  }
+
+  /// Writes what the status says of sessions, where there are some.
+  static func writeSessions(
+    _ generation: Generation,
+    _ tables: [CounterTable],
+    _ json: inout JSONWriter
+  ) {
+    guard !generation.sessionPlans.isEmpty else { return }
+    json.array("sessions") { json in
+      for plan in generation.sessionPlans {
+        json.object { json in
+          json.member("name", plan.name)
+          if let count = plan.keptCount { json.member("kept", count) }
+          json.member("known", tables.value(of: plan.metrics.known))
+          json.member("unknown", tables.value(of: plan.metrics.unknown))
+          json.member("failed", tables.value(of: plan.metrics.failed))
+        }
+      }
+    }
+  }
+}
+
 extension Worker {
   /// Takes over how sessions are kept.
   func publishSessions(_ generation: Generation) {
     let before = sessionKeepers
-    sessionKeepers = [:]
-    for plan in generation.sessionPlans {
-      if let known = before[plan.name], known.plan === plan {
-        sessionKeepers[plan.name] = known
-        continue
-      }
-      let keeper = SessionKeeper(plan.terms, plan.store, keys: plan.keys, on: loop)
-      sessionKeepers[plan.name] = (plan, keeper)
+    sessionKeepers = generation.sessionPlans.map { plan in
+      if let known = before.first(where: { $0.plan === plan }) { return known }
+      return (plan, SessionKeeper(plan.terms, plan.store, keys: plan.keys, on: loop))
     }
+  }
+
+  /// What keeps the sessions of a plan, which may be of an earlier generation; nil: there are none of its name any
+  /// more.
+  func sessions(of plan: SessionPlan) -> (plan: SessionPlan, keeper: SessionKeeper)? {
+    if plan.index < sessionKeepers.count, sessionKeepers[plan.index].plan === plan {
+      return sessionKeepers[plan.index]
+    }
+    return sessionKeepers.first { $0.plan.name == plan.name }
   }
 
   /// Removes sessions from folders that are over, once a minute.

@@ -96,6 +96,7 @@ final class Board: Sendable {
     Self.appendCaches(generation, to: &text)
     Self.appendUploads(generation, to: &text)
     Self.appendAffinity(generation, at: now, to: &text)
+    Self.appendSessions(generation, to: &text)
     return text.finished()
   }
 
@@ -131,6 +132,7 @@ final class Board: Sendable {
         for upstream in generation.upstreams { Self.write(upstream, tables, at: now, &json) }
       }
       Self.writeGateways(generation, tables, &json)
+      Self.writeSessions(generation, tables, &json)
       Self.writeCaches(generation, tables, &json)
       Self.writeFiles(generation, tables, &json)
       Self.writeCompression(generation, tables, &json)

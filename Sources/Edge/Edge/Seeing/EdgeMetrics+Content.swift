@@ -8,6 +8,12 @@ extension EdgeMetrics {
     "Requests on routes with sessions, and what became of sessions.",
     labels: ["sessions", "outcome"]
   )
+  static let sessionsKept = MetricFamily(
+    .gauge,
+    "martlet_sessions_kept",
+    "Sessions that are kept, where this machine keeps them.",
+    labels: ["sessions"]
+  )
   static let gatewayRequests = MetricFamily(
     .counter,
     "martlet_gateway_requests_total",
