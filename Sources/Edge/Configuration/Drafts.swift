@@ -66,6 +66,9 @@ struct RouteDraft: Sendable {
   var handlerStatement: Statement?
   /// The directive that says whose sessions it has.
   var sessionsStatement: Statement?
+  /// The directive that says who lets requests pass, and the members of `authorize ADDRESS…`.
+  var authorizerStatement: Statement?
+  var authorizerMembers: [Address] = []
   /// The directive that says which files answers may name.
   var sendFileStatement: Statement?
   /// The members of `proxy ADDRESS…`.

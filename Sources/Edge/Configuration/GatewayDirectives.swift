@@ -235,7 +235,7 @@ private let variableDirective = Directive<GatewayDraft>(
 )
 
 /// What says which request it is, and which script answers it.
-private let settledVariables: Set<String> = [
+let settledVariables: Set<String> = [
   "CONTENT_LENGTH", "CONTENT_TYPE", "GATEWAY_INTERFACE", "PATH_INFO", "PATH_TRANSLATED",
   "QUERY_STRING", "REDIRECT_STATUS", "REMOTE_ADDR", "REQUEST_METHOD", "REQUEST_URI", "SCGI",
   "SCRIPT_FILENAME", "SCRIPT_NAME", "SERVER_PROTOCOL",
@@ -259,13 +259,7 @@ extension Reading {
   /// Tells upstreams what is spoken with their members.
   mutating func placeGateways(of draft: inout FileDraft) {
     var uses: [String: (settings: MemberGatewaySettings?, range: SourceRange)] = [:]
-    for route in draft.servers.flatMap(\.routes) {
-      guard case .proxy(let name)? = route.handler, let statement = route.handlerStatement else {
-        continue
-      }
-      let use = route.settings.gateway.map {
-        MemberGatewaySettings(kind: $0.kind, keepsConnections: $0.keepsConnections)
-      }
+    for (name, use, statement) in draft.servers.flatMap(\.routes).flatMap(\.memberUses) {
       guard let first = uses[name] else {
         uses[name] = (use, statement.range)
         continue
@@ -314,5 +308,26 @@ extension Reading {
       at: range,
       notes: [Diagnostic.Note("the upstream", place(upstream.range))]
     )
+  }
+}
+
+extension RouteDraft {
+  /// The upstreams whose members it speaks to, and how; nil as HTTP.
+  fileprivate var memberUses: [(name: String, use: MemberGatewaySettings?, statement: Statement)] {
+    var uses: [(name: String, use: MemberGatewaySettings?, statement: Statement)] = []
+    if case .proxy(let name)? = handler, let statement = handlerStatement {
+      let use = settings.gateway.map {
+        MemberGatewaySettings(kind: $0.kind, keepsConnections: $0.keepsConnections)
+      }
+      uses.append((name, use, statement))
+    }
+    if let authorizer = settings.authorizer, let statement = authorizerStatement {
+      let use = MemberGatewaySettings(
+        kind: .fastcgi,
+        keepsConnections: authorizer.keepsConnections
+      )
+      uses.append((authorizer.upstream, use, statement))
+    }
+    return uses
   }
 }

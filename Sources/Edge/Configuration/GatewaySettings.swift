@@ -27,6 +27,9 @@ public struct GatewaySettings: Hashable, Sendable {
   /// How much is kept of a body whose length is not known, which applications have to be told first.
   public var bodyBytes = 1 << 20
 
+  /// Who is asked whether requests may pass, where that is what this is for; nil: the members answer.
+  public var authorizer: AuthorizerSettings?
+
   /// Variables that the application is told besides, in this order.
   public var variables: [GatewayVariable] = []
 

@@ -19,6 +19,7 @@ extension Reading {
     placeSessions(of: &draft)
     checkReferences(draft)
     checkCaches(draft)
+    checkAuthorizers(draft)
     checkSendFiles(draft)
     for upstream in draft.upstreams
     where upstream.settings.members.isEmpty && !upstream.namesMember {
@@ -64,7 +65,8 @@ extension Reading {
     let routed = draft.servers.flatMap(\.routes).compactMap { route in
       if case .proxy(let name)? = route.handler { name } else { nil }
     }
-    let unused = Set(draft.upstreams.map(\.settings.name)).subtracting(routed)
+    let asked = draft.servers.flatMap(\.routes).compactMap(\.settings.authorizer?.upstream)
+    let unused = Set(draft.upstreams.map(\.settings.name)).subtracting(routed + asked)
       .subtracting(draft.tcp.map(\.settings.upstream))
       .subtracting(draft.tcp.flatMap(\.routes).compactMap(\.settings.upstream))
       .subtracting(draft.udp.map(\.settings.upstream))
@@ -111,11 +113,13 @@ extension Reading {
   private func addUpstreams(of draft: inout FileDraft) {
     var names = Set(draft.upstreams.map(\.settings.name))
     let routes = draft.servers.flatMap(\.routes).map { ($0.members, $0.handlerStatement, $0.range) }
+    let authorizers = draft.servers.flatMap(\.routes)
+      .map { ($0.authorizerMembers, $0.authorizerStatement, $0.range) }
     let blocks =
       draft.tcp.map { ($0.members, $0.proxyStatement, $0.range) }
       + draft.tcp.flatMap(\.routes).map { ($0.members, $0.handlerStatement, $0.range) }
       + draft.udp.map { ($0.members, $0.proxyStatement, $0.range) }
-    for (members, statement, range) in routes + blocks where !members.isEmpty {
+    for (members, statement, range) in routes + authorizers + blocks where !members.isEmpty {
       var upstream = UpstreamDraft()
       upstream.settings = UpstreamSettings(members: members)
       upstream.range = statement?.range ?? range
@@ -130,8 +134,12 @@ extension Reading {
       guard case .proxy(let name)? = route.handler else { return nil }
       return route.handlerStatement.map { (name, $0) }
     }
+    let authorizers = draft.servers.flatMap(\.routes).compactMap { route in
+      route.authorizerStatement.map { (route.settings.authorizer?.upstream ?? "", $0) }
+    }
     checkApplications(routes, draft)
-    for (name, statement) in routes + draft.streamTargets where statement.title != "app" {
+    let all = routes + authorizers + draft.streamTargets
+    for (name, statement) in all where statement.title != "app" {
       guard !names.contains(name), let word = statement.arguments.first else { continue }
       let near = nearestName(to: name, among: names.sorted().filter { !$0.contains(":") })
       let isPort = UInt16(name) != nil

@@ -253,6 +253,7 @@ extension Reading {
 private let overrides: [Directive<RouteDraft>] = [
   routeCacheDirective,
   routeSessionsDirective,
+  authorizeDirective,
   sendFileDirective,
   limitDirective(\.limits),
   priorityDirective(\.settings.overrides.priority, default: nil),

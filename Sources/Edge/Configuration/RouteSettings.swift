@@ -30,6 +30,8 @@ public struct RouteSettings: Hashable, Sendable {
   public var cache: RouteCacheSettings?
   /// The name of the sessions that it has; nil: none.
   public var sessions: String?
+  /// Who says whether requests may pass; nil: all may.
+  public var authorizer: AuthorizerSettings?
   /// The files that answers of members may name; nil: none.
   public var sendFile: SendFileSettings?
   /// Whether fields about sessions are taken from requests and answers, for there are some.

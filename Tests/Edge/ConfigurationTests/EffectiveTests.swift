@@ -59,6 +59,7 @@ struct EffectiveTests {
     let route = try first("route", in: server)
     let inner: Set = [
       "route", "overload", "queue", "check", "eject", "files", "cors", "dictionary", "fastcgi",
+      "authorize",
     ]
     let shown = [
       "file": whole, "server": server, "tcp": try first("tcp", in: whole), "upstream": upstream,

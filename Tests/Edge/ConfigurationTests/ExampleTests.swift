@@ -43,6 +43,7 @@ func whole(_ line: String, in block: String) -> String {
     whole("allow put\n\(line)", in: "files")
   case "files": "server {\nroute / {\nfiles /srv/www {\n\(line)\n}\n}\n}"
   case "fastcgi" where line.hasPrefix("root"): whole("fastcgi :9000 {\n\(line)\n}", in: "route")
+  case "authorize": whole("authorize :9000 {\n\(line)\n}", in: "route")
   case "fastcgi": whole("root /srv/www\n\(line)", in: "fastcgi")
   case "decompress": "server {\ndecompress {\n\(line)\n}\nroute / { respond 200 }\n}"
   case "compress": "server {\ncompress {\n\(line)\n}\nroute / { respond 200 }\n}"

@@ -54,6 +54,8 @@ final class Exchange {
   /// What is in hand while the exchange rests, and what a coroutine takes over from there.
   var hand = Hand()
 
+  /// What an authorizer has said of the client; nil: none was asked.
+  var grants: [Grant]?
   /// The client's session, where the route has some and it was looked for.
   var session: Session?
   /// The line that tells the client of it.
@@ -141,6 +143,7 @@ final class Exchange {
     member = nil
     startedAt = 0
     if session != nil { (session, sessionLine) = (nil, []) }
+    if grants != nil { grants = nil }
     if isLimited { leaveLimits() }
   }
 

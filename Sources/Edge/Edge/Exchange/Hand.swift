@@ -41,6 +41,8 @@ struct Hand: ~Copyable {
   var bodyKey: [UInt8] = []
   /// What of an application the request is for; nil: that is not known yet, or a server of HTTP is asked.
   var gateway: GatewayTarget?
+  /// The request's body, while an authorizer is asked, which is not shown it.
+  var askedBody: MessageBody?
   /// What is to be done in the place of passing the member's answer on.
   var handover: Handover?
   /// The file that a member has named, while it is sent.
@@ -79,5 +81,6 @@ struct Hand: ~Copyable {
     if gateway != nil { gateway = nil }
     if handover != nil { handover = nil }
     if named != nil { named = nil }
+    if askedBody != nil { askedBody = nil }
   }
 }

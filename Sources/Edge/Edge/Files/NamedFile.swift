@@ -116,6 +116,8 @@ extension Hand {
 enum Handover {
   /// A file that it names is sent.
   case file(NamedFile)
+  /// A request goes on of which an authorizer has said this.
+  case granted([Grant])
   /// Another place of this host answers, of this path and query.
   case place([UInt8])
 }

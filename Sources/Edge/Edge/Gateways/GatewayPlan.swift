@@ -14,6 +14,9 @@ final class GatewayPlan: Sendable {
   /// The variables that are the same for all requests.
   let constants: GatewayRequest
 
+  /// The variables that are taken of the answers, where it is asked whether requests may pass; nil: it answers them.
+  let passed: [PassedVariable]?
+
   /// The variables that the configuration adds.
   let variables: [(name: String, value: TextTemplate)]
 
@@ -43,6 +46,11 @@ final class GatewayPlan: Sendable {
     var constants = GatewayRequest(form)
     constants.add("GATEWAY_INTERFACE", "CGI/1.1")
     constants.add("SERVER_SOFTWARE", "martlet")
+    passed = settings.authorizer.map { $0.passed.map { PassedVariable($0) } }
+    if let script = settings.authorizer?.script {
+      constants.add("SCRIPT_FILENAME", script)
+      constants.add("REDIRECT_STATUS", "200")
+    }
     guard var root = settings.root else {
       scripts = nil
       self.constants = constants

@@ -14,6 +14,8 @@ extension HTTP1Connection {
     var count = 0
     while let handover = exchange.hand.handover.take() {
       switch handover {
+      // Only who asks an authorizer is told so.
+      case .granted: throw ExchangeError(.internalError)
       case .file(let file): try await answerFile(exchange, named: file, head)
       case .place(let target):
         count += 1
@@ -100,7 +102,7 @@ extension Exchange {
     isGathered = false
     acquaintance = Acquaintance()
     (coding, decoding) = (nil, nil)
-    (session, sessionLine) = (nil, [])
+    (session, sessionLine, grants) = (nil, [], nil)
     hand.clear()
     hand.part = MessageBody.Part()
     hand.keyHash = nil

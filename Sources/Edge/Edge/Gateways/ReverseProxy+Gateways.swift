@@ -26,7 +26,12 @@ extension ReverseProxy {
     guard request.fits else { throw ExchangeError(.headTooLarge) }
     var bytes: [UInt8] = []
     bytes.reserveCapacity(request.byteCount + part.count + 128)
-    request.append(to: &bytes, contentLength: length, keepsConnection: plan.keepsConnections)
+    request.append(
+      to: &bytes,
+      contentLength: length,
+      keepsConnection: plan.keepsConnections,
+      role: gateway.passed == nil ? .responder : .authorizer
+    )
     let isRecorded = gateway.form == .fastCGI
     if !part.isEmpty, isRecorded { GatewayLayer.record(of: part.count).append(to: &bytes) }
     if !part.isEmpty { bytes.append(copying: head.bytes.extracting(part)) }
@@ -48,6 +53,7 @@ extension ReverseProxy {
 
   /// How long the request's content is.
   private var contentLength: UInt64 {
+    if route.gateway?.passed != nil { return 0 }
     if exchange.isGathered { return UInt64(exchange.hand.replay?.bytes.count ?? 0) }
     if case .fixed(let length) = exchange.request.bodyLength { return length }
     return 0
@@ -68,7 +74,34 @@ extension ReverseProxy {
     } else {
       request.add("QUERY_STRING", bytes.extracting(asked.query.range))
     }
-    let path = target.path
+    // An authorizer is asked about a request, not for a place (FastCGI 1.0, section 6.3).
+    if route.gateway?.passed == nil { addPlace(target.path, length, to: &request) }
+    if let line = asked.first(.contentType) {
+      request.add("CONTENT_TYPE", bytes.extracting(line.valueRange.range))
+    } else {
+      request.add("CONTENT_TYPE", "")
+    }
+    let own = route.gateway?.variables ?? []
+    let others = own.map { $0.name } + (exchange.grants ?? []).map(\.passed.variable)
+    addPlaces(bytes, without: others, to: &request)
+    if !own.isEmpty {
+      var value = loop.lend(.head)
+      for variable in own {
+        value.truncate(to: 0)
+        try variable.value.write(to: &value, exchange, client, bytes, answer: Span())
+        request.add(variable.name, value.bytes)
+      }
+    }
+    for grant in exchange.grants ?? [] { request.add(grant.passed.variable, grant.value) }
+    try addFields(bytes, to: &request)
+  }
+
+  /// Adds what is asked for, and how long its content is.
+  private func addPlace(
+    _ path: ScriptPath,
+    _ length: UInt64,
+    to request: inout GatewayRequest
+  ) {
     request.add("SCRIPT_NAME", path.script)
     request.add("PATH_INFO", path.rest)
     if let scripts = route.gateway?.scripts {
@@ -78,29 +111,12 @@ extension ReverseProxy {
       }
     }
     // SCGI has its length in front of everything else.
-    if request.form != .scgi {
-      if length > 0 || exchange.request.bodyLength != .none {
-        request.add("CONTENT_LENGTH", number: length)
-      } else {
-        request.add("CONTENT_LENGTH", "")
-      }
-    }
-    if let line = asked.first(.contentType) {
-      request.add("CONTENT_TYPE", bytes.extracting(line.valueRange.range))
+    guard request.form != .scgi else { return }
+    if length > 0 || exchange.request.bodyLength != .none {
+      request.add("CONTENT_LENGTH", number: length)
     } else {
-      request.add("CONTENT_TYPE", "")
+      request.add("CONTENT_LENGTH", "")
     }
-    let own = route.gateway?.variables ?? []
-    addPlaces(bytes, without: own.map { $0.name }, to: &request)
-    if !own.isEmpty {
-      var value = loop.lend(.head)
-      for variable in own {
-        value.truncate(to: 0)
-        try variable.value.write(to: &value, exchange, client, bytes, answer: Span())
-        request.add(variable.name, value.bytes)
-      }
-    }
-    try addFields(bytes, to: &request)
   }
 
   /// Adds who has asked, and whom.

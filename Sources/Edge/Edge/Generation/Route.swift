@@ -95,6 +95,8 @@ final class Route: Sendable {
   let gateway: GatewayPlan?
   /// The files that answer, if any do.
   let files: FilesPlan?
+  /// Who says whether requests may pass; nil: all may.
+  let authorizer: AuthorizerPlan?
   /// The files that answers of members may name; nil: none.
   let namedFiles: NamedFilesPlan?
   /// Whether something may have to be done about an answer besides passing it on.
@@ -171,6 +173,20 @@ final class Route: Sendable {
         nil
       }
     gateway = GatewayPlan(settings.gateway, response: response, files: &files, &layout)
+    authorizer = settings.authorizer.flatMap {
+      AuthorizerPlan(
+        Route(
+          AuthorizerPlan.settings($0, of: settings),
+          of: server,
+          upstreams: upstreams,
+          limits: [],
+          caches: caches,
+          sessions: [],
+          files: &files,
+          &layout
+        )
+      )
+    }
     if case .proxy = settings.handler, let named = settings.sendFile {
       namedFiles = NamedFilesPlan(named, response: response, files: &files, &layout)
     } else {
@@ -230,6 +246,8 @@ final class Route: Sendable {
   private static func permission(_ settings: RouteSettings, _ status: Int) -> RouteSettings {
     var answer = settings
     answer.crossOrigin = nil
+    // Browsers ask beforehand without saying who they are (Fetch, section 3.2.5).
+    answer.authorizer = nil
     answer.responseHeaders = []
     answer.overrides.clientDemand = .asServer
     answer.handler = .respond(FixedResponse(status: status))
@@ -241,13 +259,16 @@ final class Route: Sendable {
     _ settings: RouteSettings,
     _ server: ServerSettings
   ) -> FieldRules {
-    if settings.requestHeaders.isEmpty, !settings.hidesSessionFields, settings.sessions == nil {
+    let hidden =
+      hiddenFields(settings)
+      + (settings.authorizer?.passed ?? []).map { PassedVariable.field(of: $0) }
+    if settings.requestHeaders.isEmpty, hidden.isEmpty, settings.sessions == nil {
       return usualRequestRules
     }
     return rules(
       settings.requestHeaders,
       dropping: requestFields,
-      hiding: hiddenFields(settings),
+      hiding: hidden,
       session: settings.sessions == nil ? nil : .request
     )
   }

@@ -175,6 +175,7 @@ final class HTTP1Connection {
     noteHead(exchange)
     do throws(ExchangeError) {
       let route = try findRoute(exchange, head.bytes)
+      if route.authorizer != nil { return .needsCoroutine }
       if route.sessions != nil {
         guard route.upstream != nil, try openSessionNow(exchange, head.bytes) else {
           return .needsCoroutine
@@ -299,6 +300,9 @@ final class HTTP1Connection {
       route = found
     } else {
       route = try findRoute(exchange, head.bytes)
+    }
+    if let authorizer = route.authorizer, exchange.grants == nil {
+      guard try await authorize(exchange, by: authorizer, &head) else { return }
     }
     let handler = try handler(of: route)
     if route.sessions != nil, exchange.session == nil {

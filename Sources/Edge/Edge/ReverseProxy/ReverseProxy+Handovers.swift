@@ -8,7 +8,7 @@ extension ReverseProxy {
   /// Whether an answer whose head has been read can need more than to be passed on; then a coroutine does it.
   @inline(never)
   func isSpecial(answerFrom connection: UpstreamConnection) -> Bool {
-    if route.sessions != nil { return true }
+    if route.sessions != nil || route.gateway?.passed != nil { return true }
     if route.namedFiles != nil, exchange.response.status == 200 { return true }
     return connection.gateway?.localTarget != nil
   }
@@ -23,7 +23,15 @@ extension ReverseProxy {
     from source: borrowing AnswerSource
   ) async throws(ExchangeError) -> Bool {
     if route.sessions != nil { try await client.settleSession(exchange, answer.bytes) }
-    if let target = source.connection.gateway?.localTarget, !client.isFilling {
+    if let passed = route.gateway?.passed {
+      guard exchange.response.status == 200 else {
+        // This is the client's answer, and its request may still have a body.
+        exchange.takeBackBody()
+        client.closeUnlessBodyIsShort(exchange)
+        return false
+      }
+      exchange.hand.handover = .granted(grants(of: passed, in: answer.bytes))
+    } else if let target = source.connection.gateway?.localTarget, !client.isFilling {
       if let metrics = upstream.plan.gateway?.metrics {
         client.worker.counters.add(to: metrics.redirects)
       }
@@ -38,6 +46,18 @@ extension ReverseProxy {
     var rest = loop.lend(.body)
     _ = completes(&rest, with: answer, from: source)
     return true
+  }
+
+  /// What an authorizer's answer says of the client.
+  private func grants(of passed: [PassedVariable], in answer: Span<UInt8>) -> [Grant] {
+    var grants: [Grant] = []
+    for variable in passed {
+      let name = variable.answered
+      guard let line = exchange.response.field(named: name.span, in: answer) else { continue }
+      let value = Array(copying: answer.extracting(line.valueRange.range))
+      grants.append(Grant(passed: variable, value: value))
+    }
+    return grants
   }
 
   /// The file that an answer names, with what is sent of the answer.

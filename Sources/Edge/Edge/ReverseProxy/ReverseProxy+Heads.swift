@@ -30,6 +30,14 @@ extension ReverseProxy {
     if let site = exchange.site, site.tellsMembers {
       try client.putForwarded(exchange, of: site, bytes, into: &out)
     }
+    if let grants = exchange.grants {
+      for grant in grants {
+        try out.put(grant.passed.field)
+        try out.put(": ")
+        try out.put(grant.value)
+        try out.put("\r\n")
+      }
+    }
     if route.request.adds {
       try putAdded(by: route.request, bytes, answer: Span(), into: &out)
     }
