@@ -13,8 +13,8 @@ request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2:
 body     1 and a part of it, up to the end, which is 0; without that the client has gone
 answer   kind, flags (1: the head has Content-Length), 0, head length, content length, identifier,
          microseconds since the application had the request; then the head, "200 OK" CR LF "Name: value"
-         CR LF..., and content;
-         of kind 8: how often it was looked, and how many microseconds threads waited for the lock
+         CR LF..., and content; of kind 8: how often it was looked, and how many microseconds threads
+         have waited for the lock
 """
 import faulthandler, importlib, io, os, random, resource, signal, socket, stat, struct, sys, threading
 import time, traceback
