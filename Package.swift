@@ -381,7 +381,7 @@ module(
   .control,
   [
     "MartletBytes", "MartletTelemetry", "JSON", "MartletSystem", "TLS", "MartletLoop", "MartletNet",
-    "MartletProcess", "ACME", "Directives", "Configuration", "Edge",
+    "MartletProcess", "ACME", "Directives", "Configuration", "Edge", "Locking",
   ],
   alsoTestedWith: ["TestPeers"]
 )

@@ -1,6 +1,7 @@
 import ACME
 import Configuration
 import Edge
+import Locking
 import MartletLoop
 import MartletSystem
 import TLS
@@ -25,7 +26,7 @@ extension CertificateKeeper {
     guard let storage, let accountKey else {
       return fail(need, "there is no storage for the key of the account")
     }
-    let lock: OpenFile
+    let lock: FileLock
     do throws(CertificateFault) {
       let taken = try await onThread { () throws(CertificateFault) in try storage.lock(for: need) }
       guard let taken else {
@@ -46,7 +47,7 @@ extension CertificateKeeper {
       return fail(need, "\(error)")
     }
     await obtain(need, accountKey, storage)
-    withExtendedLifetime(lock) {}
+    lock.release()
   }
 
   private func isNews(_ kept: KeptCertificate, _ need: CertificateNeed) -> Bool {

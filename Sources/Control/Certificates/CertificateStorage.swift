@@ -1,5 +1,6 @@
 import Configuration
 import JSON
+import Locking
 public import MartletSystem
 import TLS
 
@@ -105,10 +106,9 @@ public struct CertificateStorage: Hashable, Sendable {
   }
 
   /// Takes a lock that all instances see; nil: another one has it.
-  func lock(_ name: String) throws(CertificateFault) -> OpenFile? {
+  private func lock(_ name: String) throws(CertificateFault) -> FileLock? {
     do throws(SystemError) {
-      let file = OpenFile(try Descriptor.openShared("\(path)/\(name)"))
-      return try file.descriptor.lock() ? file : nil
+      return try FileLock.tryTake("\(path)/\(name)")
     } catch {
       throw CertificateFault("cannot lock \(path)/\(name): \(error)")
     }
@@ -121,7 +121,7 @@ public struct CertificateStorage: Hashable, Sendable {
     let limit = SystemClock.monotonicNanoseconds() + 2_000_000_000
     while true {
       if let held = try lock("lock") {
-        defer { withExtendedLifetime(held) {} }
+        defer { held.release() }
         return try body()
       }
       guard SystemClock.monotonicNanoseconds() < limit else {
@@ -220,7 +220,7 @@ public struct CertificateStorage: Hashable, Sendable {
   }
 
   /// Takes the right to obtain a certificate; nil: another instance has it.
-  func lock(for need: CertificateNeed) throws(CertificateFault) -> OpenFile? {
+  func lock(for need: CertificateNeed) throws(CertificateFault) -> FileLock? {
     try lock("certificates/\(Self.fileName(need.name)).lock")
   }
 

@@ -5,7 +5,7 @@ import MartletSystem
 /// They end with the process that has them, be it killed, and not with a lease. Each file holds the last token.
 public final class FileLocks: LockService {
   private let folder: String
-  private var held: [String: (file: OpenFile, token: UInt64)] = [:]
+  private var held: [String: FileLock] = [:]
 
   /// Keeps locks in a folder, which is there.
   public init(in folder: String) { self.folder = folder }
@@ -23,15 +23,9 @@ public final class FileLocks: LockService {
     let path = try path(name)
     if held[name] != nil { return nil }
     do throws(SystemError) {
-      let file = OpenFile(try Descriptor.openShared(path))
-      guard try file.descriptor.lock() else { return nil }
-      let text = try file.descriptor.read(upTo: 32, at: 0)
-      let last = UInt64(String(decoding: text.prefix { $0 != 0x0A }, as: UTF8.self)) ?? 0
-      // On the disk before anybody sees it: it is never given twice.
-      try file.descriptor.replaceContent(by: Array("\(last + 1)\n".utf8))
-      try file.descriptor.sync()
-      held[name] = (file, last + 1)
-      return last + 1
+      guard let lock = try FileLock.tryTake(path) else { return nil }
+      held[name] = lock
+      return lock.token
     } catch {
       throw LockFault("\(path): \(error)")
     }
@@ -45,6 +39,6 @@ public final class FileLocks: LockService {
   /// Gives it back.
   public func release(_ name: String, token: UInt64) async {
     guard held[name]?.token == token else { return }
-    held.removeValue(forKey: name)?.file.descriptor.unlock()
+    held.removeValue(forKey: name)?.release()
   }
 }

@@ -31,11 +31,11 @@ final class ServerCore: Sendable {
   private static let variable = "MARTLET_CONNECTION_OF"
   private static let peerVariable = "MARTLET_CONNECTION_FROM"
   /// How long a loop waits for a connection before it looks whether the server is to end.
-  static let turn = Timeout(.milliseconds(100))
+  private static let turn = Timeout(.milliseconds(100))
 
-  let model: ServerModel
-  let limit: Int
-  let permits: Semaphore
+  private let model: ServerModel
+  private let limit: Int
+  private let permits: Semaphore
   private let handler: any ConnectionHandler
   private let tell: @Sendable (SocketAddress, any Error) -> Void
   private let ordinal: Int
@@ -74,23 +74,58 @@ final class ServerCore: Sendable {
     model == .processPerConnection && Program.ownVariable(Self.variable) == "\(ordinal)"
   }
 
-  /// Runs `body`, which accepts until ``isOver``, on a thread with a loop of its own; what it has begun ends first.
+  /// Runs `accept` on a thread with a loop and a socket of its own; what it has begun ends first.
+  ///
+  /// Where it cannot have the socket, nothing more is accepted by any.
   func startAcceptor(
-    _ body: @escaping @Sendable (EventLoop) async -> Void
+    of socket: OpenFile,
+    _ accept:
+      @escaping @Sendable (consuming Descriptor, EventLoop) async throws(SystemError) -> Void
   ) throws(SystemError) {
     let loop = try EventLoop()
+    let number = try socket.descriptor.duplicate().release()
     acceptors.withLock { $0 += 1 }
     do throws(SystemError) {
       try Thread.start {
         loop.run(until: {
-          await body(loop)
+          do throws(SystemError) {
+            try await accept(Descriptor(adopting: number), loop)
+          } catch {
+            self.stop()
+          }
           await self.untilIdle()
         })
         self.endAcceptor()
       }
     } catch {
+      _ = Descriptor(adopting: number)
       endAcceptor()
       throw error
+    }
+  }
+
+  /// Calls `next`, which begins one connection or datagram, until the server is stopped.
+  ///
+  /// Who comes while all permits are taken waits in the kernel's queue.
+  func acceptAll(
+    on loop: EventLoop,
+    _ next: (Deadline) async throws -> Void
+  ) async {
+    while !isOver {
+      do {
+        try await permits.acquire(1, within: .milliseconds(100))
+      } catch {
+        continue
+      }
+      do {
+        try await next(loop.deadline(after: Self.turn))
+      } catch StreamError.timedOut {
+        permits.release()
+      } catch {
+        // No descriptor, thread or process is free: the others wait in the kernel's queue.
+        permits.release()
+        do throws(WaitError) { try await loop.sleep(for: .milliseconds(100)) } catch {}
+      }
     }
   }
 
@@ -111,7 +146,7 @@ final class ServerCore: Sendable {
     }
   }
 
-  var isOver: Bool { isStopped.load(ordering: .acquiring) }
+  private var isOver: Bool { isStopped.load(ordering: .acquiring) }
 
   func stop() { isStopped.store(true, ordering: .releasing) }
 

@@ -4,64 +4,55 @@ import MartletNet
 import MartletSync
 public import MartletSystem
 
-/// A server of connections; see ``TCPServer`` and ``UnixServer``.
-public class StreamServer: @unchecked Sendable {
+/// What all servers do: see ``TCPServer``, ``UnixServer`` and ``UDPServer``.
+public class Server: @unchecked Sendable {
   // @unchecked: all is constant, and the core is Sendable.
-  private let core: ServerCore
-  private let socket: OpenFile?
-  /// Where it listens, with the port that the kernel chose.
+  fileprivate let core: ServerCore
+  /// nil in a process that was started for one connection.
+  fileprivate let socket: OpenFile?
+  /// Where it is bound, with the port that the kernel chose.
   public let address: SocketAddress
 
-  init(_ address: SocketAddress, backlog: Int32, _ core: ServerCore) throws(SystemError) {
+  fileprivate init(
+    _ core: ServerCore,
+    at address: SocketAddress,
+    binding bind: () throws(SystemError) -> Descriptor
+  ) throws(SystemError) {
     self.core = core
     guard !core.isChild else {
       socket = nil
       self.address = address
       return
     }
-    let bound = try Listener.bind(address, backlog: backlog)
+    let bound = try bind()
     self.address = try bound.localAddress()
     socket = OpenFile(bound)
   }
 
-  /// Begins to accept connections, on threads of its own.
+  /// Takes what comes to a duplicate of the socket, until the server is stopped.
+  fileprivate nonisolated(nonsending) func accept(
+    from own: consuming Descriptor,
+    on loop: EventLoop
+  ) async throws(SystemError) {
+    preconditionFailure("a server says what it accepts")
+  }
+
+  /// Begins to accept connections or datagrams, on threads of its own.
   ///
   /// A process that was started for one connection (``ServerModel/processPerConnection``) serves it here and ends.
   ///
-  /// - Throws: ``MartletSystem/SystemError`` when no thread or descriptor is to be had.
+  /// - Throws: ``MartletSystem/SystemError`` when no thread or descriptor is to be had; it is stopped then.
   public func start() throws(SystemError) {
     guard let socket else { core.serveAsChild() }
-    for _ in 0..<core.loopCount {
-      let number = try socket.descriptor.duplicate().release()
-      try core.startAcceptor { loop in
-        do throws(SystemError) {
-          let listener = try Listener(adopting: Descriptor(adopting: number), on: loop)
-          await Self.accept(listener, self.core, on: loop)
-        } catch {
-          self.core.stop()
+    do throws(SystemError) {
+      for _ in 0..<core.loopCount {
+        try core.startAcceptor(of: socket) { own, loop throws(SystemError) in
+          try await self.accept(from: own, on: loop)
         }
       }
-    }
-  }
-
-  /// Accepts until the server is stopped; who comes while all permits are taken waits in the kernel's queue.
-  private static func accept(_ listener: Listener, _ core: ServerCore, on loop: EventLoop) async {
-    while !core.isOver {
-      do {
-        try await core.permits.acquire(1, within: .milliseconds(100))
-      } catch {
-        continue
-      }
-      do {
-        let accepted = try await listener.accept(by: loop.deadline(after: ServerCore.turn))
-        try await core.serve(accepted, on: loop)
-      } catch StreamError.timedOut {
-        core.permits.release()
-      } catch {
-        // No descriptor, thread or process is free: the others wait in the kernel's queue.
-        core.permits.release()
-        do throws(WaitError) { try await loop.sleep(for: .milliseconds(100)) } catch {}
-      }
+    } catch {
+      core.stop()
+      throw error
     }
   }
 
@@ -85,6 +76,30 @@ public class StreamServer: @unchecked Sendable {
   public func run() throws(SystemError) {
     try start()
     join()
+  }
+}
+
+/// A server of connections; see ``TCPServer`` and ``UnixServer``.
+public class StreamServer: Server, @unchecked Sendable {
+  // @unchecked: it has nothing of its own.
+  fileprivate init(
+    _ address: SocketAddress,
+    backlog: Int32,
+    _ core: ServerCore
+  ) throws(SystemError) {
+    try super.init(core, at: address) { () throws(SystemError) in
+      try Listener.bind(address, backlog: backlog)
+    }
+  }
+
+  fileprivate override nonisolated(nonsending) func accept(
+    from own: consuming Descriptor,
+    on loop: EventLoop
+  ) async throws(SystemError) {
+    let listener = try Listener(adopting: own, on: loop)
+    await core.acceptAll(on: loop) { deadline in
+      try await core.serve(try await listener.accept(by: deadline), on: loop)
+    }
   }
 }
 
@@ -176,11 +191,8 @@ public final class UnixServer: StreamServer, @unchecked Sendable {
 
 /// A server of datagrams: each is a connection that has its bytes and then the end, and what is written goes to
 /// its sender.
-public final class UDPServer: Sendable {
-  private let core: ServerCore
-  private let socket: OpenFile
-  /// Where it is bound, with the port that the kernel chose.
-  public let address: SocketAddress
+public final class UDPServer: Server, @unchecked Sendable {
+  // @unchecked: it has nothing of its own.
 
   /// Binds to an address of this machine and a port, 0 for one that is free; see ``TCPServer``.
   ///
@@ -196,12 +208,13 @@ public final class UDPServer: Sendable {
     handler: any ConnectionHandler
   ) throws(SystemError) {
     precondition(model != .processPerConnection, "a datagram is no connection")
-    core = ServerCore(model, limit: limit, handler, telling: tell)
     let address = try SocketAddress(own: host, port: port)
-    let bound = try Descriptor.datagram(for: address)
-    try bound.bind(to: address)
-    self.address = try bound.localAddress()
-    socket = OpenFile(bound)
+    let core = ServerCore(model, limit: limit, handler, telling: tell)
+    try super.init(core, at: address) { () throws(SystemError) in
+      let socket = try Descriptor.datagram(for: address)
+      try socket.bind(to: address)
+      return socket
+    }
   }
 
   /// Does the same with a function as its handler.
@@ -226,67 +239,17 @@ public final class UDPServer: Sendable {
     )
   }
 
-  /// Begins to receive, on threads of its own.
-  ///
-  /// - Throws: ``MartletSystem/SystemError`` when no thread or descriptor is to be had.
-  public func start() throws(SystemError) {
-    for _ in 0..<core.loopCount {
-      let number = try socket.descriptor.duplicate().release()
-      try core.startAcceptor { loop in
-        do throws(SystemError) {
-          let datagrams = try Datagram(adopting: Descriptor(adopting: number), on: loop)
-          await Self.receive(datagrams, self.core, self.socket, on: loop)
-        } catch {
-          self.core.stop()
-        }
-      }
-    }
-  }
-
-  private static func receive(
-    _ datagrams: Datagram,
-    _ core: ServerCore,
-    _ socket: OpenFile,
+  fileprivate override nonisolated(nonsending) func accept(
+    from own: consuming Descriptor,
     on loop: EventLoop
-  ) async {
-    while !core.isOver {
-      do {
-        try await core.permits.acquire(1, within: .milliseconds(100))
-      } catch {
-        continue
-      }
-      do {
-        let deadline = loop.deadline(after: ServerCore.turn)
-        let received = try await datagrams.receive(.body, by: deadline)
-        var bytes: [UInt8] = []
-        bytes.append(copying: received.buffer.bytes)
-        try await core.serve(bytes, from: received.sender, socket: socket, on: loop)
-      } catch {
-        core.permits.release()
-      }
+  ) async throws(SystemError) {
+    guard let socket else { return }
+    let datagrams = try Datagram(adopting: own, on: loop)
+    await core.acceptAll(on: loop) { deadline in
+      let received = try await datagrams.receive(.body, by: deadline)
+      let bytes = [UInt8](copying: received.buffer.bytes)
+      try await core.serve(bytes, from: received.sender, socket: socket, on: loop)
     }
-  }
-
-  /// Receives no more; what is under way goes on to its end.
-  ///
-  /// May be called from any thread.
-  public func stop() { core.stop() }
-
-  /// Blocks the calling thread until the server was stopped and all is done.
-  @_disfavoredOverload
-  @available(*, noasync, message: "this blocks the thread: await the other form")
-  public func join() { core.join() }
-
-  /// Suspends the calling coroutine until the server was stopped and all is done.
-  public func join() async { await core.join() }
-
-  /// Begins, and blocks the calling thread until the server was stopped and all is done.
-  ///
-  /// - Throws: As ``start()``.
-  @available(*, noasync, message: "this blocks the thread: start, and await the end")
-  public func run() throws(SystemError) {
-    try start()
-    join()
   }
 }
 

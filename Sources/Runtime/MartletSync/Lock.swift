@@ -7,7 +7,7 @@ import Synchronization
 /// and then it is handed over. It is not recursive; use ``RecursiveLock`` where the holder may come again.
 /// Who took it must release it: the same task, or the same thread outside of tasks. A task may suspend
 /// meanwhile, others then wait that long.
-public final class Lock: Sendable {
+public final class Lock: Lockable {
   private static let free: UInt32 = 0
   private static let held: UInt32 = 1
   /// Held, and somebody may wait: who releases it looks at the line.
@@ -91,29 +91,6 @@ public final class Lock: Sendable {
     )
     precondition(found != Self.free, "a lock is released that nobody holds")
     if !isDone { unlockSlowly() }
-  }
-
-  /// Does something while the lock is held; blocks the calling thread before that.
-  @_disfavoredOverload
-  @available(*, noasync, message: "this blocks the thread: await the other form")
-  public func withLock<Result, Failure>(
-    _ body: () throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    lock()
-    defer { unlock() }
-    return try body()
-  }
-
-  /// Does something while the lock is held; suspends the calling coroutine before that.
-  ///
-  /// - Throws: ``WaitFailure``, or what `body` throws.
-  public func withLock<Result>(
-    within limit: Duration? = nil,
-    _ body: () async throws -> Result
-  ) async throws -> Result {
-    try await lock(within: limit)
-    defer { unlock() }
-    return try await body()
   }
 
   // MARK: The slow ways

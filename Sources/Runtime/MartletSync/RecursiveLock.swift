@@ -1,5 +1,5 @@
 /// A lock that its holder may take again; it is free when it was released as often.
-public final class RecursiveLock: Sendable {
+public final class RecursiveLock: Lockable {
   private struct Holding {
     var owner: LockOwner?
     var depth = 0
@@ -70,29 +70,6 @@ public final class RecursiveLock: Sendable {
       return holding.depth
     }
     if depth == 0 { inner.unlock() }
-  }
-
-  /// Does something while the lock is held; blocks the calling thread before that.
-  @_disfavoredOverload
-  @available(*, noasync, message: "this blocks the thread: await the other form")
-  public func withLock<Result, Failure>(
-    _ body: () throws(Failure) -> Result
-  ) throws(Failure) -> Result {
-    lock()
-    defer { unlock() }
-    return try body()
-  }
-
-  /// Does something while the lock is held; suspends the calling coroutine before that.
-  ///
-  /// - Throws: ``WaitFailure``, or what `body` throws.
-  public func withLock<Result>(
-    within limit: Duration? = nil,
-    _ body: () async throws -> Result
-  ) async throws -> Result {
-    try await lock(within: limit)
-    defer { unlock() }
-    return try await body()
   }
 
   private func takeAgain() -> Bool {

@@ -17,7 +17,8 @@ struct ReceiveCommand: ParsableCommand {
     abstract: "Receive what `martlet send` sends, into a folder.",
     discussion: """
       Nothing leaves the folder, and nothing goes through a symbolic link in it. What has not come whole is kept \
-      in \(ReceiveFolder.workName) below it until it is sent to its end. Without --replace, what is there stays.
+      in \(ReceiveFolder.workName) below it until it is sent to its end. Without --replace, what is there stays. \
+      With --certificate it speaks TLS.
       """
   )
 
@@ -48,40 +49,22 @@ struct ReceiveCommand: ParsableCommand {
 
   @Option(
     name: .long,
-    help: ArgumentHelp("Speak TLS, with this certificate in PEM form.", valueName: "file"),
-    completion: .file()
-  )
-  var certificate: String?
-
-  @Option(name: .long, help: ArgumentHelp("Its key.", valueName: "file"), completion: .file())
-  var key: String?
-
-  @Option(
-    name: .long,
     help: ArgumentHelp("Authorities that vouch for senders, which need one.", valueName: "file"),
     completion: .file()
   )
   var clientCa: String?
 
-  @Option(
-    name: .long,
-    help: ArgumentHelp("A file with a word that senders must know.", valueName: "file"),
-    completion: .file()
-  )
-  var tokenFile: String?
-
-  @Flag(name: .long, help: "Write a line of JSON for each file, and one at the end.")
-  var json = false
+  @OptionGroup var options: TransferOptions
 
   func validate() throws {
-    guard clientCa == nil || certificate != nil else {
+    guard clientCa == nil || options.certificate != nil else {
       throw ValidationError("--client-ca needs --certificate")
     }
     _ = try addresses()
   }
 
   func run() throws {
-    let writesJSON = json
+    let writesJSON = options.json
     let folder: ReceiveFolder
     do throws(SystemError) {
       folder = try ReceiveFolder(into, replaces: replace, syncs: sync)
@@ -91,7 +74,7 @@ struct ReceiveCommand: ParsableCommand {
     let receiver = try Receiver(
       into: folder,
       context: try context(),
-      token: try TransferFiles.token(tokenFile).map { Array($0.utf8) },
+      token: try options.token().map { Array($0.utf8) },
       endsWithSender: once
     ) { file, digest in
       Console.say(
@@ -128,7 +111,7 @@ struct ReceiveCommand: ParsableCommand {
   }
 
   private func context() throws -> TLSContext? {
-    guard let identity = try TransferFiles.identity(certificate: certificate, key: key) else {
+    guard let identity = try options.identity() else {
       return nil
     }
     let authorities = try TransferFiles.authorities(clientCa)
@@ -212,7 +195,7 @@ struct ReceiveCommand: ParsableCommand {
   }
 
   private func report(_ tally: Receiver.Tally, _ elapsed: Duration) {
-    guard json else {
+    guard options.json else {
       return Console.say(
         "\(tally.fileCount) files, \(TransferText.bytes(tally.byteCount)) received in "
           + "\(TransferText.seconds(elapsed)) s, \(tally.presentCount) were there, "

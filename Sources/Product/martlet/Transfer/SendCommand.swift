@@ -57,25 +57,7 @@ struct SendCommand: ParsableCommand {
   )
   var ca: String?
 
-  @Option(
-    name: .long,
-    help: ArgumentHelp("A certificate to show, in PEM form.", valueName: "file"),
-    completion: .file()
-  )
-  var certificate: String?
-
-  @Option(name: .long, help: ArgumentHelp("Its key.", valueName: "file"), completion: .file())
-  var key: String?
-
-  @Option(
-    name: .long,
-    help: ArgumentHelp("A file with the word that the receiver asks for.", valueName: "file"),
-    completion: .file()
-  )
-  var tokenFile: String?
-
-  @Flag(name: .long, help: "Write a line of JSON for each file, and one at the end.")
-  var json = false
+  @OptionGroup var options: TransferOptions
 
   func validate() throws {
     guard !paths.isEmpty else { throw ValidationError("name what is to be sent") }
@@ -83,7 +65,7 @@ struct SendCommand: ParsableCommand {
       throw ValidationError("--parallel: write a number from 1 to 32")
     }
     guard 1...100 ~= tries else { throw ValidationError("--tries: write a number from 1 to 100") }
-    guard tls || (ca == nil && certificate == nil) else {
+    guard tls || (ca == nil && options.certificate == nil) else {
       throw ValidationError("--ca and --certificate need --tls")
     }
     _ = try Address(option: "--to", to)
@@ -91,7 +73,7 @@ struct SendCommand: ParsableCommand {
   }
 
   func run() throws {
-    let writesJSON = json
+    let writesJSON = options.json
     let plan = SendPlan(connectionCount: parallel) { file, digest in
       if writesJSON { Console.say(TransferText.line(file, digest)) }
     }
@@ -127,7 +109,7 @@ struct SendCommand: ParsableCommand {
   }
 
   private func target() throws -> SendTarget {
-    let own = try TransferFiles.identity(certificate: certificate, key: key)
+    let own = try options.identity()
     var context: TLSContext?
     if tls {
       let authorities = try TransferFiles.authorities(ca) ?? TLSAuthorities(ofSystem: ())
@@ -142,7 +124,7 @@ struct SendCommand: ParsableCommand {
       address: try Address(option: "--to", to),
       context: context,
       session: String(UInt64.random(in: 0 ... .max), radix: 16),
-      token: try TransferFiles.token(tokenFile),
+      token: try options.token(),
       tryCount: tries
     )
   }
@@ -171,7 +153,7 @@ struct SendCommand: ParsableCommand {
       Console.complain("and \(tally.problemCount - tally.problems.count) more")
     }
     let rate = Int(Double(tally.byteCount) / max(elapsed / .seconds(1), 0.001))
-    if json {
+    if options.json {
       let line: JSONValue = .object([
         "files": .number(tally.fileCount), "bytes": .number(tally.byteCount),
         "present_files": .number(tally.presentCount), "present_bytes": .number(tally.presentBytes),

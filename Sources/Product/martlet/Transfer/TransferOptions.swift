@@ -6,19 +6,50 @@ import MartletSystem
 import Supervision
 import TLS
 
-/// Files of certificates and secrets, as commands name them.
-enum TransferFiles {
-  /// The longest file of certificates or keys.
-  private static let limit = 4 << 20
+/// What `martlet send` and `martlet receive` are told in the same words.
+struct TransferOptions: ParsableArguments {
+  @Option(
+    name: .long,
+    help: ArgumentHelp("The certificate to show, in PEM form.", valueName: "file"),
+    completion: .file()
+  )
+  var certificate: String?
 
-  static func identity(certificate: String?, key: String?) throws -> TLSIdentity? {
+  @Option(name: .long, help: ArgumentHelp("Its key.", valueName: "file"), completion: .file())
+  var key: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("A file with a word that both sides must know.", valueName: "file"),
+    completion: .file()
+  )
+  var tokenFile: String?
+
+  @Flag(name: .long, help: "Write a line of JSON for each file, and one at the end.")
+  var json = false
+
+  /// The certificate with its key.
+  func identity() throws -> TLSIdentity? {
     guard let certificate, let key else {
       guard certificate == nil, key == nil else {
         throw CommandFailure(.usage, "--certificate and --key go together")
       }
       return nil
     }
-    return try named(certificate) {
+    return try TransferFiles.identity(certificate: certificate, key: key)
+  }
+
+  /// The word.
+  func token() throws -> String? { try tokenFile.map(TransferFiles.token) }
+}
+
+/// Files of certificates and secrets, as commands name them.
+enum TransferFiles {
+  /// The longest file of certificates or keys.
+  private static let limit = 4 << 20
+
+  static func identity(certificate: String, key: String) throws -> TLSIdentity {
+    try named(certificate) {
       try TLSIdentity(certificates: try read(certificate), key: try read(key))
     }
   }
@@ -29,8 +60,7 @@ enum TransferFiles {
   }
 
   /// What a file has, without the white space around it.
-  static func token(_ path: String?) throws -> String? {
-    guard let path else { return nil }
+  static func token(_ path: String) throws -> String {
     let text = String(decoding: try read(path), as: UTF8.self)
     let token = text.split(whereSeparator: \.isWhitespace)
     guard token.count == 1, 8...1024 ~= token[0].utf8.count else {
