@@ -179,7 +179,7 @@ support("CAllocations")
 module("MartletBytes", .base)
 module("MartletTelemetry", .base, ["MartletBytes"])
 module("JSON", .base)
-module("CSV", .base)
+module("CSV", .base, ["MartletBytes"])
 module("Directives", .base, ["JSON"])
 
 // System

@@ -4,7 +4,7 @@ import TestPeers
 import Testing
 
 extension PeerTests {
-  /// `martlet bulk` against servers that answer as tests want.
+  /// `martlet bulk` against servers that answer, and commands that end, as tests want.
   @Suite("Bulk", .timeLimit(.minutes(5 * slowness))) struct BulkCommandTests {
     /// A table of so many rows, the values of whose second column need quotes here and there.
     private func table(_ rowCount: Int, _ rig: Rig) throws -> String {
@@ -194,6 +194,140 @@ extension PeerTests {
         #expect(origin.count == 300)
         #expect(most.withLock { $0 } > 0)
         #expect(most.withLock { $0 } < (50 << 20) * memoryFactor)
+      }
+    }
+
+    // MARK: Commands
+
+    /// A command line that has a shell script done for each batch.
+    private func command(_ file: String, doing script: String, _ more: [String] = []) -> [String] {
+      [Rig.martletPath, "bulk", file, "--column", "name", "--command", script, "--shell"] + more
+    }
+
+    /// The values that a file with a list in each line has, in the order of their keys.
+    private func kept(_ rig: Rig, _ name: String) throws -> [String] {
+      let lines = String(decoding: try rig.read(name), as: UTF8.self).split(separator: "\n")
+      let batches = try lines.map { line in
+        let parts = line.split(separator: " ", maxSplits: 1)
+        let number = try #require(parts[0].split(separator: "-").last.flatMap { Int($0) })
+        let values = try JSONSerialization.jsonObject(with: Data(parts[1].utf8)) as? [String]
+        return (number: number, values: try #require(values))
+      }
+      return batches.sorted { $0.number < $1.number }.flatMap(\.values)
+    }
+
+    @Test("gives every value of a column to a command once, in batches, and goes on behind them")
+    func runsCommands() async throws {
+      try await Rig.run { rig in
+        let file = try table(1050, rig)
+        // One write to the end of a file is not cut by another.
+        let script = #"line="$MARTLET_BATCH $(cat)"; echo "$line" >> "$OUT"; echo noise"#
+        let line = ["/usr/bin/env", "OUT=\(rig.path("out"))"] + command(file, doing: script)
+        let outcome = try rig.outcome(of: line)
+        #expect(outcome.status == 0, "\(outcome.lines)")
+        #expect(outcome.lines.contains { $0.hasPrefix("11 batches with 1050 rows sent in ") })
+        #expect(try kept(rig, "out") == (0..<1050).map(name))
+        let again = try rig.outcome(of: line)
+        #expect(again.status == 0)
+        #expect(again.lines.contains { $0.contains("11 were sent before") })
+        #expect(try kept(rig, "out").count == 1050)
+      }
+    }
+
+    @Test("takes a command apart as a shell does, and runs it without one")
+    func words() async throws {
+      try await Rig.run { rig in
+        let file = try table(5, rig)
+        let script = rig.path("a script")
+        let copy = "import sys; open(sys.argv[1], 'w').write(sys.stdin.read())"
+        _ = try rig.write(copy, to: "a script")
+        let out = rig.path("it's $HOME")
+        let quoted = out.replacingOccurrences(of: "'", with: "\\'")
+          .replacingOccurrences(of: " ", with: "' '")
+        let line = [Rig.martletPath, "bulk", file, "--column", "name", "--command"]
+        let text = "/usr/bin/python3 \"\(script)\"   \(quoted)"
+        let outcome = try rig.outcome(of: line + [text])
+        #expect(outcome.status == 0, "\(outcome.lines)")
+        let values = try JSONSerialization.jsonObject(with: Data(try rig.read("it's $HOME")))
+        #expect(values as? [String] == (0..<5).map(name))
+        for (text, problem) in [
+          ("cat", "write the program with its path"), ("/bin/cat 'a", "a quote is not closed"),
+          ("", "path"),
+        ] {
+          let refused = try rig.outcome(of: line + [text])
+          #expect(refused.status == 2)
+          #expect(refused.lines.contains { $0.contains(problem) }, "\(refused.lines)")
+        }
+        let both = try rig.outcome(of: line + ["/bin/cat", "--post", "http://127.0.0.1:1/"])
+        #expect(both.status == 2)
+      }
+    }
+
+    @Test("tries a command again that fails, and keeps what it refuses or fails at to the end")
+    func commandsFail() async throws {
+      try await Rig.run { rig in
+        let file = try table(500, rig)
+        let script = #"""
+          n=${MARTLET_BATCH##*-}; echo . >> "$OUT.$n"; tries=$(wc -l < "$OUT.$n")
+          case $n in
+            1) exit 65 ;;
+            2) exit 7 ;;
+            3) [ $tries -ge 3 ] || kill -9 $$ ;;
+          esac
+          """#
+        let outcome = try rig.outcome(
+          of: ["/usr/bin/env", "OUT=\(rig.path("tries"))"]
+            + command(file, doing: script, ["--tries", "3"])
+        )
+        #expect(outcome.status == 1)
+        let text = outcome.lines.joined(separator: "\n")
+        #expect(outcome.lines.contains("batch 1: the command refuses it"), "\(text)")
+        #expect(outcome.lines.contains("batch 2: the command ended with code 7"), "\(text)")
+        #expect(text.contains("3 batches with 300 rows sent"), "\(text)")
+        #expect(text.contains("2 refused, 4 tries"), "\(text)")
+        let tries = try (0..<5).map { try rig.read("tries.\($0)").count / 2 }
+        #expect(tries == [1, 1, 3, 3, 1])
+        let dead = String(decoding: try rig.read("rows.csv.dead"), as: UTF8.self)
+        #expect(dead.contains("\"n101\"") && dead.contains("\"n299\"") && !dead.contains("n301"))
+      }
+    }
+
+    @Test("kills a command that takes too long, with what it has started, and keeps its batch")
+    func commandsHang() async throws {
+      try await Rig.run { rig in
+        let file = try table(100, rig)
+        let script = #"sleep 600 & echo $! > "$OUT"; wait"#
+        let outcome = try rig.outcome(
+          of: ["/usr/bin/env", "OUT=\(rig.path("pid"))"]
+            + command(file, doing: script, ["--tries", "1", "--timeout", "1"])
+        )
+        #expect(outcome.status == 1)
+        let told = outcome.lines.contains("batch 0: the command did not end in time")
+        #expect(told, "\(outcome.lines)")
+        let text = String(decoding: try rig.read("pid"), as: UTF8.self)
+        let process = try #require(Int32(text.dropLast()))
+        let deadline = ContinuousClock.now + patience
+        while kill(process, 0) == 0, ContinuousClock.now < deadline { _ = poll(nil, 0, 5) }
+        #expect(kill(process, 0) != 0)
+        let dead = String(decoding: try rig.read("rows.csv.dead"), as: UTF8.self)
+        #expect(dead.contains("\"n99\""))
+      }
+    }
+
+    @Test("ends with 1 where a command cannot be started, and nothing is refused")
+    func noCommand() async throws {
+      try await Rig.run { rig in
+        let file = try table(100, rig)
+        let line = [Rig.martletPath, "bulk", file, "--column", "name", "--tries", "1", "--command"]
+        let outcome = try rig.outcome(of: line + ["/nonexistent/program"])
+        #expect(outcome.status == 1)
+        let told = outcome.lines.contains { $0.contains("/nonexistent/program: ") }
+        #expect(told, "\(outcome.lines)")
+        let shell = try rig.outcome(of: line + ["nonexistent-program", "--shell"])
+        #expect(shell.status == 1)
+        #expect(shell.lines.contains { $0.contains("the command is not there") }, "\(shell.lines)")
+        #expect(!FileManager.default.fileExists(atPath: rig.path("rows.csv.dead")))
+        #expect(try rig.outcome(of: line + ["/usr/bin/true"]).status == 0)
       }
     }
   }

@@ -75,6 +75,14 @@ extension PeerTests {
             "rm -rf: 18 bytes, the last line is there is no rm -rf",
           ]
         ),
+        (
+          "ManyAtATime",
+          [
+            "in order: 600 ms, 200 ms, 400 ms", "done: 200 ms", "done: 400 ms", "done: 600 ms",
+            "too slow: timedOut", "ended by: tooLong(limit: 0)", "square: 1", "square: 4",
+            "square: 9", "nobody reads any more",
+          ]
+        ),
         ("ProducerConsumer", ["100 eaten, 0 left"]),
         (
           "ThreadLocals",

@@ -1,3 +1,5 @@
+import MartletBytes
+
 /// What is wrong with a table, and in which line.
 public struct CSVFailure: Error, Hashable, Sendable, CustomStringConvertible {
   /// What can be wrong.
@@ -178,20 +180,26 @@ public struct CSVReader: Sendable {
     at offset: inout Int
   ) throws(CSVFailure) {
     guard state == .fieldStart || state == .plain || state == .quoted else { return }
-    var end = offset
-    while end < bytes.count, !isSpecial(bytes[end]) { end += 1 }
+    let end = firstSpecial(in: bytes, from: offset)
     guard end > offset else { return }
     byteCount += end - offset
     guard byteCount <= recordBytes else { throw failure(.recordTooLong) }
     isBlank = false
     if state == .fieldStart { state = .plain }
-    if isKept { for index in offset..<end { content.append(bytes[index]) } }
+    if isKept { content.append(copying: bytes.extracting(offset..<end)) }
     offset = end
   }
 
+  /// Where the first byte stands that may mean something; at the end if none does.
   @inline(__always)
-  private func isSpecial(_ byte: UInt8) -> Bool {
-    byte == separator || byte == 0x22 || byte == 0x0A || byte == 0x0D
+  private func firstSpecial(in bytes: Span<UInt8>, from offset: Int) -> Int {
+    let separators = ByteSearch.Block(repeating: separator)
+    let quotes = ByteSearch.Block(repeating: 0x22)
+    let feeds = ByteSearch.Block(repeating: 0x0A)
+    let returns = ByteSearch.Block(repeating: 0x0D)
+    return ByteSearch.firstIndex(in: bytes, from: offset, to: bytes.count) { block in
+      (block .== separators .| block .== quotes) .| (block .== feeds .| block .== returns)
+    } ?? bytes.count
   }
 
   @inline(__always)

@@ -15,6 +15,8 @@ final class Coroutine: @unchecked Sendable {
   fileprivate var place = -1
   /// The address of its task; 0 before it runs.
   fileprivate var task: UInt = 0
+  /// Whether it was cancelled before it ran.
+  fileprivate var isCancelledEarly = false
   // Safe: the loop runs it, and is not let go before that returns.
   private unowned(unsafe) let loop: EventLoop
   fileprivate let subject: (() -> String?)?
@@ -36,11 +38,10 @@ final class Coroutine: @unchecked Sendable {
   }
 
   func run() async {
-    // Safe: only the address is kept.
-    unsafe withUnsafeCurrentTask { current in
-      if let current = unsafe current { task = unsafe unsafeBitCast(current, to: UInt.self) }
-    }
+    task = EventLoop.currentTask
+    if isCancelledEarly { unsafe loop.cancelledTasks.insert(task) }
     await body()
+    if unsafe !loop.cancelledTasks.isEmpty { unsafe loop.cancelledTasks.remove(task) }
     unsafe loop.coroutines.remove(self)
   }
 }
@@ -106,15 +107,19 @@ extension EventLoop {
   public func coroutineViews() -> [CoroutineView] {
     precondition(isCurrent, "the coroutines of a loop are looked at from another thread")
     var places: [UInt: Int] = [:]
+    for slot in usedSlots where slots[slot].waiter != 0 { places[slots[slot].waiter] = slot }
+    return coroutines.all.map { view($0, waitingAt: places[$0.task]) }
+      .sorted { $0.number < $1.number }
+  }
+
+  /// The slots in which somebody may wait.
+  private var usedSlots: some Sequence<Int> {
     let inner = min(Int(watchedEnd.inner), slots.firstTimer / 2)
-    let used = [
+    return [
       0..<Int(watchedEnd.descriptors) * 2,
       descriptorLimit * 2..<max(inner, descriptorLimit) * 2,
       slots.firstTimer..<slots.firstTimer + usedTimers,
-    ]
-    for slot in used.joined() where slots[slot].waiter != 0 { places[slots[slot].waiter] = slot }
-    return coroutines.all.map { view($0, waitingAt: places[$0.task]) }
-      .sorted { $0.number < $1.number }
+    ].joined()
   }
 
   private func view(_ coroutine: Coroutine, waitingAt slot: Int?) -> CoroutineView {
@@ -146,4 +151,35 @@ extension EventLoop {
   private static func duration(ticks: UInt32) -> Duration {
     .nanoseconds(max(0, Int64(Int32(bitPattern: ticks))) << tickShift)
   }
+}
+
+// How the wait of a coroutine is ended from outside.
+extension EventLoop {
+  /// The address of the task that runs; 0: none does.
+  fileprivate static var currentTask: UInt {
+    // Safe: only the address is kept.
+    unsafe withUnsafeCurrentTask { current in
+      unsafe current.map { unsafe unsafeBitCast($0, to: UInt.self) } ?? 0
+    }
+  }
+
+  /// Ends the present wait of a coroutine on this loop, or else its next one, with ``WaitError/cancelled``.
+  ///
+  /// - Complexity: O(*n*) in the descriptors that were ever watched.
+  func cancelWait(of coroutine: Coroutine) {
+    precondition(isCurrent, "a coroutine is cancelled from another thread")
+    let task = coroutine.task
+    guard task != 0 else {
+      coroutine.isCancelledEarly = true
+      return
+    }
+    guard let slot = usedSlots.first(where: { slots[$0].waiter == task }) else {
+      cancelledTasks.insert(task)
+      return
+    }
+    wake(slot, .cancellation)
+  }
+
+  /// Whether the caller's wait is to end before it begins; this is told once.
+  func takeCancellation() -> Bool { cancelledTasks.remove(Self.currentTask) != nil }
 }

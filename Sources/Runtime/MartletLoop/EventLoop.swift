@@ -63,6 +63,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   private(set) var usedTimers = 0
   /// What was spawned and has not ended.
   var coroutines = CoroutineTable()
+  /// The addresses of tasks whose next wait is to end before it begins.
+  var cancelledTasks: Set<UInt> = []
   /// One more than the largest number of a descriptor that was watched, and of an inner socket.
   var watchedEnd: (descriptors: Int32, inner: Int32) = (0, 0)
   private var headBuffers = BufferPool(keptCount: keptBuffers)
@@ -439,6 +441,7 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     // A task whose closure does not capture its actor runs elsewhere, and would race with the loop.
     precondition(isCurrent, "a coroutine waits on a loop that it does not run on")
     precondition(slots[slot].waiter == 0, "two coroutines wait for one event")
+    if !cancelledTasks.isEmpty, takeCancellation() { throw .cancelled }
     // A cancellation that came while nobody waited ends the next wait.
     if slots[slot].reason == .event {
       if slots[slot].isMuted { unmute(slot) }

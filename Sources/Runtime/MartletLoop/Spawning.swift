@@ -59,16 +59,20 @@ extension EventLoop {
     _ body: @escaping () async -> Void
   ) {
     precondition(isCurrent, "a coroutine is spawned on a loop from another thread")
-    let local = Coroutine(name, about: subject, on: self, body)
+    _ = launch(Coroutine(name, about: subject, on: self, body))
+  }
+
+  /// Starts a coroutine, from its loop.
+  func launch(_ local: Coroutine) -> Task<Void, Never> {
     home.assumeIsolated { home in
       switch mode {
       case .parking:
-        _ = Task {
+        Task {
           _ = home
           await local.run()
         }
       case .continuation:
-        _ = Task(executorPreference: self) {
+        Task(executorPreference: self) {
           _ = home
           await local.run()
         }

@@ -294,6 +294,11 @@ extension Queue: AsyncSequence {
 
     /// The next element; nil when the queue is closed and empty, or the task is cancelled.
     public func next() async -> Element? { await queue.next() }
+
+    /// The next element, for a caller that stays where it runs: on its loop, for one.
+    public func next(isolation actor: isolated (any Actor)?) async -> Element? {
+      await queue.next()
+    }
   }
 
   /// Takes elements; several may, and each element goes to one of them.

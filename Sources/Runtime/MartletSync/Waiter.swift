@@ -106,10 +106,14 @@ public final class Waiter: Sendable {
 
   /// Suspends the calling coroutine until the wait is settled, which a limit or a cancellation of its
   /// task also does.
-  public func suspend(within limit: Duration? = nil) async -> Outcome {
+  public func suspend(
+    within limit: Duration? = nil,
+    isolation actor: isolated (any Actor)? = #isolation
+  ) async -> Outcome {
     if let limit { Timekeeper.shared.watch(self, within: limit) }
     await withTaskCancellationHandler {
-      await suspendAnyhow()
+      // Names the actor, so that it stays there: it would go by way of a thread of the global pool.
+      await suspendAnyhow(isolation: actor)
     } onCancel: {
       settle(.cancelled)
     }
@@ -118,9 +122,9 @@ public final class Waiter: Sendable {
   }
 
   /// Suspends the calling coroutine until the wait is settled, even when its task is cancelled.
-  public func suspendAnyhow() async {
+  public func suspendAnyhow(isolation actor: isolated (any Actor)? = #isolation) async {
     // Safe: it is resumed here, or kept and resumed by the one that settles.
-    unsafe await withUnsafeContinuation { continuation in
+    unsafe await withUnsafeContinuation(isolation: actor) { continuation in
       let isOver = unsafe coroutine.withLock { kept in
         if outcome != .waiting { return true }
         unsafe kept = continuation

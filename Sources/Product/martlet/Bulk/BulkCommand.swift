@@ -13,13 +13,15 @@ import Supervision
 struct BulkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "bulk",
-    abstract: "Post the values of a column of a CSV file, in batches.",
+    abstract: "Send the values of a column of a CSV file to a server or a command, in batches.",
     discussion: """
-      Each batch is posted as a JSON list of strings, with an Idempotency-Key that is the same whenever it is \
-      sent. What was acknowledged with 2xx is noted beside the file at once: started again after whatever has \
-      ended it, the command goes on with what is missing. 408, 425, 429 and 5xx are tried again after a pause \
-      that doubles; a batch that is refused otherwise, or as often as --tries, goes to the file of dead letters, \
-      which is a CSV file that can be sent itself. When the server cannot be reached, the command ends with 1.
+      Each batch is a JSON list of strings: posted with an Idempotency-Key that is the same whenever it is sent, or \
+      given to a command as its standard input, with that key in MARTLET_BATCH. What was acknowledged, by an answer \
+      of 2xx or by an end with 0, is noted beside the file at once: started again after whatever has ended it, this \
+      goes on with what is missing. 408, 425, 429 and 5xx, and a command that does not end with 0, are tried again \
+      after a pause that doubles; a batch that is refused, by another answer or by an end with 65, or that was tried \
+      as often as --tries, goes to the file of dead letters, which is a CSV file that can be sent itself. When the \
+      server cannot be reached, or the command not be started, this ends with 1.
       """
   )
 
@@ -36,7 +38,19 @@ struct BulkCommand: ParsableCommand {
     name: .long,
     help: ArgumentHelp("Where to post, as `http://127.0.0.1:8080/rows`.", valueName: "url")
   )
-  var post: String
+  var post: String?
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "What to run for each batch, as `/usr/bin/load --table names`.",
+      valueName: "command"
+    )
+  )
+  var command: String?
+
+  @Flag(name: .long, help: "Have the command run by a shell.")
+  var shell = false
 
   @Option(
     name: .long,
@@ -52,6 +66,12 @@ struct BulkCommand: ParsableCommand {
     help: ArgumentHelp("How often a batch is tried, 1 to 100.", valueName: "number")
   )
   var tries = 5
+
+  @Option(
+    name: .long,
+    help: ArgumentHelp("How many seconds a try may take, 1 to 86400.", valueName: "number")
+  )
+  var timeout = 60
 
   @Option(
     name: .long,
@@ -84,20 +104,23 @@ struct BulkCommand: ParsableCommand {
       throw ValidationError("--workers: write a number from 1 to 256")
     }
     guard 1...100 ~= tries else { throw ValidationError("--tries: write a number from 1 to 100") }
-    guard WebPlace(post) != nil else { throw ValidationError("--post: \(post) is no URL") }
+    guard 1...86_400 ~= timeout else {
+      throw ValidationError("--timeout: write a number from 1 to 86400")
+    }
+    guard command != nil || !shell else { throw ValidationError("--shell needs --command") }
+    _ = try target()
     for field in header where !CacheCommand.WarmCommand.isField(field) {
       throw ValidationError("--header: write it as `Authorization: Bearer x`")
     }
   }
 
   func run() throws {
-    guard let url = WebPlace(post) else { return }
     let (source, journal, key) = try opened()
     let plan = BulkPlan(
-      url: url,
-      fields: header,
+      target: try target(),
       workerCount: workers,
       tryCount: tries,
+      patience: .seconds(timeout),
       key: key,
       deadLetters: dead ?? "\(file).dead",
       column: column
@@ -130,6 +153,27 @@ struct BulkCommand: ParsableCommand {
     }
     if tally.deadCount > 0 {
       throw CommandFailure(.failure, "refused values are in \(plan.deadLetters)")
+    }
+  }
+
+  /// Where the batches go.
+  private func target() throws -> BulkPlan.Target {
+    switch (post, command) {
+    case (let post?, nil):
+      guard let url = WebPlace(post) else { throw ValidationError("--post: \(post) is no URL") }
+      return .url(url, fields: header)
+    case (nil, let command?):
+      if shell { return .program(Program("/bin/sh", arguments: ["-c", command])) }
+      guard let words = CommandWords.split(command) else {
+        throw ValidationError("--command: a quote is not closed")
+      }
+      guard let path = words.first, path.contains("/") else {
+        throw ValidationError(
+          "--command: write the program with its path, as `/usr/bin/load`, or add --shell"
+        )
+      }
+      return .program(Program(path, arguments: Array(words.dropFirst())))
+    default: throw ValidationError("write one of --post and --command")
     }
   }
 
@@ -182,7 +226,7 @@ final class BulkProgress: Sendable {
 
   func show(_ tally: BulkSender.Tally, isOver: Bool) {
     guard isShown else { return }
-    let read = source.counts.bytes
+    let read = source.readBytes
     let share = source.byteCount > 0 ? min(Double(read) / Double(source.byteCount), 1) : 1
     let elapsed = max((ContinuousClock.now - start) / .seconds(1), 0.001)
     let filled = Int(share * 30)

@@ -15,13 +15,19 @@ struct BulkBatch: Sendable {
   /// The values as a list of strings, in JSON; it is made where the file is read, a byte at a time.
   private(set) var body: [UInt8] = [0x5B]
 
-  init(number: Int) { self.number = number }
+  /// Creates an empty one, of about so many bytes once it is full.
+  init(number: Int, byteCount: Int = 0) {
+    self.number = number
+    body.reserveCapacity(byteCount + byteCount / 8)
+  }
 
   mutating func append(_ value: ArraySlice<UInt8>) {
     if rowCount > 0 { body.append(0x2C) }
     rowCount += 1
     body.append(0x22)
-    if value.allSatisfy({ $0 < 0x80 }) {
+    if value.allSatisfy(Self.isPlain) {
+      body += value
+    } else if value.allSatisfy({ $0 < 0x80 }) {
       for byte in value { append(byte) }
     } else {
       // Bytes that are no UTF-8 become marks of replacement, for JSON has no others.
@@ -32,6 +38,12 @@ struct BulkBatch: Sendable {
 
   /// Ends the list.
   mutating func close() { body.append(0x5D) }
+
+  /// Whether a byte stands for itself in a string of JSON, whatever is around it.
+  @inline(__always)
+  private static func isPlain(_ byte: UInt8) -> Bool {
+    0x20..<0x80 ~= byte && byte != 0x22 && byte != 0x5C
+  }
 
   private mutating func append(_ byte: UInt8) {
     switch byte {
@@ -50,7 +62,6 @@ final class BulkSource: Sendable {
   /// How many bytes the file has, and how many were read.
   let byteCount: Int64
   private let readCount = Atomic<Int64>(0)
-  private let rowCount = Atomic<Int>(0)
   private let failure = Locked<String?>(nil)
   private let file: Descriptor
   private let journal: BulkJournal
@@ -70,10 +81,8 @@ final class BulkSource: Sendable {
     batches = Queue(capacity: ahead)
   }
 
-  /// How many bytes and rows were read.
-  var counts: (bytes: Int64, rows: Int) {
-    (readCount.load(ordering: .relaxed), rowCount.load(ordering: .relaxed))
-  }
+  /// How many bytes were read.
+  var readBytes: Int64 { readCount.load(ordering: .relaxed) }
 
   /// Why reading has ended before the end of the file.
   var problem: String? { failure.withLock { $0 } }
@@ -139,11 +148,10 @@ final class BulkSource: Sendable {
     guard place < reader.fieldCount else {
       throw CommandFailure(.failure, "line \(reader.line - 1) has no field \(place + 1)")
     }
-    rowCount.add(1, ordering: .relaxed)
     batch.append(reader.field(place))
     guard batch.rowCount == batchSize else { return }
     try put(&batch)
-    batch = BulkBatch(number: batch.number + 1)
+    batch = BulkBatch(number: batch.number + 1, byteCount: batch.body.count)
   }
 
   private func put(_ batch: inout BulkBatch) throws(QueueFailure) {

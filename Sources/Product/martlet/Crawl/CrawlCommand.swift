@@ -91,7 +91,7 @@ struct CrawlCommand: ParsableCommand {
     if format == .csv { Console.say("url,depth,status,bytes,milliseconds,title,location,problem") }
     let loop = try EventLoop()
     loop.run(until: {
-      do throws(CommandFailure) {
+      do {
         let crawler = try Crawler(on: loop, plan) { page in
           Console.say(format == .csv ? CrawlRow.csv(page) : CrawlRow.json(page))
           counts.withLock { counts in
@@ -99,11 +99,12 @@ struct CrawlCommand: ParsableCommand {
             if page.problem != nil || page.status >= 400 { counts.failed += 1 }
           }
         }
-        await crawler.run()
+        try await crawler.run()
         let refused = crawler.refusedCount
         counts.withLock { $0.refused = refused }
       } catch {
-        failure.withLock { $0 = error }
+        let found = error as? CommandFailure ?? CommandFailure(.failure, "\(error)")
+        failure.withLock { $0 = found }
       }
     })
     if let failure = failure.withLock({ $0 }) { throw failure }

@@ -52,13 +52,18 @@ final class Crawler {
     var hasWork: Bool { taken < waiting.count }
   }
 
-  /// What a worker does next.
+  /// What is asked for.
   private enum Job {
-    case rules(site: String, Host)
-    case page(PageAddress, depth: Int, Host)
+    case rules(site: String)
+    case page(PageAddress, depth: Int)
+  }
+
+  /// What is to be done next.
+  private enum Step {
+    case ask(Job, of: Host)
     /// Nothing before this moment, unless something comes.
-    case later(ContinuousClock.Instant?)
-    case over
+    case wait(until: ContinuousClock.Instant?)
+    case end
   }
 
   private static let product = "martlet"
@@ -84,7 +89,7 @@ final class Crawler {
   private var seen: Set<PageAddress> = []
   private let allowedSites: Set<String>
   private var begunCount = 0
-  private var activeWorkers = 0
+  private var activeCount = 0
   private(set) var refusedCount = 0
 
   init(
@@ -102,23 +107,37 @@ final class Crawler {
   }
 
   /// Crawls until nothing is left, or as many pages were asked for as may be.
-  func run() async {
+  func run() async throws {
     for start in plan.starts { add(start, depth: 0) }
     let crawler = self
-    while true {
-      switch nextJob() {
-      case .rules(let site, let host):
-        begin(host)
-        loop.spawn { await crawler.askForRules(site, host) }
-      case .page(let address, let depth, let host):
-        begin(host)
-        begunCount += 1
-        loop.spawn { await crawler.visit(address, depth, host) }
-      case .later(let moment):
-        var deadline = Deadline.never
-        if let moment { deadline = loop.deadline(after: Timeout(moment - .now)) }
-        do throws(WaitError) { try await changed.wait(by: deadline) } catch {}
-      case .over: return
+    try await loop.forEach(jobs, atMost: plan.workerCount, named: "ask for pages") { job, host in
+      switch job {
+      case .rules(let site): await crawler.askForRules(site, host)
+      case .page(let address, let depth): await crawler.visit(address, depth, host)
+      }
+      crawler.end(host)
+    }
+  }
+
+  /// What is asked for, as soon as it may be.
+  private var jobs: Generator<(Job, Host)> {
+    let crawler = self
+    return Generator(on: loop, named: "wait for hosts") { output in
+      while true {
+        switch crawler.nextStep() {
+        case .ask(let job, let host):
+          crawler.begin(host)
+          try await output.yield((job, host))
+        case .wait(let moment):
+          var deadline = Deadline.never
+          if let moment { deadline = crawler.loop.deadline(after: Timeout(moment - .now)) }
+          do throws(WaitError) {
+            try await crawler.changed.wait(by: deadline)
+          } catch {
+            guard error == .timedOut else { throw error }
+          }
+        case .end: return
+        }
       }
     }
   }
@@ -126,12 +145,12 @@ final class Crawler {
   private func begin(_ host: Host) {
     host.activeCount += 1
     host.next = .now + host.delay
-    activeWorkers += 1
+    activeCount += 1
   }
 
   private func end(_ host: Host) {
     host.activeCount -= 1
-    activeWorkers -= 1
+    activeCount -= 1
     changed.set()
   }
 
@@ -147,10 +166,8 @@ final class Crawler {
     hosts[address.site]?.waiting.append((address, depth))
   }
 
-  private func nextJob() -> Job {
-    if begunCount >= plan.pageLimit || activeWorkers >= plan.workerCount {
-      return activeWorkers > 0 ? .later(nil) : .over
-    }
+  private func nextStep() -> Step {
+    if begunCount >= plan.pageLimit { return .end }
     let now = ContinuousClock.now
     var earliest: ContinuousClock.Instant?
     for (place, site) in order.enumerated() {
@@ -166,7 +183,7 @@ final class Crawler {
       order.append(site)
       guard let rules = host.rules else {
         host.isAskingForRules = true
-        return .rules(site: site, host)
+        return .ask(.rules(site: site), of: host)
       }
       while host.hasWork {
         let (address, depth) = host.waiting[host.taken]
@@ -175,13 +192,16 @@ final class Crawler {
           host.waiting.removeFirst(host.taken)
           host.taken = 0
         }
-        if rules.allow(address.target) { return .page(address, depth: depth, host) }
+        if rules.allow(address.target) {
+          begunCount += 1
+          return .ask(.page(address, depth: depth), of: host)
+        }
         refusedCount += 1
       }
-      return nextJob()
+      return nextStep()
     }
-    if earliest == nil, activeWorkers == 0 { return .over }
-    return .later(earliest)
+    if earliest == nil, activeCount == 0 { return .end }
+    return .wait(until: earliest)
   }
 
   // MARK: Asking
@@ -193,7 +213,6 @@ final class Crawler {
     }
     host.isAskingForRules = false
     host.next = .now + host.delay
-    end(host)
   }
 
   /// RFC 9309, section 2.3.1: who cannot be asked is not crawled, who has no rules is.
@@ -246,7 +265,6 @@ final class Crawler {
     }
     page.milliseconds = Int((ContinuousClock.now - start) / .milliseconds(1))
     tell(page)
-    end(host)
   }
 
   private func follow(_ scan: PageScan, from address: PageAddress, _ depth: Int) {
