@@ -21,10 +21,13 @@ struct RunCommand: ParsableCommand {
   )
   var config: String?
 
+  @OptionGroup var daemon: DaemonOptions
+
   @OptionGroup var state: StateOptions
 
   func run() throws {
-    try Launch(source: config.map { .file($0) } ?? .hello, state: state).run()
+    let launch = Launch(source: config.map { .file($0) } ?? .hello, state: state)
+    try daemon.run { isReady throws(CommandFailure) in try launch.run(telling: isReady) }
   }
 }
 
@@ -47,6 +50,8 @@ struct ProxyCommand: ParsableCommand {
   )
   var to: String
 
+  @OptionGroup var daemon: DaemonOptions
+
   @OptionGroup var state: StateOptions
 
   func validate() throws {
@@ -60,7 +65,8 @@ struct ProxyCommand: ParsableCommand {
       ["server {"] + addresses.map { "    listen \($0)" }
       + ["    route / { proxy \(members.map(\.description).joined(separator: " ")) }", "}", ""]
     let text = lines.joined(separator: "\n")
-    try Launch(source: .text(name: "martlet proxy", text), state: state).run()
+    let launch = Launch(source: .text(name: "martlet proxy", text), state: state)
+    try daemon.run { isReady throws(CommandFailure) in try launch.run(telling: isReady) }
   }
 
   private static func address(_ text: String, of option: String) throws -> Address {
@@ -84,10 +90,10 @@ struct Launch {
     }
   }
 
-  /// Runs until it is told to stop.
+  /// Runs until it is told to stop, and calls `isReady` when requests are served.
   ///
   /// - Throws: ``CommandFailure``.
-  func run() throws(CommandFailure) {
+  func run(telling isReady: @escaping @Sendable () -> Void = {}) throws(CommandFailure) {
     _ = martlet_set_descriptor_limit(1 << 20)
     try Self.forbidDumps()
     // The configuration may name the state directory, so it is read before the supervisor reads it.
@@ -152,6 +158,7 @@ struct Launch {
               && !$0.hasPrefix("tcp unix:") && !($0.hasPrefix("udp ") && !$0.hasSuffix(" 0"))
           }
           Console.say(banner(addresses.isEmpty ? keys : addresses))
+          isReady()
         }
       )
     )

@@ -3,8 +3,8 @@ public import MartletSystem
 /// A program that goes on when the terminal is closed that it was started from.
 ///
 /// The program starts itself once more, in a session of its own, in the folder `/` and with nothing as its standard
-/// descriptors; the first one waits until the other is ready, so that whoever started it knows that it is, or that it
-/// is not.
+/// descriptors, if nothing else is said; the first one waits until the other is ready, so that whoever started it knows
+/// that it is, or that it is not.
 ///
 /// ```swift
 /// switch try Daemon.detach() {
@@ -48,13 +48,23 @@ public final class Daemon: Sendable {
 
   /// Starts the daemon and waits until it is ready, or tells that this is it.
   ///
+  /// - Parameters:
+  ///   - output: Where its standard output and error go.
+  ///   - folder: Where it works; nil: where this process does.
+  ///   - limit: How long it may take until it is ready.
+  /// - Returns: Which of the two this process is.
   /// - Throws: ``Failure``.
   public static func detach(
     output: StandardDescriptors.Place = .nothing,
+    in folder: String? = "/",
     within limit: Duration = .seconds(30)
   ) throws(Failure) -> Role {
     if Program.ownVariable(variable) == String(Processes.parent) {
-      return .daemon(Daemon(OpenFile(adopting: 3)))
+      let file = OpenFile(adopting: 3)
+      do throws(SystemError) { try file.descriptor.setCloseOnExecute(true) } catch {
+        throw .notStarted(error)
+      }
+      return .daemon(Daemon(file))
     }
     let outcome: Result<Role, Failure>
     do throws(SystemError) {
@@ -65,7 +75,7 @@ public final class Daemon: Sendable {
       )
       program.set(variable, to: String(Processes.own))
       program.hasOwnSession = true
-      program.folder = "/"
+      program.folder = folder
       program.standard = StandardDescriptors(input: .nothing, output: output, error: output)
       let process = try program.spawn(descriptors: [other.number])
       outcome = try readiness(of: process, own, within: limit)
