@@ -60,6 +60,17 @@ extension PeerTests {
         ),
         ("UDPPair", ["IS ANYBODY THERE?"]),
         (
+          "SocketEnds",
+          [
+            "closed: all came, the end", #"  left at the server: ["TIME_WAIT"]"#,
+            "  left at the client: []", "  another socket there: bind: Address already in use",
+            "  another listener there: listens",
+            "aborted: not all came, recv: Connection reset by peer", "  left at the server: []",
+            "  left at the client: []", "burst of 10: 3 wait in line, 7 found no room",
+            "all came in, a second late",
+          ]
+        ),
+        (
           "ChatServer",
           [
             "Ada reads welcome Ada", "Grace reads welcome Grace", "Ada reads Grace: is here",
