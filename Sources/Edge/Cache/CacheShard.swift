@@ -24,6 +24,8 @@ struct ShardState: Sendable {
     var byteCount: Int
     /// The last purge that it was looked at for.
     var seen: UInt64 = 0
+    /// Whose bytes it takes besides those of the store.
+    var quota: CacheQuota?
   }
 
   struct Resource: Sendable {
@@ -47,6 +49,8 @@ struct ShardState: Sendable {
     blank: Entry(content: .pass(until: Moment(milliseconds: 0)), resource: 0, byteCount: 0)
   )
   private(set) var order = EvictionOrder()
+  /// The order among the answers of each quota.
+  private var quotaOrders: [ObjectIdentifier: EvictionOrder] = [:]
   private var sketch = FrequencySketch(keyCount: 64)
 
   /// What a mark takes besides its key.
@@ -104,7 +108,7 @@ struct ShardState: Sendable {
           continue
         }
         if matching(answer) {
-          order.use(entry)
+          use(entry)
           return .answer(answer)
         }
       }
@@ -197,17 +201,18 @@ struct ShardState: Sendable {
     _ content: Content,
     byteCount: Int,
     at place: Int,
-    seen: UInt64
+    seen: UInt64,
+    quota: CacheQuota? = nil
   ) -> Int {
     var freed = 0
     while resources[place].entries.count >= variantCount, let last = resources[place].entries.last {
       freed += remove(last)
     }
     let entry = entries.insert(
-      Entry(content: content, resource: place, byteCount: byteCount, seen: seen)
+      Entry(content: content, resource: place, byteCount: byteCount, seen: seen, quota: quota)
     )
     resources[place].entries.insert(entry, at: 0)
-    order.insert(entry, byteCount: byteCount)
+    list(entry)
     if order.count > sketch.keyCount { sketch.grow(toKeyCount: order.count * 2) }
     return freed
   }
@@ -219,20 +224,24 @@ struct ShardState: Sendable {
     _ old: CachedAnswer,
     with new: CachedAnswer,
     at place: Int,
-    seen: UInt64
+    seen: UInt64,
+    quota newQuota: CacheQuota? = nil
   ) -> Int? {
     for entry in resources[place].entries {
       guard case .answer(let answer) = entries[entry].content, answer === old else { continue }
       let freed = entries[entry].byteCount
-      order.remove(entry)
+      let quota = entries[entry].quota
+      unlist(entry)
+      quota?.free(freed)
       entries[entry] = Entry(
         content: .answer(new),
         resource: place,
         byteCount: new.byteCount,
-        seen: seen
+        seen: seen,
+        quota: newQuota
       )
-      order.insert(entry, byteCount: new.byteCount)
-      order.use(entry)
+      list(entry)
+      use(entry)
       return freed
     }
     return nil
@@ -276,12 +285,34 @@ struct ShardState: Sendable {
   }
 
   private mutating func remove(_ entry: Int) -> Int {
+    if entries.isUsed(entry) { unlist(entry) }
     guard let gone = entries.remove(entry) else { return 0 }
-    order.remove(entry)
+    gone.quota?.free(gone.byteCount)
     if let index = resources[gone.resource].entries.firstIndex(of: entry) {
       resources[gone.resource].entries.remove(at: index)
     }
     return gone.byteCount
+  }
+
+  /// Takes an entry into the orders by which things make room.
+  private mutating func list(_ entry: Int) {
+    let count = entries[entry].byteCount
+    order.insert(entry, byteCount: count)
+    guard let quota = entries[entry].quota else { return }
+    quotaOrders[ObjectIdentifier(quota), default: EvictionOrder()].insert(entry, byteCount: count)
+  }
+
+  private mutating func unlist(_ entry: Int) {
+    order.remove(entry)
+    guard let quota = entries[entry].quota.map({ ObjectIdentifier($0) }) else { return }
+    quotaOrders[quota]?.remove(entry)
+    if quotaOrders[quota]?.count == 0 { quotaOrders[quota] = nil }
+  }
+
+  private mutating func use(_ entry: Int) {
+    order.use(entry)
+    guard let quota = entries[entry].quota else { return }
+    quotaOrders[ObjectIdentifier(quota)]?.use(entry)
   }
 
   /// Forgets a resource of which there is nothing.
@@ -313,15 +344,17 @@ struct ShardState: Sendable {
   /// Removes what is the first to go until `bytes` are free, unless it is asked for more often, all together,
   /// than `word`; with nil it goes in any case.
   ///
-  /// `beaten` is how often that was asked for which went before for the same thing. What goes is offered to
-  /// `disk`.
+  /// `beaten` is how often that was asked for which went before for the same thing; with a `quota` what takes of it
+  /// goes alone. What goes is offered to `disk`.
   mutating func makeRoom(
     _ bytes: Int,
     for word: UInt64?,
+    in quota: CacheQuota? = nil,
     beaten: inout Int,
     _ disk: (store: DiskStore, purges: PurgeLog)? = nil
   ) -> Room {
-    guard var victim = order.victim else { return .empty }
+    let key = quota.map { ObjectIdentifier($0) }
+    guard var victim = key.map({ quotaOrders[$0]?.victim }) ?? order.victim else { return .empty }
     let own = word.map { sketch.frequency(of: $0) }
     var chosen: [Int] = []
     var sum = 0
@@ -333,7 +366,8 @@ struct ShardState: Sendable {
         if beaten >= own { return .refused }
       }
       guard sum < bytes, chosen.count < Self.victimsAtOnce,
-        let next = order.victim(after: victim)
+        let next = key.map({ quotaOrders[$0]?.victim(after: victim) })
+          ?? order.victim(after: victim)
       else { break }
       victim = next
     }

@@ -98,9 +98,9 @@ public final class CacheStore: Sendable {
   /// How far the look at everything is, after purges.
   private let sweeping = Mutex(Sweep())
   private let hash = KeyHash.random()
-  private let shards: [CacheShard]
-  private let evictions = Atomic<UInt64>(0)
-  private let refusals = Atomic<UInt64>(0)
+  let shards: [CacheShard]
+  let evictions = Atomic<UInt64>(0)
+  let refusals = Atomic<UInt64>(0)
 
   private static let shardCount = 32
 
@@ -116,7 +116,7 @@ public final class CacheStore: Sendable {
   /// What a key is found by.
   public func word(of key: Span<UInt8>) -> UInt64 { hash.key(of: key) }
 
-  private func shard(of word: UInt64) -> CacheShard {
+  func shard(of word: UInt64) -> CacheShard {
     shards[Int(truncatingIfNeeded: word >> 59)]
   }
 
@@ -148,12 +148,13 @@ public final class CacheStore: Sendable {
   ///
   /// `known` says what the request is, for answers that depend on some fields; `joins` whether it may read what a
   /// fill receives whose head is there; `matching` whether an answer that is kept can be sent; `scope` which bytes
-  /// are asked for.
+  /// are asked for; `quota` what bounds it besides the store.
   public func begin(
     _ key: Span<UInt8>,
     _ word: UInt64,
     at now: Moment,
     scope: PartScope = .whole,
+    quota: CacheQuota? = nil,
     known: (VaryRule) -> [UInt8],
     joins: (Fill.Glimpse) -> Bool,
     matching: (CachedAnswer) -> Bool
@@ -185,7 +186,8 @@ public final class CacheStore: Sendable {
         word: word,
         asked: asked.map { Fill.Asked(vary: $0.0, variant: $0.1) },
         purgeNumber: purges.number,
-        scope: scope
+        scope: scope,
+        quota: quota
       )
       state.add(fill, at: place)
       return .lead(fill)
@@ -364,23 +366,48 @@ public final class CacheStore: Sendable {
     budget.free(way.bytes)
     let contestant = way.isUpdate ? nil : fill.word
     var beaten = 0
+    let taken = take(answer.byteCount, of: fill, for: contestant, &beaten)
+    guard taken == .kept else {
+      if let otherwise { return keep(otherwise, of: fill, offering: offered) }
+      abandon(fill, offering: offered)
+      return taken
+    }
     while true {
       switch budget.store(answer.byteCount, filled: fill.budgetedByteCount) {
       case .granted:
         _ = fill.takeBudgeted()
         return insert(answer, of: fill, in: shard, offering: offered)
       case .refused:
+        fill.quota?.free(answer.byteCount)
         if let otherwise { return keep(otherwise, of: fill, offering: offered) }
         abandon(fill, offering: offered)
         return .tooLarge
       case .lacks(let bytes):
         let made = makeRoom(bytes, for: contestant, near: fill.word, &beaten)
         guard made == .kept else {
+          fill.quota?.free(answer.byteCount)
           if let otherwise { return keep(otherwise, of: fill, offering: offered) }
           abandon(fill, offering: offered)
           return made
         }
       }
+    }
+  }
+
+  /// Takes bytes of the quota that bounds a fill, if there is one, for which others of the same make room.
+  private func take(
+    _ count: Int,
+    of fill: Fill,
+    for word: UInt64?,
+    _ beaten: inout Int
+  ) -> CacheKeeping {
+    guard let quota = fill.quota else { return .kept }
+    guard count <= quota.limit else { return .tooLarge }
+    while true {
+      let lack = quota.take(count)
+      guard lack > 0 else { return .kept }
+      let made = makeRoom(lack, for: word, in: quota, near: fill.word, &beaten)
+      guard made == .kept else { return made }
     }
   }
 
@@ -398,10 +425,12 @@ public final class CacheStore: Sendable {
         .answer(answer),
         byteCount: answer.byteCount,
         at: place,
-        seen: fill.purgeNumber
+        seen: fill.purgeNumber,
+        quota: fill.quota
       )
     }
     budget.free(freed ?? answer.byteCount)
+    if freed == nil { fill.quota?.free(answer.byteCount) }
     return freed == nil ? .outdated : .kept
   }
 
@@ -410,31 +439,40 @@ public final class CacheStore: Sendable {
     budget.endFill(fill.takeBudgeted())
     // It takes hardly more than the other one, whose bytes are freed behind it.
     var beaten = 0
+    guard take(new.byteCount, of: fill, for: nil, &beaten) == .kept else { return abandon(fill) }
     granting: while true {
       switch budget.store(new.byteCount, filled: 0) {
       case .granted: break granting
       case .lacks(let bytes) where makeRoom(bytes, for: nil, near: fill.word, &beaten) == .kept:
         continue
-      case .lacks, .refused: return abandon(fill)
+      case .lacks, .refused:
+        fill.quota?.free(new.byteCount)
+        return abandon(fill)
       }
     }
     let freed = shard(of: fill.word).state.withLock { state -> Int? in
       guard let place = state.take(fill) else { return nil }
       defer { state.tidy(place) }
       let seen = fill.purgeNumber
-      if let freed = state.replace(old, with: new, at: place, seen: seen) { return freed }
+      let quota = fill.quota
+      if let freed = state.replace(old, with: new, at: place, seen: seen, quota: quota) {
+        return freed
+      }
       // It was on the disk, or had to make room meanwhile.
       let freed = state.makeWay(for: new, at: place).bytes
+      let content = ShardState.Content.answer(new)
       return freed
-        + state.insert(.answer(new), byteCount: new.byteCount, at: place, seen: seen)
+        + state.insert(content, byteCount: new.byteCount, at: place, seen: seen, quota: quota)
     }
     budget.free(freed ?? new.byteCount)
+    if freed == nil { fill.quota?.free(new.byteCount) }
   }
 
-  /// Makes room, near a word first.
+  /// Makes room, near a word first; with a `quota` by what takes of it.
   private func makeRoom(
     _ bytes: Int,
     for word: UInt64?,
+    in quota: CacheQuota? = nil,
     near place: UInt64,
     _ beaten: inout Int
   ) -> CacheKeeping {
@@ -443,7 +481,8 @@ public final class CacheStore: Sendable {
       let shard = shards[(first + step) % shards.count]
       let room = shard.state.withLock { state in
         var sum = beaten
-        let room = state.makeRoom(bytes, for: word, beaten: &sum, disk.map { ($0, purges) })
+        let disk = disk.map { ($0, purges) }
+        let room = state.makeRoom(bytes, for: word, in: quota, beaten: &sum, disk)
         return (room, sum)
       }
       beaten = room.1
@@ -546,49 +585,5 @@ public final class CacheStore: Sendable {
     }
     budget.free(freed)
     return next
-  }
-
-  // MARK: What is told
-
-  /// Calls `body` with every answer that is kept, what its key says behind its space, and how often that was
-  /// asked for lately; a part of the store is locked meanwhile.
-  public func forEach(_ body: (_ url: ArraySlice<UInt8>, CachedAnswer, _ frequency: Int) -> Void) {
-    for shard in shards {
-      shard.state.withLock { state in
-        state.forEach { key, answer, frequency in
-          body(key[CacheKey.url(in: key)], answer, frequency)
-        }
-      }
-    }
-  }
-
-  /// How often a key was asked for lately, and whether `matching` takes an answer that is kept for it.
-  public func glance(
-    at key: Span<UInt8>,
-    _ now: Moment,
-    matching: (CachedAnswer) -> Bool
-  ) -> (frequency: Int, isKept: Bool) {
-    let word = word(of: key)
-    var isKept = false
-    _ = find(key, word, at: now, isCounted: false) { answer in
-      // None is taken, so that none counts as used.
-      isKept = isKept || matching(answer)
-      return false
-    }
-    return (shard(of: word).state.withLock { $0.frequency(of: word) }, isKept)
-  }
-
-  /// How many answers and marks are kept.
-  public var count: Int { shards.reduce(0) { $0 + $1.state.withLock { $0.order.count } } }
-
-  /// How many had to make room.
-  public var evictionCount: UInt64 { evictions.load(ordering: .relaxed) }
-
-  /// How many were not kept because what would have had to go is asked for more often.
-  public var refusalCount: UInt64 { refusals.load(ordering: .relaxed) }
-
-  /// Adds up what the lists say: for tests, that it is what the budget says.
-  public var listedByteCount: Int {
-    shards.reduce(0) { $0 + $1.state.withLock { $0.order.byteCount } }
   }
 }

@@ -143,14 +143,18 @@ public final class Fill: Sendable {
   let purgeNumber: UInt64
   /// Which bytes are asked for.
   public let scope: PartScope
+  /// What bounds it besides the store.
+  let quota: CacheQuota?
 
   init(
     key: [UInt8],
     word: UInt64,
     asked: Asked?,
     purgeNumber: UInt64,
-    scope: PartScope = .whole
+    scope: PartScope = .whole,
+    quota: CacheQuota? = nil
   ) {
+    self.quota = quota
     self.purgeNumber = purgeNumber
     self.scope = scope
     self.key = key

@@ -180,6 +180,15 @@ let routeCacheDirectives = DirectiveTable<RouteCacheSettings>(
         + "`public` or `s-maxage`; not at all; without their cookies; as they are.",
       example: "set_cookie remove"
     ),
+    .value(
+      "quota",
+      \.quota,
+      .given(.size(within: 64 << 10...1 << 46)),
+      unset: "as much as the store has",
+      "How much of the memory of the store the answers of this route may take, and of routes that share them: when it "
+        + "is full, they make room for each other.",
+      example: "quota 200MB"
+    ),
     .list(
       "body_methods",
       \.bodyMethods,

@@ -49,6 +49,8 @@ public struct RouteCacheSettings: Hashable, Sendable {
   public var client = CacheClientRule.honored
   /// What becomes of answers that set cookies.
   public var cookies = CacheCookieRule.public
+  /// How many bytes of the store its answers may take; nil: as many as there are.
+  public var quota: Int?
   /// What of a request tells answers apart.
   public var key = CacheKeySettings()
   /// The methods besides GET whose answers are kept, by what their bodies are.

@@ -71,17 +71,18 @@ func answer(_ count: Int, key: [UInt8], variant: String = "") throws -> CachedAn
 
 extension CacheStore {
   /// Begins a fill, which nobody else does.
-  func lead(_ key: [UInt8]) throws -> Fill {
-    guard let fill = leadIfAlone(key) else { throw Refused() }
+  func lead(_ key: [UInt8], quota: CacheQuota? = nil) throws -> Fill {
+    guard let fill = leadIfAlone(key, quota: quota) else { throw Refused() }
     return fill
   }
 
   /// Begins a fill; nil: somebody else does.
-  func leadIfAlone(_ key: [UInt8]) -> Fill? {
+  func leadIfAlone(_ key: [UInt8], quota: CacheQuota? = nil) -> Fill? {
     let start = begin(
       key.span,
       word(of: key.span),
       at: morning,
+      quota: quota,
       known: { _ in [] },
       joins: { _ in false },
       matching: { _ in false }
@@ -92,9 +93,14 @@ extension CacheStore {
 
   /// Keeps an answer with a body of so many bytes, as after a fill.
   @discardableResult
-  func put(_ key: String, _ count: Int, variant: String = "") throws -> CacheKeeping {
+  func put(
+    _ key: String,
+    _ count: Int,
+    variant: String = "",
+    quota: CacheQuota? = nil
+  ) throws -> CacheKeeping {
     let key = Array(key.utf8)
-    let fill = try lead(key)
+    let fill = try lead(key, quota: quota)
     guard grow(fill, by: count) else {
       abandon(fill)
       return .tooLarge

@@ -14,6 +14,7 @@ final class CachePlan: Sendable {
   let metrics: CacheMetrics
   /// What the keys of its routes begin with, and whether more than the URL stands in some.
   let spaces = Mutex<(all: Set<[UInt8]>, hasMore: Bool)>(([], false))
+  private let quotas: CacheQuotas
 
   init(
     _ settings: CacheSettings,
@@ -25,7 +26,9 @@ final class CachePlan: Sendable {
     metrics = CacheMetrics(settings.name, &layout)
     if let previous, previous.settings == settings {
       store = previous.store
+      quotas = previous.quotas
     } else {
+      quotas = CacheQuotas()
       store = CacheStore(
         CacheLimits(
           memoryBytes: settings.memoryBytes,
@@ -36,6 +39,31 @@ final class CachePlan: Sendable {
         disk: Self.disk(settings, continuing: previous)
       )
     }
+  }
+}
+
+/// The quotas of a store, by what the keys begin with that they are for.
+final class CacheQuotas: Sendable {
+  private let all = Mutex<[[UInt8]: CacheQuota]>([:])
+
+  /// The quota for keys that begin so, which has this limit from now on.
+  func quota(for space: [UInt8], limit: Int) -> CacheQuota {
+    all.withLock { all in
+      if let known = all[space] {
+        known.limit = limit
+        return known
+      }
+      let made = CacheQuota(limit: limit)
+      all[space] = made
+      return made
+    }
+  }
+}
+
+extension CachePlan {
+  /// What bounds the answers of a route; nil: the store alone does.
+  func quota(of settings: RouteCacheSettings, for space: [UInt8]) -> CacheQuota? {
+    settings.quota.map { quotas.quota(for: space, limit: $0) }
   }
 }
 
@@ -72,6 +100,8 @@ final class RouteCache: Sendable {
   let dropped: FieldNameSet
   /// What keys begin with, so that routes whose answers may differ do not share them.
   let space: [UInt8]
+  /// What bounds its answers besides the store; nil: nothing does.
+  let quota: CacheQuota?
   /// For how many milliseconds requests do not wait for each other after an answer that could not be kept.
   let passTime: Int64
   let showsStatus: Bool
@@ -96,6 +126,7 @@ final class RouteCache: Sendable {
     self.dropped = dropped
     policy = CachePolicy(settings)
     space = Self.space(of: route)
+    quota = plan.quota(of: settings, for: space)
     passTime = Int64(clamping: settings.passTime.nanoseconds / 1_000_000)
     showsStatus = settings.showsStatus
     bodyLimit = settings.bodyLimit

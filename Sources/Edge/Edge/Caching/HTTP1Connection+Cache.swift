@@ -192,6 +192,7 @@ extension HTTP1Connection {
       store.word(of: key),
       at: now,
       scope: scope,
+      quota: cache.quota,
       known: { variant(of: $0, exchange, head) },
       joins: { fill in
         guard fill.vary.map({ variant(of: $0, exchange, head) == fill.variant }) ?? true else {
