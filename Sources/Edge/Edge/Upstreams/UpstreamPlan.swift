@@ -89,16 +89,7 @@ public final class UpstreamPlan: Sendable {
     }
     let written = state.changes.applied(to: settings.members)
     let members = state.members(written, stateDirectory: stateDirectory)
-    var plans: [MemberPlan] = []
-    for (member, written) in zip(members, written) {
-      let metrics = MemberMetrics(
-        settings.name,
-        member.name,
-        hasHTTP2: settings.http2 != nil,
-        &layout
-      )
-      plans.append(MemberPlan(member: member, settings: written, metrics: metrics))
-    }
+    let plans = Self.plans(members, written, of: settings, &layout)
     algorithm = Balancer.Algorithm(settings.balance)
     key = settings.balance.hash.map { TextTemplate($0.key) }
     slowStart = SlowStart(nanoseconds: Int64(clamping: settings.slowStart?.nanoseconds ?? 0))
@@ -135,6 +126,25 @@ public final class UpstreamPlan: Sendable {
       for member in members { member.change(at: now) { $0.isOpen = false } }
     }
     health = HealthPlan(settings)
+  }
+
+  private static func plans(
+    _ members: [Member],
+    _ written: [MemberSettings],
+    of upstream: UpstreamSettings,
+    _ layout: inout MetricLayout.Builder
+  ) -> [MemberPlan] {
+    var plans: [MemberPlan] = []
+    for (member, settings) in zip(members, written) {
+      let metrics = MemberMetrics(
+        upstream.name,
+        member.name,
+        hasHTTP2: upstream.http2 != nil,
+        &layout
+      )
+      plans.append(MemberPlan(member: member, settings: settings, metrics: metrics))
+    }
+    return plans
   }
 
   /// The members that it has now.
