@@ -130,6 +130,52 @@ extension PeerTests {
       }
     }
 
+    @Test("are copies of another process behind an upgrade")
+    func upgrade() async throws {
+      try await Rig.run { rig in
+        let martlet = try Self.start(rig, "processes 2")
+        let first = try ask(martlet)[0]
+        #expect(try rig.martlet(command: "upgrade").status == 0)
+        try martlet.line(with: "upgraded to")
+        // The edge that was there may have the next connection already.
+        let deadline = ContinuousClock.now + .seconds(60)
+        var last = first
+        while last[1] == first[1], ContinuousClock.now < deadline { last = try ask(martlet)[0] }
+        #expect(last[1] != first[1])
+      }
+    }
+
+    @Test("cannot have another process taken for one of theirs")
+    func lies() async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(
+          rig,
+          """
+          LOADED = os.getpid()
+
+          def lie():
+              # Says that the copy is the supervisor's first child, which is the edge.
+              if os.getpid() == LOADED:
+                  number = os.getppid()
+                  with open("/proc/%d/task/%d/children" % (number, number)) as file:
+                      os.write(3, b"copied %s\\n" % file.read().split()[0].encode())
+
+          os.register_at_fork(before=lie)
+
+          def app(environ, start_response):
+              pass
+          """,
+          "preload on\nprocesses 1\nqueue_timeout 100ms"
+        )
+        try martlet.line(with: "a process cannot be started")
+        let edge = martlet.children.first
+        let wire = try Wire(to: martlet.endpoint)
+        try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        #expect(try wire.receiveAnswer().status == 503)
+        #expect(martlet.children.first == edge)
+      }
+    }
+
     @Test("that cannot be loaded say why, and are loaded when they can be")
     func cannotLoad() async throws {
       try await Rig.run { rig in

@@ -19,6 +19,9 @@ private let messages: [HandoverMessage] = [
   .call(number: .max, method: "member.add", arguments: Array("{}".utf8)),
   .answer(number: 1, outcome: Array("{\"result\":1}".utf8), changes: nil),
   .answer(number: 2, outcome: [], changes: RuntimeState(kept: [7])),
+  .worker(application: "shop", process: 7, socketCount: 4),
+  .retireWorker(application: "shop", process: 7), .workerEnded(application: "ä", process: .max),
+  .workerHangs(application: "shop", process: 1), .workersWanted(application: "shop", count: 256),
 ]
 
 /// The messages that the decoder takes out of these parts.

@@ -29,7 +29,7 @@ struct ApplicationTests {
     _ number: UInt64,
     priority: Int = 5,
     body: [UInt8] = [],
-    file: OpenFile? = nil
+    stream: OpenFile? = nil
   ) throws -> WorkerRequest {
     var context = WorkerRequest.Context()
     context.priority = priority
@@ -40,8 +40,8 @@ struct ApplicationTests {
       head: head.span,
       context: context,
       body: body,
-      attachment: file.map { WorkerRequest.Attachment($0, for: .body) },
-      contentLength: UInt64(body.count)
+      attachment: stream.map { WorkerRequest.Attachment($0, for: .stream) },
+      contentLength: stream == nil ? UInt64(body.count) : nil
     )
   }
 
@@ -141,6 +141,22 @@ struct ApplicationTests {
     #expect(received(itsSecond) == 5)
   }
 
+  @Test("a worker that waits for a client's body gets nothing ahead, and is no slower for it")
+  func streamed() throws {
+    let application = Application()
+    let (worker, its) = try process(7)
+    application.add(worker)
+    application.noteReady(7, at: 0)
+    let (body, end) = try OpenFile.messagePair()
+    #expect(try application.submit(request(1, stream: end), at: 0) == .given)
+    #expect(try application.submit(request(2), at: 0) == .waits)
+    application.complete(1, of: 7, at: 60_000_000_000)
+    #expect([received(its), received(its)] == [1, 2])
+    #expect(application.figures.workers[0].requestTime == 0)
+    #expect(try application.submit(request(3), at: 60_000_000_000) == .given)
+    _ = body
+  }
+
   @Test("as many wait as may, and not for longer")
   func bounds() throws {
     let application = Application()
@@ -184,7 +200,7 @@ struct ApplicationTests {
     let long = [UInt8](repeating: 0x61, count: 30 << 10)
     let (file, _) = try OpenFile.socketPair()
     let requests = [
-      try request(1), try request(2), try request(3, body: [1, 2, 3]), try request(4, file: file),
+      try request(1), try request(2), try request(3, body: [1, 2, 3]), try request(4, stream: file),
       try request(5), try request(6, body: long), try request(7, body: long),
       try request(8, body: long), try request(9),
     ]
