@@ -145,6 +145,10 @@ final class ApplicationTemplate {
     case "copied":
       guard !source.copies.isEmpty else { return }
       let (sockets, predecessor) = source.copies.removeFirst()
+      guard source === present else {
+        // It has the application as it was: without its sockets it ends.
+        return copy(replacing: predecessor)
+      }
       adopt(words.count > 1 ? Int32(words[1]) ?? 0 : 0, sockets, predecessor)
     default: break
     }
