@@ -130,7 +130,7 @@ public final class Queue<Element: Sendable>: Sendable {
   @_disfavoredOverload
   @available(*, noasync, message: "this blocks the thread: await the other form")
   public func take(within limit: Duration? = nil) throws(QueueFailure) -> Element {
-    var turns = Turns()
+    var turns = Turns(shortCount: Self.shortTurns)
     repeat {
       if let element = try taken() { return element }
       turns.turn()
@@ -216,9 +216,11 @@ public final class Queue<Element: Sendable>: Sendable {
 
   /// How often a thread looks before it says that it waits.
   private static var turnCount: Int { 12 }
+  /// Who makes room, or fills it, may be one that waits for this processor: most turns let it run.
+  static var shortTurns: Int { 3 }
 
   private func turn(_ isDone: () throws(QueueFailure) -> Bool) throws(QueueFailure) -> Bool {
-    var turns = Turns()
+    var turns = Turns(shortCount: Self.shortTurns)
     repeat {
       if try isDone() { return true }
       turns.turn()

@@ -57,7 +57,7 @@ final class Ring<Element: Sendable>: QueueStore, @unchecked Sendable {
   }
 
   func put(_ element: Element) -> Putting {
-    var turns = Turns()
+    var turns = Turns(shortCount: Queue<Element>.shortTurns)
     var seen = unsafe tail.pointee.load(ordering: .relaxed)
     while true {
       if seen & mark != 0 { return .closed }
@@ -88,7 +88,7 @@ final class Ring<Element: Sendable>: QueueStore, @unchecked Sendable {
   }
 
   func take() -> Taken<Element> {
-    var turns = Turns()
+    var turns = Turns(shortCount: Queue<Element>.shortTurns)
     var seen = unsafe head.pointee.load(ordering: .relaxed)
     while true {
       let index = Int(seen & (mark - 1))

@@ -78,12 +78,15 @@ public struct Turns: Sendable {
   /// How often it turned.
   public private(set) var count = 0
 
-  /// Begins with short turns.
-  public init() {}
+  /// How many turns keep the processor.
+  private let shortCount: Int
+
+  /// Begins with short turns, `shortCount` of them; whoever is waited for may need the processor.
+  public init(shortCount: Int = 6) { self.shortCount = shortCount }
 
   /// Waits a little.
   public mutating func turn() {
-    if count < 6 {
+    if count < shortCount {
       for _ in 0..<(1 << count) { Thread.pause() }
     } else {
       Processes.yieldProcessor()
