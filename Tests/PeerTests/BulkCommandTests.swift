@@ -157,6 +157,27 @@ extension PeerTests {
       }
     }
 
+    @Test("waits for an answer no longer than it may")
+    func timesOut() async throws {
+      try await Rig.run { rig in
+        let file = try table(100, rig)
+        let member = try rig.member { wire in
+          _ = try wire.receiveRequest()
+          while !(try wire.receive().isEmpty) {}
+        }
+        let line = [
+          Rig.martletPath, "bulk", file, "--column", "name", "--tries", "2", "--timeout", "1",
+          "--post", member.endpoint.url("/"),
+        ]
+        let outcome = try rig.outcome(of: line)
+        #expect(outcome.status == 1)
+        let told = outcome.lines.contains { $0.hasSuffix("no answer came in time") }
+        #expect(told, "\(outcome.lines)")
+        #expect(!FileManager.default.fileExists(atPath: rig.path("rows.csv.dead")))
+        #expect(member.connectionCount == 2)
+      }
+    }
+
     @Test(
       "names what is wrong with a file",
       arguments: [

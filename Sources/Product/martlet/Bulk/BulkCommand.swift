@@ -108,6 +108,7 @@ struct BulkCommand: ParsableCommand {
       throw ValidationError("--timeout: write a number from 1 to 86400")
     }
     guard command != nil || !shell else { throw ValidationError("--shell needs --command") }
+    guard post != nil || header.isEmpty else { throw ValidationError("--header needs --post") }
     _ = try target()
     for field in header where !CacheCommand.WarmCommand.isField(field) {
       throw ValidationError("--header: write it as `Authorization: Bearer x`")

@@ -12,7 +12,10 @@ final class BulkPoster: BulkCarrier {
     var description: String { "the answer breaks off" }
   }
 
+  private let loop: EventLoop
   private let url: WebPlace
+  /// How long a connection may take to open.
+  private let patience: Timeout
   private let connector: WebConnector
   /// What all requests begin with, and what stands before the number of the batch.
   private let head: [UInt8]
@@ -23,9 +26,12 @@ final class BulkPoster: BulkCarrier {
     on loop: EventLoop,
     to url: WebPlace,
     fields: [String],
-    key: String
+    key: String,
+    within patience: Duration
   ) throws(CommandFailure) {
+    self.loop = loop
     self.url = url
+    self.patience = Timeout(patience)
     connector = try WebConnector(on: loop, place: nil)
     let lines =
       [
@@ -39,7 +45,11 @@ final class BulkPoster: BulkCarrier {
     var answer = ResponseReader(answering: "POST")
     let stream: MartletNet.Stream
     do {
-      stream = if let kept { kept } else { try await connector.connect(to: url, by: .never) }
+      if let kept {
+        stream = kept
+      } else {
+        stream = try await connector.connect(to: url, by: loop.deadline(after: patience))
+      }
       try await exchange(batch, over: stream, &answer)
     } catch {
       // A server may close a connection that it keeps at any time: that is no failure of this batch.
@@ -58,7 +68,7 @@ final class BulkPoster: BulkCarrier {
   private static func words(for error: any Error) -> String {
     switch error {
     case StreamError.failed(let failure): "\(failure)"
-    case StreamError.cancelled, WaitError.cancelled: "no answer came in time"
+    case StreamError.cancelled, StreamError.timedOut, WaitError.cancelled: "no answer came in time"
     case let failure as CommandFailure: failure.message
     default: "\(error)"
     }

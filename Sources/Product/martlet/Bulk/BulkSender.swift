@@ -78,7 +78,7 @@ final class BulkSender {
     carrier =
       switch plan.target {
       case .url(let url, let fields):
-        try BulkPoster(on: loop, to: url, fields: fields, key: plan.key)
+        try BulkPoster(on: loop, to: url, fields: fields, key: plan.key, within: plan.patience)
       case .program(let program): BulkRunner(on: loop, program, key: plan.key)
       }
   }
