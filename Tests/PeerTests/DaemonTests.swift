@@ -40,8 +40,19 @@ extension PeerTests {
         try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         #expect(try wire.receiveAnswer().body == Array("fine".utf8))
         let process = try #require(Int32(number))
-        // No terminal ends it, and it holds nothing of the one that has started it.
+        // No terminal ends it, and neither it nor its edge writes where nobody reads.
         #expect(getsid(process) == process)
+        let children = try String(
+          contentsOfFile: "/proc/\(process)/task/\(process)/children",
+          encoding: .utf8
+        )
+        for one in [String(number)] + children.split(separator: " ").map(String.init) {
+          for descriptor in 0...2 {
+            let link = "/proc/\(one)/fd/\(descriptor)"
+            let target = try FileManager.default.destinationOfSymbolicLink(atPath: link)
+            #expect(target == "/dev/null")
+          }
+        }
         #expect(FileManager.default.fileExists(atPath: rig.path("error.log")))
         let again = try rig.outcome(of: command(rig, run))
         #expect(again.status == 6)

@@ -19,31 +19,32 @@ struct DaemonOptions: ParsableArguments {
     guard daemon || pidFile == nil else { throw ValidationError("--pid-file needs --daemon") }
   }
 
-  /// Does `serve`, here or in a daemon; `serve` calls what it is given when requests are served.
+  /// Does `serve`, here or in a daemon; `serve` calls what it is given when requests are served, with what is told.
   ///
-  /// - Throws: ``CommandFailure``: what a daemon that was not ready has said, with its code.
+  /// - Throws: ``CommandFailure``: why a daemon was not ready, with its code.
   func run(
-    _ serve: (_ isReady: @escaping @Sendable () -> Void) throws(CommandFailure) -> Void
+    _ serve: (_ isReady: @escaping @Sendable (String) -> Void) throws(CommandFailure) -> Void
   ) throws(CommandFailure) {
     // A binary that was executed in the place of another is where that one was.
-    guard daemon, Program.ownVariable("MARTLET_UPGRADE") == nil else { return try serve {} }
-    let said: (reader: OpenFile, writer: OpenFile)
-    do throws(SystemError) { said = try OpenFile.pipe() } catch {
-      throw CommandFailure(.failure, "cannot start: \(error)")
-    }
+    guard daemon, Program.ownVariable("MARTLET_UPGRADE") == nil else { return try serve { _ in } }
     let role: Daemon.Role
     do throws(Daemon.Failure) {
       // The names of files in the configuration begin where the command was given.
-      let output = StandardDescriptors.Place.descriptor(said.writer.number)
-      role = try Daemon.detach(output: output, in: nil, within: .seconds(60))
+      role = try Daemon.detach(in: nil, within: .seconds(60))
     } catch {
-      throw Self.failure(error, Self.all(said.reader))
+      throw Self.failure(error)
     }
     switch role {
-    case .daemon(let daemon): try serve { daemon.isReady() }
-    case .starter(let process):
+    case .daemon(let daemon):
+      do throws(CommandFailure) {
+        try serve { daemon.isReady(saying: $0) }
+      } catch {
+        daemon.fails(saying: error.message)
+        throw error
+      }
+    case .starter(let process, let words):
       try note(process)
-      Console.sayText(Self.all(said.reader))
+      Console.say(words)
       Console.say("process \(process) goes on")
     }
   }
@@ -59,30 +60,13 @@ struct DaemonOptions: ParsableArguments {
     }
   }
 
-  /// What a daemon has written; it may still have the other end.
-  private static func all(_ reader: OpenFile) -> String {
-    var bytes: [UInt8] = []
-    do throws(SystemError) {
-      try reader.descriptor.setNonblocking()
-      while bytes.count < 1 << 20 {
-        let part = try reader.descriptor.read(upTo: 64 << 10)
-        if part.isEmpty { break }
-        bytes += part
-      }
-    } catch {
-      // It has written nothing more until now.
-    }
-    return String(decoding: bytes, as: UTF8.self)
-  }
-
-  private static func failure(_ failure: Daemon.Failure, _ said: String) -> CommandFailure {
+  private static func failure(_ failure: Daemon.Failure) -> CommandFailure {
     switch failure {
     case .notStarted(let error): CommandFailure(.failure, "cannot start: \(error)")
-    case .tooSlow:
-      CommandFailure(.failure, said + "requests were not served within a minute")
-    case .ended(.code(let code)):
-      CommandFailure(ExitStatus(rawValue: code) ?? .failure, said)
-    case .ended(let end): CommandFailure(.failure, said + "the daemon \(end)")
+    case .tooSlow: CommandFailure(.failure, "requests were not served within a minute")
+    case .ended(.code(let code), let words) where !words.isEmpty:
+      CommandFailure(ExitStatus(rawValue: code) ?? .failure, words)
+    case .ended(let end, _): CommandFailure(.failure, "the daemon \(end)")
     }
   }
 }

@@ -90,10 +90,12 @@ struct Launch {
     }
   }
 
-  /// Runs until it is told to stop, and calls `isReady` when requests are served.
+  /// Runs until it is told to stop, and calls `isReady` when requests are served, with what is said then.
   ///
   /// - Throws: ``CommandFailure``.
-  func run(telling isReady: @escaping @Sendable () -> Void = {}) throws(CommandFailure) {
+  func run(
+    telling isReady: @escaping @Sendable (String) -> Void = { _ in }
+  ) throws(CommandFailure) {
     _ = martlet_set_descriptor_limit(1 << 20)
     try Self.forbidDumps()
     // The configuration may name the state directory, so it is read before the supervisor reads it.
@@ -153,15 +155,21 @@ struct Launch {
         },
         say: { Console.complain("martlet: \($0)") },
         started: { keys in
-          let addresses = keys.filter {
-            !$0.hasPrefix(EdgeService.adminPrefix) && !$0.hasPrefix("unix:")
-              && !$0.hasPrefix("tcp unix:") && !($0.hasPrefix("udp ") && !$0.hasSuffix(" 0"))
-          }
-          Console.say(banner(addresses.isEmpty ? keys : addresses))
-          isReady()
+          let words = banner(Self.shown(keys))
+          Console.say(words)
+          isReady(words)
         }
       )
     )
+  }
+
+  /// The listeners that people connect to; all if there are no such.
+  private static func shown(_ keys: [String]) -> [String] {
+    let addresses = keys.filter {
+      !$0.hasPrefix(EdgeService.adminPrefix) && !$0.hasPrefix("unix:")
+        && !$0.hasPrefix("tcp unix:") && !($0.hasPrefix("udp ") && !$0.hasSuffix(" 0"))
+    }
+    return addresses.isEmpty ? keys : addresses
   }
 
   /// Where the file of this program is, also after it was replaced by another.

@@ -262,7 +262,7 @@ struct StartTests {
     #expect(try Files.target(of: "/proc/\(number)/fd/1") == "/dev/null")
     try Processes.send(.kill, to: number)
     let failing = try Companion("detach", "none")
-    #expect(failing.line() == "ended(ended with code 7)")
+    #expect(failing.line() == #"ended(ended with code 7, words: "no file")"#)
     failing.process.waitUntilExit()
   }
 

@@ -56,9 +56,12 @@ enum Holders {
   static func detach(_ file: String) throws {
     do {
       switch try Daemon.detach() {
-      case .starter(let process): TestProgram.tell("\(process)")
+      case .starter(let process, let words): TestProgram.tell("\(process)\(words)")
       case .daemon(let daemon):
-        guard file != "none" else { TestProgram.end(7) }
+        if file == "none" {
+          daemon.fails(saying: "no file")
+          TestProgram.end(7)
+        }
         let written = try Descriptor.open(file, .replace)
         try written.writeAll(Array("\(Processes.own)\n".utf8))
         daemon.isReady()

@@ -1,3 +1,4 @@
+import MartletSync
 public import MartletSystem
 
 /// A program that goes on when the terminal is closed that it was started from.
@@ -8,18 +9,18 @@ public import MartletSystem
 ///
 /// ```swift
 /// switch try Daemon.detach() {
-/// case .starter(let process): print("process \(process) is ready")
+/// case .starter(let process, let words): print("process \(process) is ready: \(words)")
 /// case .daemon(let daemon):
 ///   let listener = try …
-///   daemon.isReady()
+///   daemon.isReady(saying: "listening on \(address)")
 ///   …
 /// }
 /// ```
 public final class Daemon: Sendable {
   /// Which of the two this process is.
   public enum Role: Sendable {
-    /// The first one: the daemon is ready.
-    case starter(process: Int32)
+    /// The first one: the daemon is ready, and has said this.
+    case starter(process: Int32, words: String)
     /// The daemon, which is to say when it is ready.
     case daemon(Daemon)
   }
@@ -28,22 +29,34 @@ public final class Daemon: Sendable {
   public enum Failure: Error, Hashable, Sendable {
     /// It could not be started.
     case notStarted(SystemError)
-    /// It ended before it was ready.
-    case ended(ProcessEnd)
+    /// It ended before it was ready, and has said why, if it could.
+    case ended(ProcessEnd, words: String)
     /// It was not ready in time, and was killed.
     case tooSlow
   }
 
   private static let variable = "MARTLET_DAEMON"
 
-  private let file: OpenFile
+  /// The longest text that is told, in bytes.
+  private static let textBytes = 64 << 10
 
-  private init(_ file: OpenFile) { self.file = file }
+  /// Where the starter listens; nil once it was told.
+  private let file: Locked<OpenFile?>
 
-  /// Tells the one that has started it that it is ready.
-  public func isReady() {
+  private init(_ file: OpenFile) { self.file = Locked(file) }
+
+  /// Tells the one that has started it that it is ready, once, and what else there is to say.
+  public func isReady(saying words: String = "") { tell(1, words) }
+
+  /// Tells the one that has started it why it will not be ready, before it ends.
+  public func fails(saying words: String) { tell(0, words) }
+
+  private func tell(_ sign: UInt8, _ words: String) {
+    guard let file = file.withLock({ $0.take() }) else { return }
     // Where nobody waits any more, nobody need know.
-    do throws(SystemError) { try file.descriptor.writeAll([1]) } catch {}
+    do throws(SystemError) {
+      try file.descriptor.writeAll([sign] + words.utf8.prefix(Self.textBytes))
+    } catch {}
   }
 
   /// Starts the daemon and waits until it is ready, or tells that this is it.
@@ -68,21 +81,29 @@ public final class Daemon: Sendable {
     }
     let outcome: Result<Role, Failure>
     do throws(SystemError) {
-      let (own, other) = try OpenFile.socketPair()
-      var program = Program(
-        "/proc/self/exe",
-        arguments: Array(CommandLine.arguments.dropFirst())
-      )
-      program.set(variable, to: String(Processes.own))
-      program.hasOwnSession = true
-      program.folder = folder
-      program.standard = StandardDescriptors(input: .nothing, output: output, error: output)
-      let process = try program.spawn(descriptors: [other.number])
-      outcome = try readiness(of: process, own, within: limit)
+      let (process, socket) = try start(output: output, in: folder)
+      outcome = try readiness(of: process, socket, within: limit)
     } catch {
       throw .notStarted(error)
     }
     return try outcome.get()
+  }
+
+  /// Starts the daemon, which has the only other end of the socket.
+  private static func start(
+    output: StandardDescriptors.Place,
+    in folder: String?
+  ) throws(SystemError) -> (process: Int32, socket: OpenFile) {
+    let (own, other) = try OpenFile.messagePair()
+    var program = Program(
+      "/proc/self/exe",
+      arguments: Array(CommandLine.arguments.dropFirst())
+    )
+    program.set(variable, to: String(Processes.own))
+    program.hasOwnSession = true
+    program.folder = folder
+    program.standard = StandardDescriptors(input: .nothing, output: output, error: output)
+    return (try program.spawn(descriptors: [other.number]), own)
   }
 
   /// Waits until the daemon says that it is ready, ends, or is too slow.
@@ -93,15 +114,23 @@ public final class Daemon: Sendable {
   ) throws(SystemError) -> Result<Role, Failure> {
     let end = try Processes.watch(process)
     let moment = SystemClock.monotonicNanoseconds() + Int64(limit / .nanoseconds(1))
+    var words: String?
     while true {
       let rest = (moment - SystemClock.monotonicNanoseconds()) / 1_000_000
-      var awaited = [AwaitedDescriptor(end.number), AwaitedDescriptor(socket.number)]
+      var awaited = [AwaitedDescriptor(end.number)]
+      // It speaks once.
+      if words == nil { awaited.append(AwaitedDescriptor(socket.number)) }
       try AwaitedDescriptor.wait(for: &awaited, milliseconds: Int32(clamping: max(0, rest)))
-      // One that has said so and ended since was ready.
-      if awaited[1].isReadable, try !socket.descriptor.read(upTo: 1).isEmpty {
-        return .success(.starter(process: process))
+      if awaited.count > 1, awaited[1].isReadable {
+        let said = try socket.descriptor.read(upTo: textBytes + 1)
+        let text = String(decoding: said.dropFirst(), as: UTF8.self)
+        // One that has said so and ended since was ready.
+        if said.first == 1 { return .success(.starter(process: process, words: text)) }
+        words = text
       }
-      if let end = try Processes.reap(process) { return .failure(.ended(end)) }
+      if let end = try Processes.reap(process) {
+        return .failure(.ended(end, words: words ?? ""))
+      }
       if rest <= 0 {
         try Processes.send(.kill, to: process)
         return .failure(.tooSlow)
