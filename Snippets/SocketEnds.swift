@@ -12,11 +12,16 @@ enum Figures {
       .map { $0.split(whereSeparator: { $0 == " " || $0 == ":" }) }
   }
 
-  /// The states of the sockets that have a port on their side, and what waits to be accepted or read there.
-  static func sockets(at port: UInt16?) throws -> [(state: String, waiting: Int)] {
+  /// The states of the sockets from a port to another one, and what waits to be accepted or read there.
+  static func sockets(
+    from port: UInt16?,
+    to other: UInt16?
+  ) throws -> [(state: String, waiting: Int)] {
     let names = ["01": "ESTABLISHED", "06": "TIME_WAIT", "08": "CLOSE_WAIT", "0A": "LISTEN"]
     return try lines("tcp").dropFirst().compactMap { words in
-      guard words.count > 7, UInt16(words[2], radix: 16) == port else { return nil }
+      guard words.count > 7, UInt16(words[2], radix: 16) == port,
+        UInt16(words[4], radix: 16) == other
+      else { return nil }
       return (names[String(words[5])] ?? "state \(words[5])", Int(words[7], radix: 16) ?? 0)
     }
   }
@@ -27,15 +32,16 @@ enum Figures {
     return tcp[0].firstIndex(of: name).flatMap { Int(tcp[1][$0]) } ?? 0
   }
 
-  /// Looks until the sockets at a port are in these states, or for two seconds.
+  /// Looks until they are in these states, or for two seconds.
   nonisolated(nonsending) static func settled(
-    at port: UInt16?,
+    from port: UInt16?,
+    to other: UInt16?,
     _ states: [String],
     _ loop: EventLoop
   ) async throws -> [String] {
     let end = ContinuousClock.now + .seconds(2)
     while true {
-      let found = try sockets(at: port).map(\.state)
+      let found = try sockets(from: port, to: other).map(\.state)
       if found == states || ContinuousClock.now > end { return found }
       try await loop.sleep(for: .milliseconds(20))
     }
@@ -86,10 +92,11 @@ nonisolated(nonsending) func end(aborting: Bool, _ loop: EventLoop) async throws
   let (count, end) = await received(by: pair.client)
   pair.client = nil
   print(aborting ? "aborted:" : "closed:", count == sent.count ? "all came," : "not all came,", end)
-  let left = try await Figures.settled(at: pair.ports.server, aborting ? [] : ["TIME_WAIT"], loop)
+  let (ours, theirs) = pair.ports
+  let left = try await Figures.settled(from: theirs, to: ours, aborting ? [] : ["TIME_WAIT"], loop)
   print("  left at the server:", left)
-  print("  left at the client:", try await Figures.settled(at: pair.ports.client, [], loop))
-  guard !aborting, let port = pair.ports.server else { return }
+  print("  left at the client:", try await Figures.settled(from: ours, to: theirs, [], loop))
+  guard !aborting, let port = theirs else { return }
   // Without SO_REUSEADDR, which listeners have, the port is not to be had for a minute.
   let address = SocketAddress.ipv4(0x7F00_0001, port: port)
   let bare = try Descriptor.stream(for: address)
@@ -112,7 +119,7 @@ nonisolated(nonsending) func burst(_ loop: EventLoop) async throws {
     }
   }
   try await loop.sleep(for: .milliseconds(200))
-  let inLine = try Figures.sockets(at: listener.address.port).first { $0.state == "LISTEN" }
+  let inLine = try Figures.sockets(from: listener.address.port, to: 0).first
   // Others of this machine may find no room either.
   let overflows = min(try Figures.counter("ListenOverflows") - before, 7)
   print("burst of 10:", inLine?.waiting ?? 0, "wait in line,", overflows, "found no room")
