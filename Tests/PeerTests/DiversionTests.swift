@@ -4,7 +4,7 @@ import Testing
 
 extension PeerTests {
   /// Answers of applications that name what answers in their place.
-  @Suite("Handing over", .timeLimit(.minutes(5 * slowness))) struct HandoverTests {
+  @Suite("Diversions", .timeLimit(.minutes(5 * slowness))) struct DiversionTests {
     // MARK: Files
 
     /// Starts php-fpm with a script that names the file that it is asked for, and Martlet before it.

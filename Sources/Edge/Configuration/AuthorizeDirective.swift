@@ -17,6 +17,13 @@ let authorizeDirective = Directive<RouteDraft>.block(
     return draft
   },
   end: { authorize, statement, draft, reading in
+    if draft.authorizerStatement != nil {
+      reading.error(
+        "`authorize` stands twice",
+        mend: "remove one of them: one authorizer lets a request pass",
+        at: statement.name.range
+      )
+    }
     for name in authorize.settings.passed
     where settledVariables.contains(name) || name.hasPrefix("HTTP_") {
       reading.error(
@@ -56,7 +63,7 @@ let authorizeDirectives = DirectiveTable<AuthorizeDraft>(
       read: { statement, draft, reading in
         let example = "script /srv/auth/check.php"
         guard let word = reading.onlyWord(of: statement, example: example) else { return }
-        draft.settings.script = reading.value(of: word, folderPath, in: statement, example: example)
+        draft.settings.script = reading.value(of: word, scriptPath, in: statement, example: example)
       },
       show: { draft, mask in draft.settings.script.map { .text(mask.shown($0)) } ?? .null }
     ),

@@ -51,6 +51,13 @@ private func gateway(
           at: statement.range
         )
       }
+      if let problem = gateway.filterProblem {
+        reading.error(
+          "`filter` \(problem)",
+          mend: "write `fastcgi`, with `root` alone about files",
+          at: statement.range
+        )
+      }
       draft.members = gateway.members
       draft.handler = .proxy(upstream: gateway.upstream)
       draft.settings.gateway = gateway.settings
@@ -73,6 +80,14 @@ struct GatewayDraft: Sendable {
   var members: [Address] = []
   /// A directive that means something with a root alone.
   var needsRoot: String?
+
+  /// Why nothing can be filtered, where that is asked for.
+  var filterProblem: String? {
+    guard settings.filteredBytes != nil else { return nil }
+    if settings.kind != .fastcgi { return "is a role of FastCGI alone" }
+    if settings.root == nil { return "is about the files of a folder" }
+    return needsRoot.map { "gives files to the application, and `\($0)` is about scripts" }
+  }
 }
 
 private let table = DirectiveTable<GatewayDraft>(
@@ -96,6 +111,14 @@ private let table = DirectiveTable<GatewayDraft>(
       "How much is kept of a body whose length is not known, of which the application has to be told first; "
         + "more is answered with 411.",
       example: "body_buffer 10MB"
+    ),
+    .value(
+      "filter",
+      \.settings.filteredBytes,
+      .optional(.size(within: 1...1 << 30), none: "off"),
+      "Has an application of FastCGI answer in the role of a filter: the path names a file of the root, whatever its "
+        + "ending, of at most so many bytes, which the application is given with the request.",
+      example: "filter 10MB"
     ),
   ]
 )
@@ -241,8 +264,8 @@ let settledVariables: Set<String> = [
   "SCRIPT_FILENAME", "SCRIPT_NAME", "SERVER_PROTOCOL",
 ]
 
-/// The path of a script below the root.
-private let scriptPath = ValueKind<String>(
+/// The path of a script.
+let scriptPath = ValueKind<String>(
   "/PATH",
   read: { text throws(ValueError) in
     guard text.hasPrefix("/"), text.utf8.count <= 1024, !text.hasSuffix("/"),

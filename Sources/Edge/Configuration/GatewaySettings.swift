@@ -22,6 +22,8 @@ public struct GatewaySettings: Hashable, Sendable {
   public var front: String?
   /// Whether files of the root that are no scripts answer as well.
   public var servesFiles = false
+  /// The largest file of the root that the application is given to answer with; nil: it is given none.
+  public var filteredBytes: Int?
   /// Whether a connection carries one request after the other.
   public var keepsConnections = false
   /// How much is kept of a body whose length is not known, which applications have to be told first.

@@ -420,6 +420,10 @@ extension HTTP1Connection {
     _ head: consuming Lent
   ) async throws(ExchangeError) {
     var head = head
+    if let gateway = cache.fillRoute.gateway, gateway.filters {
+      _ = try aim(exchange, at: gateway, head.bytes)
+      try await gatherBody(exchange, for: gateway, &head)
+    }
     let proxy = try reverseProxy(exchange, cache.fillRoute, cache.upstream, &head)
     try await proxy.run(head)
   }

@@ -44,7 +44,7 @@ struct Hand: ~Copyable {
   /// The request's body, while an authorizer is asked, which is not shown it.
   var askedBody: MessageBody?
   /// What is to be done in the place of passing the member's answer on.
-  var handover: Handover?
+  var diversion: Diversion?
   /// The file that a member has named, while it is sent.
   var named: NamedFile?
   /// The connection over which the request is sent.
@@ -79,7 +79,7 @@ struct Hand: ~Copyable {
     replay = nil
     if !bodyKey.isEmpty { bodyKey = [] }
     if gateway != nil { gateway = nil }
-    if handover != nil { handover = nil }
+    if diversion != nil { diversion = nil }
     if named != nil { named = nil }
     if askedBody != nil { askedBody = nil }
   }

@@ -13,12 +13,14 @@ final class NamedFilesPlan: Sendable {
   private let prefix: [UInt8]
   let files: FilesPlan
 
-  init(
-    _ settings: SendFileSettings,
+  /// Compiles what a route says, if it is one to members and says something.
+  init?(
+    _ route: RouteSettings,
     response: Route.FieldRules,
     files: inout [FilesPlan],
     _ layout: inout MetricLayout.Builder
   ) {
+    guard case .proxy = route.handler, let settings = route.sendFile else { return nil }
     field = Array(settings.field.utf8)
     prefix = Array(settings.prefix.utf8)
     var folder = FilesSettings(root: settings.root)
@@ -113,7 +115,7 @@ extension Hand {
 }
 
 /// What is done in the place of passing an answer of a member on.
-enum Handover {
+enum Diversion {
   /// A file that it names is sent.
   case file(NamedFile)
   /// A request goes on of which an authorizer has said this.

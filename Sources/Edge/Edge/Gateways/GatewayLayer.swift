@@ -16,6 +16,8 @@ final class GatewayLayer: TranslatingLayer {
   private var answer: GatewayAnswer
   /// What is still to come of the request's content.
   private var contentLeft: UInt64 = 0
+  /// What is still to come of the file that the application filters; nil: it does not.
+  private var dataLeft: UInt64?
   private var requestID = RequestID(high: 0, low: 0)
   /// What the application says besides, up to where a line has not ended.
   private var line: [UInt8] = []
@@ -40,9 +42,17 @@ final class GatewayLayer: TranslatingLayer {
   }
 
   /// Makes it ready for a request of which `count` bytes are sent as they are, and `content` behind them.
-  func begin(plain count: Int, content: UInt64, isHead: Bool, _ id: RequestID) {
+  ///
+  /// With `data` so many bytes of a file follow the content.
+  func begin(
+    plain count: Int,
+    content: UInt64,
+    data: UInt64?,
+    isHead: Bool,
+    _ id: RequestID
+  ) {
     sendPlainly(plan.form == .fastCGI ? count : .max)
-    contentLeft = content
+    (contentLeft, dataLeft) = (content, data)
     requestID = id
     answer.begin(isHead: isHead)
   }
@@ -53,24 +63,35 @@ final class GatewayLayer: TranslatingLayer {
   /// Whether it can carry another request.
   var isReady: Bool {
     guard fault == nil, answer.hasEnded, !answer.hasOutput else { return false }
-    return isBetweenFrames && contentLeft == 0
+    return isBetweenFrames && contentLeft == 0 && dataLeft ?? 0 == 0
   }
 
   override func frame(of count: Int) -> Frame {
     // Records of 64 KB less eight bytes keep what follows them aligned.
-    let piece = min(count, FastCGIRecord.contentByteLimit - 7)
-    contentLeft -= min(contentLeft, UInt64(piece))
-    var header: [UInt8] = []
-    Self.record(of: piece).append(to: &header)
-    var tail: [UInt8] = []
-    if contentLeft == 0 { Self.record(of: 0).append(to: &tail) }
+    var piece = min(count, FastCGIRecord.contentByteLimit - 7)
+    var (header, tail): ([UInt8], [UInt8]) = ([], [])
+    if contentLeft == 0, let left = dataLeft, left > 0 {
+      piece = Int(min(UInt64(piece), left))
+      dataLeft = left - UInt64(piece)
+      Self.record(of: piece, .data).append(to: &header)
+    } else {
+      // A file follows the content, and is none of it.
+      if dataLeft != nil { piece = Int(min(UInt64(piece), max(1, contentLeft))) }
+      contentLeft -= min(contentLeft, UInt64(piece))
+      Self.record(of: piece).append(to: &header)
+      if contentLeft == 0 { Self.record(of: 0).append(to: &tail) }
+    }
+    if contentLeft == 0, dataLeft == 0 { Self.record(of: 0, .data).append(to: &tail) }
     return Frame(header: header, contentCount: piece, tail: tail)
   }
 
-  /// The record that goes before content.
-  static func record(of count: Int) -> FastCGIRecord {
+  /// The record that goes before content, or before a file.
+  static func record(
+    of count: Int,
+    _ kind: FastCGIRecord.Kind = .standardInput
+  ) -> FastCGIRecord {
     FastCGIRecord(
-      .standardInput,
+      kind,
       request: GatewayRequest.requestNumber,
       contentCount: count
     )

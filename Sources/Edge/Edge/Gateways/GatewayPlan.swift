@@ -9,6 +9,8 @@ final class GatewayPlan: Sendable {
   let form: GatewayProtocol
   /// The scripts that are run; nil: the members are one application.
   let scripts: Scripts?
+  /// The largest file that the application is given; nil: it is given none.
+  let filteredByteCount: Int?
   /// How much is kept of a body whose length is not known.
   let bodyByteCount: Int
   /// The variables that are the same for all requests.
@@ -19,6 +21,14 @@ final class GatewayPlan: Sendable {
 
   /// The variables that the configuration adds.
   let variables: [(name: String, value: TextTemplate)]
+
+  /// Whether the application is given files to answer with.
+  var filters: Bool { filteredByteCount != nil }
+
+  /// What the application is asked to be.
+  var role: FastCGIRecord.Role {
+    passed != nil ? .authorizer : filters ? .filter : .responder
+  }
 
   /// The scripts of a folder.
   struct Scripts: Sendable {
@@ -42,11 +52,12 @@ final class GatewayPlan: Sendable {
     guard let settings else { return nil }
     form = GatewayProtocol(settings.kind)
     bodyByteCount = settings.bodyBytes
+    filteredByteCount = settings.filteredBytes
     variables = settings.variables.map { ($0.name, TextTemplate($0.value)) }
     var constants = GatewayRequest(form)
     constants.add("GATEWAY_INTERFACE", "CGI/1.1")
     constants.add("SERVER_SOFTWARE", "martlet")
-    passed = settings.authorizer.map { $0.passed.map { PassedVariable($0) } }
+    passed = settings.authorizer?.passed.map { PassedVariable($0) }
     if let script = settings.authorizer?.script {
       constants.add("SCRIPT_FILENAME", script)
       constants.add("REDIRECT_STATUS", "200")
@@ -97,11 +108,10 @@ struct MemberGatewayPlan: Hashable, Sendable {
   let keepsConnections: Bool
   let metrics: GatewayMetrics
 
-  init(
-    _ settings: MemberGatewaySettings,
-    idleCount: Int,
-    _ layout: inout MetricLayout.Builder
-  ) {
+  /// Compiles what an upstream says, if its members are no servers of HTTP.
+  init?(_ upstream: UpstreamSettings, _ layout: inout MetricLayout.Builder) {
+    guard let settings = upstream.gateway else { return nil }
+    let idleCount = upstream.pool.idleCount
     form = GatewayProtocol(settings.kind)
     // The others end each answer with their connection.
     keepsConnections = settings.keepsConnections && idleCount > 0 && form == .fastCGI
@@ -113,6 +123,8 @@ struct MemberGatewayPlan: Hashable, Sendable {
 struct GatewayTarget {
   /// The script, and what is left of the path for it.
   var path: ScriptPath
+  /// The file that the application is given.
+  var data: Representation?
   /// The query, where a rule has written another one.
   var query: [UInt8]?
 }

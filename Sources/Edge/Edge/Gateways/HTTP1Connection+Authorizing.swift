@@ -47,7 +47,7 @@ extension HTTP1Connection {
       throw error
     }
     exchange.takeBackBody()
-    guard case .granted(let grants)? = exchange.hand.handover.take() else {
+    guard case .granted(let grants)? = exchange.hand.diversion.take() else {
       try await discardBody(exchange, &head)
       return false
     }

@@ -2,6 +2,7 @@ import GatewayProtocols
 import HTTPMessage
 import MartletBytes
 import MartletLoop
+import MartletSystem
 import MartletTelemetry
 import StaticFiles
 
@@ -46,6 +47,15 @@ extension HTTP1Connection {
         exchange.hand.gateway = GatewayTarget(path: ScriptPath(script: prefix, rest: rest))
         return nil
       }
+      if gateway.filters {
+        let plain = try ScriptPath.decoded(path)
+        let entry = worker.shelf(of: scripts.files).find(path, for: worker)
+        guard case .file(let file) = entry.content else { throw .noScript }
+        var target = GatewayTarget(path: ScriptPath(script: plain, rest: []))
+        target.data = file.identity
+        exchange.hand.gateway = target
+        return nil
+      }
       let found = try ScriptPath(path, endings: scripts.endings, index: scripts.index)
       if isThere(found.script, of: scripts) {
         exchange.hand.gateway = GatewayTarget(path: found)
@@ -88,16 +98,19 @@ extension HTTP1Connection {
     }
   }
 
-  /// Receives a body whose length is not known, of which applications have to be told first.
+  /// Receives a body whose length is not known, of which applications have to be told first, and reads the file that
+  /// goes behind it.
   ///
-  /// - Throws: ``EndReason/bodyTooLarge`` with 411 when it is longer than is kept.
+  /// - Throws: ``EndReason/bodyTooLarge`` with 411 when it is longer than is kept, ``EndReason/fileFailed`` when the
+  ///   file is.
   func gatherBody(
     _ exchange: Exchange,
     for gateway: GatewayPlan,
     _ head: inout Lent
   ) async throws(ExchangeError) {
     let limit = gateway.bodyByteCount
-    let replay = Replay(limit: limit)
+    let data = try await data(of: exchange, atMost: gateway.filteredByteCount ?? 0)
+    let replay = Replay(limit: limit + data.count)
     var count = 0
     _ = try await takeBody(exchange, &head) { (bytes: Span<UInt8>) in
       replay.keep(bytes)
@@ -107,7 +120,41 @@ extension HTTP1Connection {
     guard count <= limit, exchange.body.hasEnded else {
       throw ExchangeError(.bodyTooLarge, status: 411, detail: "a length is needed")
     }
+    replay.keep(data.span)
     exchange.hand.replay = replay
     exchange.isGathered = true
+  }
+
+  /// The bytes of the file that an application is given.
+  private func data(
+    of exchange: Exchange,
+    atMost limit: Int
+  ) async throws(ExchangeError) -> [UInt8] {
+    guard let data = exchange.hand.gateway?.data else { return [] }
+    guard data.byteCount <= Int64(limit) else {
+      throw ExchangeError(.fileFailed, detail: "larger than `filter` says")
+    }
+    if let bytes = data.bytes { return bytes }
+    let (file, count) = (data.file, Int(data.byteCount))
+    let bytes = try await onFileThread { Self.bytes(of: file, count) }
+    guard bytes.count == count else { throw ExchangeError(.fileFailed, detail: "cut short") }
+    return bytes
+  }
+
+  /// The first bytes of a file; fewer where they cannot be read.
+  private static func bytes(of file: OpenFile?, _ count: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    guard let file else { return bytes }
+    do throws(SystemError) {
+      while bytes.count < count {
+        let more = min(1 << 18, count - bytes.count)
+        let block = try file.descriptor.read(upTo: more, at: bytes.count)
+        if block.isEmpty { return bytes }
+        bytes += block
+      }
+    } catch {
+      return []
+    }
+    return bytes
   }
 }

@@ -10,10 +10,10 @@ import MartletTelemetry
 /// - Source: RFC 3875, section 6.2.2.
 extension HTTP1Connection {
   /// Does what members have said in the place of answering.
-  func followHandovers(_ exchange: Exchange, _ head: inout Lent) async throws(ExchangeError) {
+  func followDiversions(_ exchange: Exchange, _ head: inout Lent) async throws(ExchangeError) {
     var count = 0
-    while let handover = exchange.hand.handover.take() {
-      switch handover {
+    while let diversion = exchange.hand.diversion.take() {
+      switch diversion {
       // Only who asks an authorizer is told so.
       case .granted: throw ExchangeError(.internalError)
       case .file(let file): try await answerFile(exchange, named: file, head)
@@ -46,7 +46,7 @@ extension HTTP1Connection {
       other.removeFirst(exchange.requestEnd)
       carried = consume other
     }
-    exchange.leavesBody = !exchange.body.hasEnded
+    if !exchange.body.hasEnded { exchange.leavesBody = true }
     exchange.turn()
     var parser = acceptor.plan.parser
     do throws(MessageError) {

@@ -5,6 +5,7 @@ import MartletBytes
 import MartletLoop
 import MartletSystem
 import MartletTelemetry
+import StaticFiles
 
 /// Requests as applications get them that are no servers of HTTP.
 extension ReverseProxy {
@@ -30,12 +31,14 @@ extension ReverseProxy {
       to: &bytes,
       contentLength: length,
       keepsConnection: plan.keepsConnections,
-      role: gateway.passed == nil ? .responder : .authorizer
+      role: gateway.role
     )
     let isRecorded = gateway.form == .fastCGI
     if !part.isEmpty, isRecorded { GatewayLayer.record(of: part.count).append(to: &bytes) }
     if !part.isEmpty { bytes.append(copying: head.bytes.extracting(part)) }
     if isRecorded, UInt64(part.count) == length { GatewayLayer.record(of: 0).append(to: &bytes) }
+    let data = gateway.filters ? UInt64(target.data?.byteCount ?? 0) : nil
+    if data == 0, length == 0 { GatewayLayer.record(of: 0, .data).append(to: &bytes) }
     var out = loop.lend(bytes.count <= BufferSize.head.bytes ? .head : .body)
     if bytes.count > out.freeCount { throw ExchangeError(.headTooLarge) }
     out.append(bytes.span)
@@ -45,6 +48,7 @@ extension ReverseProxy {
     layer.begin(
       plain: bytes.count,
       content: length - UInt64(part.count),
+      data: data,
       isHead: exchange.request.method == .head,
       exchange.requestID(from: &client.worker.random)
     )
@@ -54,7 +58,10 @@ extension ReverseProxy {
   /// How long the request's content is.
   private var contentLength: UInt64 {
     if route.gateway?.passed != nil { return 0 }
-    if exchange.isGathered { return UInt64(exchange.hand.replay?.bytes.count ?? 0) }
+    if exchange.isGathered {
+      let data = Int(exchange.hand.gateway?.data?.byteCount ?? 0)
+      return UInt64((exchange.hand.replay?.bytes.count ?? 0) - data)
+    }
     if case .fixed(let length) = exchange.request.bodyLength { return length }
     return 0
   }
@@ -109,6 +116,11 @@ extension ReverseProxy {
       if !path.rest.isEmpty {
         request.add("PATH_TRANSLATED", scripts.root.span, path.rest.span)
       }
+    }
+    if let data = exchange.hand.gateway?.data {
+      request.add("FCGI_DATA_LENGTH", number: UInt64(data.byteCount))
+      let seconds = data.facts.modifiedNanoseconds / 1_000_000_000
+      request.add("FCGI_DATA_LAST_MOD", number: UInt64(max(0, seconds)))
     }
     // SCGI has its length in front of everything else.
     guard request.form != .scgi else { return }

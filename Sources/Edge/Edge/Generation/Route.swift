@@ -154,60 +154,34 @@ final class Route: Sendable {
       alwaysAdds: settings.cache?.showsStatus ?? false
     )
     cache = Self.cache(settings, server, upstreams, caches, response, &files, &layout)
-    permission =
-      if let plan {
-        Permission(plan: plan) { status in
-          Route(
-            Self.permission(settings, status),
-            of: server,
-            upstreams: upstreams,
-            limits: limits,
-            caches: caches,
-            sessions: sessions,
-            files: &files,
-            permitting: plan,
-            &layout
-          )
-        }
-      } else {
-        nil
-      }
-    gateway = GatewayPlan(settings.gateway, response: response, files: &files, &layout)
-    authorizer = settings.authorizer.flatMap {
-      AuthorizerPlan(
-        Route(
-          AuthorizerPlan.settings($0, of: settings),
-          of: server,
-          upstreams: upstreams,
-          limits: [],
-          caches: caches,
-          sessions: [],
-          files: &files,
-          &layout
-        )
-      )
-    }
-    if case .proxy = settings.handler, let named = settings.sendFile {
-      namedFiles = NamedFilesPlan(named, response: response, files: &files, &layout)
-    } else {
-      namedFiles = nil
-    }
-    watchesAnswers = settings.sessions != nil || gateway != nil || namedFiles != nil
-    if case .files(let settings) = settings.handler {
-      let plan = FilesPlan(
+    func route(
+      _ settings: RouteSettings,
+      _ limits: [LimitPlan],
+      permitting plan: CrossOriginPlan? = nil
+    ) -> Route {
+      Route(
         settings,
-        index: files.count,
-        response: response,
-        dictionaries: server.dictionaries,
+        of: server,
+        upstreams: upstreams,
+        limits: limits,
+        caches: caches,
+        sessions: sessions,
+        files: &files,
+        permitting: plan,
         &layout
       )
-      files.append(plan)
-      self.files = plan
-      handler = .files(plan)
-    } else {
-      self.files = nil
-      handler = Handler(settings.handler, group?.plan, settings.path)
     }
+    permission = plan.map { plan in
+      Permission(plan: plan) { route(Self.permission(settings, $0), limits, permitting: plan) }
+    }
+    gateway = GatewayPlan(settings.gateway, response: response, files: &files, &layout)
+    authorizer = settings.authorizer.flatMap {
+      AuthorizerPlan(route(AuthorizerPlan.settings($0, of: settings), []))
+    }
+    namedFiles = NamedFilesPlan(settings, response: response, files: &files, &layout)
+    watchesAnswers = settings.sessions != nil || gateway != nil || namedFiles != nil
+    self.files = Self.files(settings, server, response, &files, &layout)
+    handler = self.files.map { .files($0) } ?? Handler(settings.handler, group?.plan, settings.path)
     labels = AccessLabels(server: server.name, route: settings.path.text, upstream: upstreamName)
     (self.response, upstream) = (response, cache == nil ? group?.plan : nil)
     stripPrefix = PathEscapes.normalized(Array((settings.stripPrefix ?? "").utf8))
@@ -221,6 +195,26 @@ final class Route: Sendable {
     self.sessions = sessions.first { $0.name == settings.sessions }
     needsClientCertificate = overrides.clientDemand == .required
     priority = RoutePriority(overrides.priority ?? server.priority)
+  }
+
+  /// The files that answer, if any do.
+  private static func files(
+    _ settings: RouteSettings,
+    _ server: ServerSettings,
+    _ response: FieldRules,
+    _ files: inout [FilesPlan],
+    _ layout: inout MetricLayout.Builder
+  ) -> FilesPlan? {
+    guard case .files(let settings) = settings.handler else { return nil }
+    let plan = FilesPlan(
+      settings,
+      index: files.count,
+      response: response,
+      dictionaries: server.dictionaries,
+      &layout
+    )
+    files.append(plan)
+    return plan
   }
 
   /// The pages of the route, and those of its server for other statuses.

@@ -186,8 +186,8 @@ final class HTTP1Connection {
           let isWhole = try answerFileNow(exchange, files, head.bytes)
           return isWhole ? .ended(isKept: true) : .needsCoroutine
         }
-        // Its length has to be known first.
-        if exchange.request.bodyLength == .chunked { return .needsCoroutine }
+        // Its length has to be known first, or a file to be read.
+        if exchange.request.bodyLength == .chunked || gateway.filters { return .needsCoroutine }
       }
       if let plan = route.upstream {
         let proxy = try reverseProxy(exchange, route, plan, &head)
@@ -279,7 +279,7 @@ final class HTTP1Connection {
     }
     do throws(ExchangeError) {
       try await handle(exchange, &head)
-      if exchange.hand.handover != nil { try await followHandovers(exchange, &head) }
+      if exchange.hand.diversion != nil { try await followDiversions(exchange, &head) }
     } catch {
       await fail(exchange, error, head)
     }
@@ -315,7 +315,8 @@ final class HTTP1Connection {
         try await discardBody(exchange, &head)
         return
       }
-      if exchange.request.bodyLength == .chunked, !exchange.isGathered {
+      let isOpen = exchange.request.bodyLength == .chunked
+      if isOpen || gateway.filters, !exchange.isGathered {
         try await gatherBody(exchange, for: gateway, &head)
       }
     }

@@ -30,14 +30,14 @@ extension ReverseProxy {
         client.closeUnlessBodyIsShort(exchange)
         return false
       }
-      exchange.hand.handover = .granted(grants(of: passed, in: answer.bytes))
+      exchange.hand.diversion = .granted(grants(of: passed, in: answer.bytes))
     } else if let target = source.connection.gateway?.localTarget, !client.isFilling {
       if let metrics = upstream.plan.gateway?.metrics {
         client.worker.counters.add(to: metrics.redirects)
       }
-      exchange.hand.handover = .place(target)
+      exchange.hand.diversion = .place(target)
     } else if let file = try namedFile(answer) {
-      exchange.hand.handover = .file(file)
+      exchange.hand.diversion = .file(file)
     } else {
       return false
     }

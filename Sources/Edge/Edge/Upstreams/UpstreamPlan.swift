@@ -76,9 +76,7 @@ public final class UpstreamPlan: Sendable {
     name = settings.name
     self.index = index
     self.tls = tls
-    gateway = settings.gateway.map {
-      MemberGatewayPlan($0, idleCount: settings.pool.idleCount, &layout)
-    }
+    gateway = MemberGatewayPlan(settings, &layout)
     http2 = settings.http2.map { HTTP2MemberPlan($0, of: settings) }
     speaksHTTP2 = settings.http2 != nil
     let state = previous?.state ?? UpstreamState()
