@@ -42,7 +42,7 @@ public let isSanitized: Bool = {
 public let slowness = isSanitized ? 5 : 1
 
 /// How much more memory than usual a process may take.
-public let memoryFactor = isSanitized ? 8 : 1
+public let memoryFactor = isSanitized ? 16 : 1
 
 /// The folder of the repository.
 let repository = URL(fileURLWithPath: #filePath)
