@@ -58,7 +58,9 @@ extension PeerTests {
       let outcome = try rig.outcome(
         of: ["/usr/bin/python3", file, "\(process)"] + needles.all
       )
-      return try #require(outcome.lines.last).split(separator: " ").compactMap { Int($0) }
+      let counts = (outcome.lines.last ?? "").split(separator: " ").compactMap { Int($0) }
+      guard counts.count == 4 else { throw PeerError("the memory was not read: \(outcome.lines)") }
+      return counts
     }
 
     private func text(_ files: Rig.CertificateFiles) -> String {
@@ -138,7 +140,11 @@ extension PeerTests {
       }
     }
 
-    @Test("are held once by the edge while they serve, and not at all when they do no longer")
+    // A sanitizer keeps what was given back for a while, to see who still uses it.
+    @Test(
+      "are held once by the edge while they serve, and not at all when they do no longer",
+      .enabled(if: !isSanitized)
+    )
     func memory() async throws {
       try await Rig.run { rig in
         let files = try rig.certificate("shop", for: ["shop.example"])

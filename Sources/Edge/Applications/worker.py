@@ -81,12 +81,18 @@ class Worker:
                 turn.acquire()
                 tenure = [self]
             if not ready and not self.fill(buffers):
-                turn.release()
+                self.give(tenure)
                 return
-            request = ready.popleft()
+            try:
+                request = ready.popleft()
+            except IndexError:
+                # The turn was another's just then, who has taken it.
+                continue
             if self.waits >= WAITING_SAMPLES:
+                # Nobody looks after what is held from here on.
+                self.flush()
+                self.give(tenure)
                 tenure = None
-                turn.release()
             else:
                 self.tenure = tenure
                 if self.is_watch_asleep:
@@ -105,6 +111,14 @@ class Worker:
                     # It took so long that another thread waits for requests by now.
                     tenure = None
             self.limits.count()
+
+    def give(self, tenure):
+        """Lets another thread have the turn, unless it was given away already."""
+        try:
+            tenure.pop()
+        except IndexError:
+            return
+        self.turn.release()
 
     def fill(self, buffers):
         """Waits for requests; whether any will come."""
@@ -162,11 +176,7 @@ class Worker:
             idle = 0
             if self.served == seen:
                 self.flush()
-                try:
-                    tenure.pop()
-                    self.turn.release()
-                except IndexError:
-                    pass
+                self.give(tenure)
             seen = self.served
 
     def respond(self, request):
