@@ -108,7 +108,9 @@ def failed_tests(events=EVENTS):
     """The tests that failed, sorted; nothing when the run did not come to its end."""
     failed, ended = set(), False
     try:
-        records = [json.loads(line) for line in events.read_text().splitlines() if line]
+        # Names of tests may hold what Python takes for the end of a line.
+        lines = events.read_text(encoding="utf-8").split("\n")
+        records = [json.loads(line) for line in lines if line]
     except (OSError, ValueError):
         return []
     for record in records:
@@ -124,6 +126,7 @@ def repeat(call, failed=failed_tests):
     """Runs the few tests that failed once more, one after the other; whether all of them passed."""
     tests = failed()
     if not 1 <= len(tests) <= REPEATED:
+        print("\n== nothing runs once more: {} failed tests are known".format(len(tests)), flush=True)
         return False
     words = "|".join("^{}".format(re.escape(test)) for test in tests)
     command = ["swift", "test", "--skip-build", "--no-parallel", "--filter", words]
