@@ -32,24 +32,7 @@ extension PeerTests {
           + "' ', file_get_contents('php://input');",
         to: "www/who.php"
       )
-      let file = try rig.write(
-        """
-        [global]
-        error_log = \(rig.path("php.log"))
-        daemonize = no
-        [www]
-        listen = \(rig.path("php.sock"))
-        user = root
-        pm = static
-        pm.max_children = 4
-        php_admin_flag[log_errors] = on
-        """,
-        to: "php.conf"
-      )
-      _ = try rig.start(
-        ["/usr/sbin/php-fpm8.2", "-n", "-R", "-F", "-y", file],
-        at: rig.socket("php.sock")
-      )
+      _ = try rig.php(children: 4)
     }
 
     private func authorize(_ rig: Rig) -> String {

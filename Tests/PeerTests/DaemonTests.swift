@@ -9,6 +9,15 @@ extension PeerTests {
       [Rig.martletPath] + more + ["--state-directory", rig.path("state")]
     }
 
+    /// Ends what goes on of a test that has failed.
+    private func stop(_ rig: Rig) {
+      guard let outcome = try? rig.outcome(of: command(rig, ["stop"])), outcome.status != 0,
+        let text = try? rig.read("martlet.pid"),
+        let process = Int32(String(decoding: text, as: UTF8.self).dropLast())
+      else { return }
+      kill(process, SIGKILL)
+    }
+
     /// A configuration beside the state, whose names begin in the folder of the test.
     private func configuration(_ rig: Rig, at endpoint: Endpoint) throws -> String {
       try rig.write(
@@ -31,6 +40,7 @@ extension PeerTests {
         _ = try configuration(rig, at: endpoint)
         // The names are those of the folder in which the command is given.
         let run = ["run", "--config", "shop.conf", "--daemon", "--pid-file", "martlet.pid"]
+        defer { stop(rig) }
         let started = try rig.outcome(of: command(rig, run))
         #expect(started.status == 0, "\(started.lines)")
         #expect(started.lines.first?.hasSuffix("http://\(endpoint)") == true, "\(started.lines)")
@@ -70,6 +80,7 @@ extension PeerTests {
         let endpoint = try rig.freePort()
         let file = try configuration(rig, at: endpoint)
         let run = ["run", "--config", file, "--daemon", "--pid-file", rig.path("martlet.pid")]
+        defer { stop(rig) }
         #expect(try rig.outcome(of: command(rig, run)).status == 0)
         let upgraded = try rig.outcome(of: command(rig, ["upgrade"]))
         #expect(upgraded.status == 0, "\(upgraded.lines)")

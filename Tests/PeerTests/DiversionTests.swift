@@ -18,22 +18,7 @@ extension PeerTests {
         """,
         to: "www/index.php"
       )
-      let endpoint = rig.socket("php.sock")
-      let file = try rig.write(
-        """
-        [global]
-        error_log = \(rig.path("php.log"))
-        daemonize = no
-        [www]
-        listen = \(rig.path("php.sock"))
-        user = root
-        pm = static
-        pm.max_children = 2
-        php_admin_value[default_mimetype] =
-        """,
-        to: "php.conf"
-      )
-      _ = try rig.start(["/usr/sbin/php-fpm8.2", "-n", "-R", "-F", "-y", file], at: endpoint)
+      _ = try rig.php(children: 2, "php_admin_value[default_mimetype] =")
       return try rig.martlet(
         configuration: """
           loops 1

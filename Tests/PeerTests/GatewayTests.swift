@@ -27,26 +27,7 @@ extension PeerTests {
         "<?php for ($i = 0; $i < 200; $i++) { echo str_repeat(chr(65 + $i % 26), 5000); }",
         to: "www/large.php"
       )
-      let endpoint = rig.socket("php.sock")
-      let file = try rig.write(
-        """
-        [global]
-        error_log = \(rig.path("php.log"))
-        daemonize = no
-        [www]
-        listen = \(rig.path("php.sock"))
-        listen.mode = 0666
-        user = root
-        pm = static
-        pm.max_children = \(children)
-        catch_workers_output = no
-        php_admin_flag[log_errors] = on
-        php_admin_flag[display_errors] = off
-        \(more)
-        """,
-        to: "php.conf"
-      )
-      return try rig.start(["/usr/sbin/php-fpm8.2", "-n", "-R", "-F", "-y", file], at: endpoint)
+      return try rig.php(children: children, "catch_workers_output = no\n" + more)
     }
 
     private func text(

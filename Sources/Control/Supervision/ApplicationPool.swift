@@ -229,8 +229,7 @@ final class ApplicationPool {
   /// Starts another process later, since one could not be started.
   func startAgain(replacing predecessor: ApplicationWorker?, since error: SystemError) {
     say("a process cannot be started: \(error)")
-    pace.noteFailure()
-    start(replacing: predecessor, after: max(pace.pause, pace.first))
+    start(replacing: predecessor, after: pace.noteFailure())
   }
 
   private func start(replacing predecessor: ApplicationWorker?, after pause: Duration) {
@@ -368,10 +367,7 @@ final class ApplicationPool {
 
   /// Notes that a process has ended, and tells how long to wait before another is started.
   private func notePace(of worker: ApplicationWorker) -> Duration {
-    guard let readyAt = worker.readyAt else {
-      pace.noteFailure()
-      return max(pace.pause, pace.first)
-    }
+    guard let readyAt = worker.readyAt else { return pace.noteFailure() }
     pace.noteEnd(after: .nanoseconds(SystemClock.monotonicNanoseconds() - readyAt))
     // What was ready may have answered something: clients wait for the next.
     return min(pace.pause, Self.longestPauseWhenReady)
@@ -379,7 +375,7 @@ final class ApplicationPool {
 
   /// What was ready for so long has not ended at once: less than the second between the ends of processes
   /// that somebody keeps killing.
-  private static let settledTime = Duration.milliseconds(500)
+  static let settledTime = Duration.milliseconds(500)
   private static let longestPause = Duration.seconds(10)
   private static let longestPauseWhenReady = Duration.seconds(1)
 }

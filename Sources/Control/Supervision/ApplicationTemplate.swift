@@ -33,7 +33,7 @@ final class ApplicationTemplate {
   private var next: Source?
   /// What is to be started as soon as there is one to copy.
   private var waiting: [ApplicationWorker?] = []
-  private var pace = RestartPace(settled: .milliseconds(500), first: .milliseconds(100))
+  private var pace = RestartPace(settled: ApplicationPool.settledTime, first: .milliseconds(100))
   private var isFailureTold = false
   /// Whether all processes are to be copies of the next one.
   private var isRenewing = false
@@ -90,6 +90,7 @@ final class ApplicationTemplate {
 
   private static let order = Array("copy".utf8)
   private static let brokenPipe: Int32 = 32
+  private static let noChild: Int32 = 10
 
   // MARK: Its processes
 
@@ -113,8 +114,7 @@ final class ApplicationTemplate {
       loop.spawn { await template.awaitEnd(of: source) }
     } catch {
       pool.say("a process cannot be started: \(error)")
-      pace.noteFailure()
-      start(after: max(pace.pause, pace.first))
+      start(after: pace.noteFailure())
     }
   }
 
@@ -163,7 +163,7 @@ final class ApplicationTemplate {
     guard pool.isServing else { return }
     do throws(SystemError) {
       // The application may say what it likes, and what is taken here may be ended here.
-      guard pool.mayAdopt(number) else { throw SystemError(.waitpid, 10) }
+      guard pool.mayAdopt(number) else { throw SystemError(.waitpid, Self.noChild) }
       pool.add(try ChildProcess(adopting: number, on: loop), sockets, replacing: predecessor)
     } catch {
       pool.startAgain(replacing: predecessor, since: error)
@@ -195,16 +195,15 @@ final class ApplicationTemplate {
     if let readyAt = source.readyAt {
       pool.say("process \(source.child.number), which is copied, \(end): starting another")
       pace.noteEnd(after: .nanoseconds(SystemClock.monotonicNanoseconds() - readyAt))
-    } else {
-      pace.noteFailure()
-      if !isFailureTold {
-        pool.say(
-          "process \(source.child.number) \(end) before it had loaded the application: what it "
-            + "printed says why; it is tried again"
-        )
-      }
-      isFailureTold = true
+      return start(after: pace.pause)
     }
-    start(after: source.readyAt == nil ? max(pace.pause, pace.first) : pace.pause)
+    if !isFailureTold {
+      pool.say(
+        "process \(source.child.number) \(end) before it had loaded the application: what it "
+          + "printed says why; it is tried again"
+      )
+    }
+    isFailureTold = true
+    start(after: pace.noteFailure())
   }
 }

@@ -205,15 +205,14 @@ class Answer:
             self.channel.socket.sendmsg((start, head, body))
             return
         channel = self.channel
-        if self.worker.has_more() and taken < HELD_MICROSECONDS and count + len(head) < HELD_BYTES:
-            channel.held.append(start + head + body)
-            if len(channel.held) >= HELD_COUNT:
-                channel.flush()
-        elif channel.held:
-            channel.held.append(start + head + body)
-            channel.flush()
-        else:
+        may_wait = taken < HELD_MICROSECONDS and count + len(head) < HELD_BYTES \
+            and self.worker.has_more()
+        if not may_wait and not channel.held:
             channel.socket.send(start + head + body)
+            return
+        channel.held.append(start + head + body)
+        if not may_wait or len(channel.held) >= HELD_COUNT:
+            channel.flush()
 
     def write(self, data):
         """Sends a piece; what goes beyond the bound waits until the client has taken the rest."""

@@ -3,13 +3,11 @@ import MartletTelemetry
 
 /// The figures of members that speak one gateway protocol.
 struct GatewayMetrics: Hashable, Sendable {
-  /// Requests that were sent to them.
-  let requests: Counter
   /// Answers that name another place of this host.
   let redirects: Counter
   /// Lines that they have said besides their answers.
   let lines: Counter
-  /// Connections that were opened, and those that carried a further request.
+  /// Requests for which a connection was opened, and those over one that had carried another.
   let opened: Counter
   let reused: Counter
   /// What was wrong with answers, by the order of the reasons.
@@ -17,7 +15,6 @@ struct GatewayMetrics: Hashable, Sendable {
 
   init(_ form: GatewayProtocol, _ layout: inout MetricLayout.Builder) {
     let name = form.rawValue
-    requests = layout.counter(EdgeMetrics.gatewayRequests, [name])
     redirects = layout.counter(EdgeMetrics.gatewayRedirects, [name])
     lines = layout.counter(EdgeMetrics.gatewayLines, [name])
     opened = layout.counter(EdgeMetrics.gatewayConnections, [name, "opened"])
@@ -36,11 +33,12 @@ struct GatewayMetrics: Hashable, Sendable {
 
   /// Writes what the status says of them.
   func write(_ form: GatewayProtocol, _ tables: [CounterTable], _ json: inout JSONWriter) {
+    let (openedCount, reusedCount) = (tables.value(of: opened), tables.value(of: reused))
     json.object { json in
       json.member("protocol", form.rawValue)
-      json.member("requests", tables.value(of: requests))
-      json.member("connections_opened", tables.value(of: opened))
-      json.member("connections_reused", tables.value(of: reused))
+      json.member("requests", openedCount &+ reusedCount)
+      json.member("connections_opened", openedCount)
+      json.member("connections_reused", reusedCount)
       json.member("redirects", tables.value(of: redirects))
       json.member("lines", tables.value(of: lines))
       json.member("faults", faults.reduce(0) { $0 &+ tables.value(of: $1) })

@@ -42,9 +42,8 @@ extension ReverseProxy {
     var out = loop.lend(bytes.count <= BufferSize.head.bytes ? .head : .body)
     if bytes.count > out.freeCount { throw ExchangeError(.headTooLarge) }
     out.append(bytes.span)
-    let counters = client.worker.counters
-    counters.add(to: plan.metrics.requests)
-    counters.add(to: exchange.isReused ? plan.metrics.reused : plan.metrics.opened)
+    let metrics = plan.metrics
+    client.worker.counters.add(to: exchange.isReused ? metrics.reused : metrics.opened)
     layer.begin(
       plain: bytes.count,
       content: length - UInt64(part.count),

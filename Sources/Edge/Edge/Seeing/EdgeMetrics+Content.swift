@@ -14,16 +14,10 @@ extension EdgeMetrics {
     "Sessions that are kept, where this machine keeps them.",
     labels: ["sessions"]
   )
-  static let gatewayRequests = MetricFamily(
-    .counter,
-    "martlet_gateway_requests_total",
-    "Requests that were sent to members that are no servers of HTTP.",
-    labels: ["protocol"]
-  )
   static let gatewayConnections = MetricFamily(
     .counter,
     "martlet_gateway_connections_total",
-    "Connections that these requests were sent over, by whether they had carried one before.",
+    "Requests to members that are no servers of HTTP, by whether their connection had carried one before.",
     labels: ["protocol", "outcome"]
   )
   static let gatewayRedirects = MetricFamily(

@@ -30,7 +30,13 @@ public struct RestartPace: Hashable, Sendable {
   }
 
   /// Notes that it could not be started, or ended before it was ready.
-  public mutating func noteFailure() { quickCount += 1 }
+  ///
+  /// - Returns: How long to wait before the next start, which is never at once.
+  @discardableResult
+  public mutating func noteFailure() -> Duration {
+    quickCount += 1
+    return max(pause, first)
+  }
 
   /// How long to wait before the next start.
   public var pause: Duration {
