@@ -108,6 +108,26 @@ extension PeerTests {
       }
     }
 
+    @Test(
+      "a client's member is known on a loop that has served nobody yet",
+      arguments: ["sticky cookie route\n\(key)", "sticky by {request.header.x-client}"]
+    )
+    func everyLoop(_ way: String) async throws {
+      try await Rig.run { rig in
+        let members = try Self.members(rig, ["a", "b", "c"])
+        let text = Self.text(way, members)
+        let martlet = try rig.martlet(configuration: "loops 8\n\(text)")
+        let first = try Self.ask(martlet, "X-Client: me")
+        let cookie = Self.cookie(first) ?? "X-Nothing: 1"
+        // Many at a time, so that every loop has some.
+        let wires = try (0..<64).map { _ in try Wire(to: martlet.endpoint) }
+        for wire in wires {
+          try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\nX-Client: me\r\n\(cookie)\r\n\r\n")
+        }
+        for wire in wires { #expect(try wire.receiveAnswer().text == first.text) }
+      }
+    }
+
     @Test("a cookie that was changed, or made by somebody else, is as good as none")
     func forged() async throws {
       try await Rig.run { rig in

@@ -331,5 +331,24 @@ extension PeerTests {
         )
       }
     }
+
+    @Test("a client's member is known on a loop that has served nobody yet")
+    func stickyOnEveryLoop() async throws {
+      try await Rig.run { rig in
+        let members = try ["a", "b", "c"].map { name in
+          try rig.member { wire in
+            try wire.send(text: name)
+            _ = try wire.receiveRest()
+          }
+        }
+        let list = members.map { "member \($0.endpoint)" }.joined(separator: "\n")
+        let upstream = "\(list)\nsticky by {client.address}"
+        let martlet = try start(rig, "", upstream: upstream, loops: 8)
+        let first = try Wire(to: martlet.endpoint).receive(exactly: 1)
+        // Many at a time, so that every loop has some.
+        let wires = try (0..<64).map { _ in try Wire(to: martlet.endpoint) }
+        for wire in wires { #expect(try wire.receive(exactly: 1) == first) }
+      }
+    }
   }
 }

@@ -30,7 +30,6 @@ extension HTTP1Connection {
     exchange.route = plan.route
     let upstream = worker.upstream(of: plan.upstream)
     if let affinity = upstream.affinity {
-      upstream.update()
       affinity.recognise(exchange, head.bytes, of: self)
     }
     if let key = plan.upstream.key { exchange.hand.keyHash = hash(key, exchange, head.bytes) }

@@ -497,7 +497,6 @@ final class HTTP1Connection {
     let upstream = worker.upstream(of: plan)
     exchange.hand.part = part
     if let affinity = upstream.affinity {
-      upstream.update()
       affinity.recognise(exchange, head.bytes, of: self)
     }
     if let key = plan.key { exchange.hand.keyHash = hash(key, exchange, head.bytes) }

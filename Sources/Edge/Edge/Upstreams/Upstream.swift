@@ -19,8 +19,7 @@ final class Upstream {
   let hasQueue: Bool
   /// The pools in the order of the members.
   private(set) var pools: [MemberPool] = []
-  /// Keeps clients with their members; nil: nobody does.
-  let affinity: Affinity?
+  private let keeper: Affinity?
   /// What each member may have of those that belong to it, by number.
   private var standings: [Standing] = []
   private let changes: UpstreamVersion
@@ -52,13 +51,23 @@ final class Upstream {
     watchesTries = plan.failures.watchesTries
     hasQueue = plan.queue != nil
     changes = plan.state.version
-    affinity = plan.affinity.map { Affinity($0) }
+    keeper = plan.affinity.map { Affinity($0) }
     loop = worker.loop
     self.worker = worker
     start = worker.index
     membership = plan.membership
     turn = previous?.turn ?? 0
     makePools(adopting: previous?.numbered ?? [])
+  }
+
+  /// Keeps clients with their members; nil: nobody does.
+  ///
+  /// It knows the members that there are now: a client is asked about before a member is chosen, so what
+  /// has changed since the last choice is looked at here.
+  var affinity: Affinity? {
+    guard let keeper else { return nil }
+    update()
+    return keeper
   }
 
   /// Counts a request in at the member that is to have it, or gives nil when none may have it.
@@ -208,7 +217,7 @@ final class Upstream {
       let hasWeight = (state.weight ?? plan.settings.weight) > 0
       standings[pool.index] = state.mode == .ready && hasWeight ? .everything : .whileDraining
     }
-    affinity?.update(pools)
+    keeper?.update(pools)
     let members = zip(pools, membership.plans).map { pool, plan in
       self.plan.described(plan, at: loop.now)
     }
