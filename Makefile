@@ -15,7 +15,8 @@ RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked \
 MARTLET := .build/release/martlet
 
 SOURCES := $(wildcard Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
-  Benchmarks/generator Benchmarks/choices Benchmarks/library)
+  Benchmarks/generator Benchmarks/choices Benchmarks/library Benchmarks/relay \
+  Benchmarks/connects)
 SECONDS ?= 60
 CHANGES ?= 10000
 

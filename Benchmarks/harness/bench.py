@@ -47,9 +47,11 @@ class Bench:
         """Tells the user how far it is; standard output is kept for results."""
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
-    def start_all(self, stage: Stage, site: Site, label: str = "") -> list[Running]:
-        """Starts the upstream and every peer, and checks each one's answers."""
-        upstream = CallServer(stage) if site.grpc else Upstream(stage)
+    def start_all(
+        self, stage: Stage, site: Site, label: str = "", upstream: Upstream | None = None
+    ) -> list[Running]:
+        """Starts every peer, and the upstream if none is given, and checks each one's answers."""
+        upstream = upstream or (CallServer(stage) if site.grpc else Upstream(stage))
         started = []
         for peer in self.peers:
             running = peer.start(stage, site, upstream.port, label)

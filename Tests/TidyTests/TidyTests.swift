@@ -35,7 +35,7 @@ struct TidyTests {
   func formatted() async throws {
     let folders = [
       "Package.swift", "Sources", "Tests", "Snippets", "Fuzz/Sources", "Benchmarks/generator",
-      "Benchmarks/choices", "Benchmarks/library",
+      "Benchmarks/choices", "Benchmarks/library", "Benchmarks/relay", "Benchmarks/connects",
     ]
     let (status, said) = try await lint(folders)
     #expect(status == 0, "\(said)\nmend: make format")

@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from .. import accounting
+from .. import accounting, statistics
 from ..bench import Bench, RoundFailed, Sample, Samples, measured_alone
+from ..load import GENERATOR_SOURCES, build
 from ..martlet import PROCESS, Martlet
 from ..peers import HAProxy, Peer, Running, nginx_head
 from ..processes import LOAD_CORE, PROXY_CORE, Stage, free_port
@@ -106,34 +107,64 @@ def percent_of_core(running: Running, seconds: float) -> Sample:
     return {"percent": 100 * spent.total / took, "others": max(0.0, others / took)}
 
 
+def start_connects(bench: Bench, stage: Stage, member: int) -> Running:
+    """Starts what makes the calls of a check by TCP and does nothing else."""
+    program = build(GENERATOR_SOURCES.parent / "connects", bench.generator.folder / "connects")
+    child = stage.start("connects", [str(program), str(member), str(MEMBERS)], PROXY_CORE)
+    return Running("connects", child, 0, program.parent)
+
+
+def rounds(bench: Bench, check: str, running: Running) -> list[Sample]:
+    """The rounds of one proxy, which ends behind them."""
+    time.sleep(SETTLE_SECONDS)
+    samples = []
+    for number in range(bench.rounds):
+        sample = percent_of_core(running, bench.seconds)
+        bench.disturbance = max(bench.disturbance, sample["others"])
+        samples.append(sample)
+        bench.say(
+            f"checks: {check}: round {number + 1} of {bench.rounds}: "
+            f"{running.name} {sample['percent']:.2f} %"
+        )
+    running.child.stop()
+    return samples
+
+
+def calls_alone(what: str, samples: list[Sample]) -> Row:
+    """The row of what no check by TCP can cost less than."""
+    summary = statistics.summarize([sample["percent"] for sample in samples])
+    return Row(
+        "checks",
+        f"{what}: what the system calls alone cost",
+        summary.median,
+        "% of a core",
+        spread=(summary.least, summary.most),
+        rounds=summary.rounds,
+    )
+
+
 def measure_all(bench: Bench) -> list[Row]:
     """One proxy at a time: each measures alone, and its members are asked by nobody else."""
     rows: list[Row] = []
     peers = [peer for peer in bench.peers if peer.name != "nginx"]
     for name, check in CHECKS.items():
+        what = f"1,000 members a second, {name}"
         samples: Samples = {}
+        alone: list[Row] = []
         with Stage() as stage:
             member = member_server(stage)
             for peer in peers:
                 running = start(stage, peer, check, member)
-                if running is None:
-                    continue
-                time.sleep(SETTLE_SECONDS)
-                for number in range(bench.rounds):
-                    sample = percent_of_core(running, bench.seconds)
-                    bench.disturbance = max(bench.disturbance, sample["others"])
-                    samples.setdefault(peer.name, []).append(sample)
-                    bench.say(
-                        f"checks: {name}: round {number + 1} of {bench.rounds}: "
-                        f"{peer.name} {sample['percent']:.2f} %"
-                    )
-                running.child.stop()
-        what = f"1,000 members a second, {name}"
+                if running is not None:
+                    samples[peer.name] = rounds(bench, name, running)
+            if name == "tcp":
+                connects = start_connects(bench, stage, member)
+                alone = [calls_alone(what, rounds(bench, name, connects))]
         parts = measured_alone("checks", what, "% of a core", samples, "percent", LIMIT_PERCENT)
         # A connection with a request and its answer costs the kernel more than that, whoever asks.
         if name == "http":
             parts = [replace(row, to_reach=None, reached=None) for row in parts]
-        rows += parts
+        rows += parts + alone
     return rows
 
 
@@ -144,7 +175,8 @@ CLAIMS = [
         f"{MEMBERS:,} members at addresses of the loopback, all served by one nginx on the other "
         "core, each asked once a second; the proxy has no requests. Share of a core of all its "
         "processes over {seconds} s a round. The loopback's own work, also that of the other end of "
-        "each packet, is done in the sender's time and so is in the figure.",
+        "each packet, is done in the sender's time and so is in the figure. The system calls alone are a "
+        "`connect` and a reset for each member, by a program that does nothing else.",
         measure_all,
     )
 ]

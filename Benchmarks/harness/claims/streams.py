@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .. import relay
 from ..bench import Bench, Sample, compare, cpu_sample
 from ..load import Wires
 from ..peers import Running, Upstream
@@ -9,7 +10,7 @@ from ..processes import Stage, free_port
 from ..report import Row
 from ..site import BODIES, BULK, STREAM, Site
 from .claim import Claim
-from .requests import figures
+from .requests import RELAYED, figures
 
 TRIP_CONNECTIONS = 64
 TRIP_BYTES = 64
@@ -28,6 +29,7 @@ def trips(bench: Bench) -> list[Row]:
     wires, server = Wires(bench.generator.folder), free_port()
     with Stage() as stage:
         running = start_all(bench, stage, STREAM, server)
+        running.append(relay.start(bench, stage, STREAM, server))
 
         def measure(one: Running) -> Sample:
             def load(seconds: float) -> Sample:
@@ -42,12 +44,13 @@ def trips(bench: Bench) -> list[Row]:
             return load(bench.seconds)
 
         samples = bench.interleave("tcp-trips", running, measure)
-    rows = compare(
-        "tcp-trips", "processor time per round trip", "µs", samples, "cpu", {"haproxy": 0.85}
-    )
+    bounds = {"haproxy": 0.85}
+    bare = relay.rows("tcp-trips", "µs", samples, bounds)
+    rows = compare("tcp-trips", "processor time per round trip", "µs", samples, "cpu", bounds)
     rows += compare("tcp-trips", "of it user", "µs", samples, "user")
     rows += compare("tcp-trips", "of it system", "µs", samples, "system")
-    return rows + compare("tcp-trips", "round trips per second", "1/s", samples, "rate")
+    rows += compare("tcp-trips", "round trips per second", "1/s", samples, "rate")
+    return rows + bare
 
 
 def bulk(bench: Bench) -> list[Row]:
@@ -106,7 +109,7 @@ CLAIMS = [
         f"Layer 4: {TRIP_BYTES}-byte round trips",
         f"{TRIP_CONNECTIONS} connections on which {TRIP_BYTES} bytes go there and back without a "
         "pause; clients and server are one process. {seconds} s a round. nginx is its stream module, "
-        "HAProxy its mode tcp.",
+        "HAProxy its mode tcp." + RELAYED,
         trips,
     ),
     Claim(
