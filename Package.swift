@@ -206,7 +206,7 @@ module(
 module(
   "MartletLoop",
   .runtime,
-  ["CLinux", "MartletSystem"],
+  ["MartletBytes", "CLinux", "MartletSystem"],
   alsoTestedWith: ["TestLoop", "CAllocations"]
 )
 module(

@@ -245,32 +245,10 @@ final class ApplicationPool {
 
   /// Takes what a process says, line by line, until it has ended.
   func listen(to status: OpenFile, _ take: (String) -> Void) async {
-    do throws(SystemError) { try loop.watch(status.number, assumesReady: true) } catch {
-      return
-    }
-    defer { loop.forget(status.number, staysOpen: true) }
-    var line: [UInt8] = []
-    while true {
-      do throws(SystemError) {
-        let bytes = try status.descriptor.read(upTo: 1024)
-        guard !bytes.isEmpty else { return }
-        for byte in bytes {
-          if byte == 0x0A {
-            take(String(decoding: line, as: UTF8.self))
-            line = []
-          } else if line.count < 256 {
-            line.append(byte)
-          }
-        }
-      } catch {
-        guard error.wouldBlock else { return }
-        loop.clearReadiness(status.number)
-        do throws(WaitError) {
-          try await loop.readable(status.number, by: .never)
-        } catch {
-          return
-        }
-      }
+    do throws(SystemError) {
+      try await loop.lines(of: status, byteLimit: 4096, take)
+    } catch {
+      say("a process cannot be listened to: \(error)")
     }
   }
 

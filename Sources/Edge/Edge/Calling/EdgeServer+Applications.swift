@@ -137,39 +137,15 @@ extension EdgeServer {
 extension Worker {
   /// Writes what a worker prints to the error log, line by line.
   fileprivate func log(_ file: OpenFile, of process: Int32, _ name: String, _ board: Board) async {
-    do throws(SystemError) {
-      try loop.watch(file.number, assumesReady: true)
-    } catch {
-      return board.log.note(.error, "what a worker prints cannot be watched: \(error)")
-    }
     printingCount += 1
-    defer {
-      printingCount -= 1
-      loop.forget(file.number, staysOpen: true)
-    }
-    var line: [UInt8] = []
-    func note() {
-      board.log.note(
-        .notice,
-        String(decoding: line, as: UTF8.self),
-        [LogLine.Field("application", name), LogLine.Field("worker", Int(process))]
-      )
-      line.removeAll(keepingCapacity: true)
-    }
-    while true {
-      do throws(SystemError) {
-        let bytes = try file.descriptor.read(upTo: 16 << 10)
-        guard !bytes.isEmpty else { break }
-        for byte in bytes {
-          if byte == 0x0A || line.count >= 8 << 10 { note() }
-          if byte != 0x0A { line.append(byte) }
-        }
-      } catch {
-        guard error.wouldBlock else { break }
-        loop.clearReadiness(file.number)
-        do throws(WaitError) { try await loop.readable(file.number, by: .never) } catch { break }
+    defer { printingCount -= 1 }
+    do throws(SystemError) {
+      try await loop.lines(of: file, byteLimit: 8 << 10) { line in
+        let fields = [LogLine.Field("application", name), LogLine.Field("worker", Int(process))]
+        board.log.note(.notice, line, fields)
       }
+    } catch {
+      board.log.note(.error, "what a worker prints cannot be watched: \(error)")
     }
-    if !line.isEmpty { note() }
   }
 }

@@ -20,7 +20,7 @@ final class GatewayLayer: TranslatingLayer {
   private var dataLeft: UInt64?
   private var requestID = RequestID(high: 0, low: 0)
   /// What the application says besides, up to where a line has not ended.
-  private var line: [UInt8] = []
+  private var lines = PrintedLines(byteLimit: 2048)
   /// What was wrong with the answer.
   private(set) var fault: GatewayFault?
 
@@ -104,14 +104,14 @@ final class GatewayLayer: TranslatingLayer {
       fault = error
       worker.counters.add(to: plan.metrics[error])
     }
-    if let said = answer.takeSaid() { note(said) }
-    if answer.hasEnded, !line.isEmpty { noteLine() }
+    if let said = answer.takeSaid() { lines.receive(said.span, note) }
+    if answer.hasEnded { lines.end(note) }
     return fault == nil
   }
 
   override func takeEnd() {
     answer.receiveEnd()
-    if !line.isEmpty { noteLine() }
+    lines.end(note)
   }
 
   override var hasOutput: Bool { answer.hasOutput }
@@ -122,20 +122,7 @@ final class GatewayLayer: TranslatingLayer {
 
   // MARK: What applications say besides
 
-  private func note(_ said: [UInt8]) {
-    for byte in said {
-      if byte == 0x0A {
-        noteLine()
-      } else {
-        line.append(byte)
-        if line.count >= Self.lineByteLimit { noteLine() }
-      }
-    }
-  }
-
-  private func noteLine() {
-    if line.last == 0x0D { line.removeLast() }
-    defer { line.removeAll() }
+  private func note(_ line: [UInt8]) {
     guard !line.isEmpty else { return }
     worker.counters.add(to: plan.metrics.lines)
     worker.board.log.note(
@@ -148,8 +135,6 @@ final class GatewayLayer: TranslatingLayer {
       ]
     )
   }
-
-  private static let lineByteLimit = 2048
 }
 
 extension ExchangeError {
