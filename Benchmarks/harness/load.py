@@ -203,8 +203,10 @@ def build(folder: Path, program: Path) -> Path:
             return program
     program.parent.mkdir(parents=True, exist_ok=True)
     print(f"building {program.name}", file=sys.stderr)
-    command = ["swiftc", "-O", "-wmo", "-swift-version", "6", "-I"]
-    command += [str(GENERATOR_SOURCES / "CEpoll"), *map(str, sources), "-o", str(program)]
+    command = ["swiftc", "-O", "-wmo", "-swift-version", "6", "-I", str(GENERATOR_SOURCES / "CEpoll")]
+    for module in sorted(folder.glob("*/module.modulemap")):
+        command += ["-I", str(module.parent)]
+    command += [*map(str, sources), "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchmarkError(f"{program.name} does not build:\n{done.stdout}{done.stderr}")

@@ -36,6 +36,7 @@ struct TidyTests {
     let folders = [
       "Package.swift", "Sources", "Tests", "Snippets", "Fuzz/Sources", "Benchmarks/generator",
       "Benchmarks/choices", "Benchmarks/library", "Benchmarks/relay", "Benchmarks/connects",
+      "Benchmarks/handshakes",
     ]
     let (status, said) = try await lint(folders)
     #expect(status == 0, "\(said)\nmend: make format")

@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from .. import accounting, statistics
+from .. import accounting, bare, statistics
 from ..bench import Bench, RoundFailed, Sample, Samples, measured_alone
 from ..load import GENERATOR_SOURCES, build
 from ..martlet import PROCESS, Martlet
@@ -135,7 +135,7 @@ def calls_alone(what: str, samples: list[Sample]) -> Row:
     summary = statistics.summarize([sample["percent"] for sample in samples])
     return Row(
         "checks",
-        f"{what}: what the system calls alone cost",
+        f"{what}: {bare.CALLS}",
         summary.median,
         "% of a core",
         spread=(summary.least, summary.most),

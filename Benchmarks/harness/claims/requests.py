@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import partial
 
-from .. import relay
+from .. import bare
 from ..bench import Bench, Sample, compare, cpu_sample
 from ..load import wrk
 from ..peers import Running, Upstream
@@ -38,15 +38,16 @@ def small(
         upstream = Upstream(stage)
         running = bench.start_all(stage, PLAIN, upstream=upstream)
         if to_reach:
-            running.append(relay.start(bench, stage, PLAIN, upstream.port))
+            relay = bare.Relay(bench.generator.folder)
+            running.append(relay.start(stage, PLAIN, upstream.port))
 
         def measure(one: Running) -> Sample:
             wrk(one.port, path, connections, WARMUP_SECONDS)
             return cpu_sample(one, lambda: wrk(one.port, path, connections, bench.seconds))
 
         samples = bench.interleave(claim, running, measure)
-    bare = relay.rows(claim, "µs", samples, to_reach)
-    return figures(claim, samples, to_reach) + bare
+    alone = bare.rows(claim, bare.CALLS, "µs", samples, bare.Relay.name, to_reach)
+    return figures(claim, samples, to_reach) + alone
 
 
 def large(bench: Bench) -> list[Row]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import relay
+from .. import bare
 from ..bench import Bench, Sample, compare, cpu_sample
 from ..load import Wires
 from ..peers import Running, Upstream
@@ -29,7 +29,7 @@ def trips(bench: Bench) -> list[Row]:
     wires, server = Wires(bench.generator.folder), free_port()
     with Stage() as stage:
         running = start_all(bench, stage, STREAM, server)
-        running.append(relay.start(bench, stage, STREAM, server))
+        running.append(bare.Relay(bench.generator.folder).start(stage, STREAM, server))
 
         def measure(one: Running) -> Sample:
             def load(seconds: float) -> Sample:
@@ -45,12 +45,12 @@ def trips(bench: Bench) -> list[Row]:
 
         samples = bench.interleave("tcp-trips", running, measure)
     bounds = {"haproxy": 0.85}
-    bare = relay.rows("tcp-trips", "µs", samples, bounds)
+    alone = bare.rows("tcp-trips", bare.CALLS, "µs", samples, bare.Relay.name, bounds)
     rows = compare("tcp-trips", "processor time per round trip", "µs", samples, "cpu", bounds)
     rows += compare("tcp-trips", "of it user", "µs", samples, "user")
     rows += compare("tcp-trips", "of it system", "µs", samples, "system")
     rows += compare("tcp-trips", "round trips per second", "1/s", samples, "rate")
-    return rows + bare
+    return rows + alone
 
 
 def bulk(bench: Bench) -> list[Row]:
