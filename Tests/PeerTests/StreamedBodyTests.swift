@@ -103,7 +103,7 @@ extension PeerTests {
         // Of a hundred times ``megabyte``, as Python says.
         #expect(words[1] == "604ed2972fc8dadc65b552e079e1b48e")
         #expect(try #require(Int(words[2])) < 80 << 10)
-        #expect(try edgeMemory(of: martlet) < 60 << 20)
+        #expect(try edgeMemory(of: martlet) < memoryFactor * 60 << 20)
       }
     }
 
@@ -163,7 +163,7 @@ extension PeerTests {
         }
         // What stands in sockets, of which those between client and edge are the larger ones.
         #expect(sent < 32 << 20)
-        #expect(try edgeMemory(of: martlet) < 60 << 20)
+        #expect(try edgeMemory(of: martlet) < memoryFactor * 60 << 20)
         try rig.write("", to: "site/go")
         while sent < size {
           let from = sent % (1 << 20)
