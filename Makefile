@@ -16,7 +16,7 @@ MARTLET := .build/release/martlet
 
 SOURCES := $(wildcard Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
   Benchmarks/generator Benchmarks/choices Benchmarks/library Benchmarks/relay \
-  Benchmarks/connects Benchmarks/handshakes)
+  Benchmarks/connects Benchmarks/handshakes Benchmarks/bulk)
 SECONDS ?= 60
 CHANGES ?= 10000
 

@@ -7,7 +7,7 @@ extension PeerTests {
   /// `martlet bulk` against servers that answer, and commands that end, as tests want.
   @Suite("Bulk", .timeLimit(.minutes(5 * slowness))) struct BulkCommandTests {
     /// A table of so many rows, the values of whose second column need quotes here and there.
-    private func table(_ rowCount: Int, _ rig: Rig) throws -> String {
+    func table(_ rowCount: Int, _ rig: Rig) throws -> String {
       var text = "id,name\r\n"
       for row in 0..<rowCount {
         text += row % 7 == 0 ? "\(row),\"a, \"\"\(row)\"\"\nb\"\r\n" : "\(row),n\(row)\r\n"
@@ -15,15 +15,15 @@ extension PeerTests {
       return try rig.write(text, to: "rows.csv")
     }
 
-    private func name(_ row: Int) -> String { row % 7 == 0 ? "a, \"\(row)\"\nb" : "n\(row)" }
+    func name(_ row: Int) -> String { row % 7 == 0 ? "a, \"\(row)\"\nb" : "n\(row)" }
 
-    private func command(_ file: String, _ origin: Origin, _ more: [String] = []) -> [String] {
+    func command(_ file: String, _ origin: Origin, _ more: [String] = []) -> [String] {
       [Rig.martletPath, "bulk", file, "--column", "name", "--post", origin.endpoint.url("/in")]
         + more
     }
 
     /// The values of the requests of a server, in the order of their batches.
-    private func values(of requests: [Request]) throws -> [String] {
+    func values(of requests: [Request]) throws -> [String] {
       let batches = try requests.map { request in
         let key = try #require(request.fields["idempotency-key"])
         let digits = key.drop { $0 != "-" }.dropFirst().prefix { $0 != "\"" }
@@ -58,12 +58,19 @@ extension PeerTests {
       }
     }
 
-    @Test("goes on after a kill, and sends nothing again that it had noted")
-    func survivesKills() async throws {
+    @Test(
+      "goes on after a kill, and sends nothing again that it had noted",
+      arguments: [1, 5]
+    )
+    func survivesKills(pipeline: Int) async throws {
       try await Rig.run { rig in
         let file = try table(4000, rig)
         let origin = try Origin(rig) { _, _ in Origin.ok("", "") }
-        let line = command(file, origin, ["--batch", "10", "--workers", "4"])
+        let line = command(
+          file,
+          origin,
+          ["--batch", "10", "--workers", "4", "--pipeline", "\(pipeline)"]
+        )
         var sentBefore: Set<String> = []
         for kills in 1...3 {
           let peer = try rig.start(line)
@@ -80,7 +87,7 @@ extension PeerTests {
           if kills == 3 { try finish(rig, line, origin, noted, since: countThen) }
         }
         // At most what four workers had under way at each kill came twice.
-        #expect(origin.count <= 400 + 3 * 4)
+        #expect(origin.count <= 400 + 3 * 4 * pipeline)
         let unique = Dictionary(grouping: origin.seen) { $0.fields["idempotency-key"] ?? "" }
         #expect(unique.count == 400)
         #expect(try values(of: unique.values.compactMap(\.first)) == (0..<4000).map(name))

@@ -36,7 +36,7 @@ struct TidyTests {
     let folders = [
       "Package.swift", "Sources", "Tests", "Snippets", "Fuzz/Sources", "Benchmarks/generator",
       "Benchmarks/choices", "Benchmarks/library", "Benchmarks/relay", "Benchmarks/connects",
-      "Benchmarks/handshakes",
+      "Benchmarks/handshakes", "Benchmarks/bulk",
     ]
     let (status, said) = try await lint(folders)
     #expect(status == 0, "\(said)\nmend: make format")

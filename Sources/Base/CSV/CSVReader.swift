@@ -44,6 +44,14 @@ public struct CSVReader: Sendable {
     case record
   }
 
+  /// A record of which nothing was copied; see ``CSVReader/nextPlain(in:at:)``.
+  public struct PlainRecord: Hashable, Sendable {
+    /// How many fields it has.
+    public var fieldCount: Int
+    /// Where the wanted field stands in the bytes given; nil: the record has no such field.
+    public var place: Range<Int>?
+  }
+
   private enum State: Sendable {
     case fieldStart
     case plain
@@ -153,6 +161,52 @@ public struct CSVReader: Sendable {
       }
     }
     return .needBytes
+  }
+
+  /// Takes the next record if it stands whole in `bytes` from `offset` on, is not empty and has no quotes, and only
+  /// tells where its wanted field stands.
+  ///
+  /// Most records are of this kind, and cost several times less so.
+  ///
+  /// - Returns: nil where that is not so, or no one field is wanted: ``next(in:at:)`` takes the step then.
+  /// - Throws: ``CSVFailure``: the record is too long.
+  /// - Complexity: O(*n*) in the bytes of the record, with no allocation.
+  public mutating func nextPlain(
+    in bytes: Span<UInt8>,
+    at offset: inout Int
+  ) throws(CSVFailure) -> PlainRecord? {
+    guard let wanted, state == .fieldStart, byteCount == 0, markCount == nil else { return nil }
+    beginRecord()
+    let separators = ByteSearch.Block(repeating: separator)
+    let quotes = ByteSearch.Block(repeating: 0x22)
+    let feeds = ByteSearch.Block(repeating: 0x0A)
+    var (start, number) = (offset, 0)
+    var place: Range<Int>?
+    while let end = ByteSearch.firstIndex(
+      in: bytes,
+      from: start,
+      to: bytes.count,
+      where: { ($0 .== separators .| $0 .== quotes) .| $0 .== feeds }
+    ) {
+      let byte = bytes[end]
+      if byte == 0x22 { return nil }
+      if byte == separator {
+        if number == wanted { place = start..<end }
+        number &+= 1
+        start = end + 1
+        continue
+      }
+      // What begins with a line end may be empty, which the other way knows.
+      if end == offset || bytes[offset] == 0x0D { return nil }
+      guard end - offset < recordBytes else { throw failure(.recordTooLong) }
+      if number == wanted {
+        place = start..<(end > start && bytes[end - 1] == 0x0D ? end - 1 : end)
+      }
+      line += 1
+      offset = end + 1
+      return PlainRecord(fieldCount: number + 1, place: place)
+    }
+    return nil
   }
 
   /// Says that the table ends here.

@@ -41,6 +41,9 @@ public struct ResponseReader: Sendable {
   /// Whether the head is there.
   public var hasHead: Bool { if case .head = state { false } else { true } }
 
+  /// Whether bytes came behind the response, which belong to another or to none.
+  public var hasMore: Bool { isWhole && !held.isEmpty }
+
   /// The value of the first field of this name, at most `limit` bytes of it.
   public func field(_ name: String, limit: Int = 4096) -> String? {
     guard let line = head.field(named: Array(name.utf8).span, in: text.span) else { return nil }
@@ -55,11 +58,35 @@ public struct ResponseReader: Sendable {
   public mutating func take(_ bytes: [UInt8]) throws(MessageError) -> [UInt8] {
     isUntouched = false
     held += bytes
+    return try readOn()
+  }
+
+  /// Stands before the next response, to a request of the same method over the same connection; what came
+  /// behind the last one is read.
+  ///
+  /// - Returns: What is content of that, without the form of chunks.
+  /// - Throws: ``HTTPMessage/MessageError``: it is not in form.
+  @discardableResult
+  public mutating func beginNext() throws(MessageError) -> [UInt8] {
+    precondition(isWhole, "a response begins before the last one has ended")
+    state = .head
+    isUntouched = held.isEmpty
+    return isUntouched ? [] : try readOn()
+  }
+
+  private mutating func readOn() throws(MessageError) -> [UInt8] {
     while case .head = state {
-      let bytes = held
-      guard try parser.parse(bytes.span, answering: method, into: &head) else { return [] }
-      text = Array(bytes[..<head.byteCount])
-      held.removeFirst(head.byteCount)
+      // Taken out meanwhile, so that nothing is copied to be changed.
+      var bytes: [UInt8] = []
+      swap(&bytes, &held)
+      let isThere = try parser.parse(bytes.span, answering: method, into: &head)
+      if isThere {
+        text.removeAll(keepingCapacity: true)
+        text += bytes[..<head.byteCount]
+        bytes.removeFirst(head.byteCount)
+      }
+      swap(&bytes, &held)
+      guard isThere else { return [] }
       if !head.isInformational { beginBody() }
     }
     return try takeBody()

@@ -50,13 +50,20 @@ public struct Descriptor: ~Copyable, Sendable {
   /// - Throws: ``SystemError`` when the call fails. System call: `read(2)`.
   public borrowing func read(upTo count: Int) throws(SystemError) -> [UInt8] {
     var bytes = [UInt8](repeating: 0, count: count)
+    let received = try read(into: &bytes)
+    bytes.removeLast(count - received)
+    return bytes
+  }
+
+  /// Reads what is there over the first of `bytes`, which keep their number, and returns how many came; 0 at the end.
+  ///
+  /// - Throws: ``SystemError`` when the call fails. System call: `read(2)`.
+  public borrowing func read(into bytes: inout [UInt8]) throws(SystemError) -> Int {
     // Safe: the array's storage is ours for this call, and the kernel writes no more than asked.
     let result = unsafe bytes.withUnsafeMutableBytes { storage in
       unsafe martlet_read(number, storage.baseAddress, storage.count)
     }
-    let received = try check(result, .read)
-    bytes.removeLast(count - received)
-    return bytes
+    return try check(result, .read)
   }
 
   /// Writes as much of `bytes` as the file takes at once, and returns how many bytes that was.

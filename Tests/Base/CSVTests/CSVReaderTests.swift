@@ -22,6 +22,71 @@ struct CSVReaderTests {
     return records
   }
 
+  /// The same by the quick way where it can go, which keeps one field, from the second record on.
+  private func plainRecords(_ parts: [[UInt8]], keeping wanted: Int) throws -> [[String]] {
+    var header = CSVReader()
+    var reader = CSVReader(keeping: wanted, line: 2)
+    var records: [[String]] = []
+    var isBehindHeader = false
+    func take(_ reader: CSVReader) {
+      records.append(reader.fields.map { String(decoding: $0, as: UTF8.self) })
+    }
+    for part in parts {
+      var offset = 0
+      while !isBehindHeader, case .record = try header.next(in: part.span, at: &offset) {
+        isBehindHeader = true
+      }
+      while isBehindHeader {
+        if let record = try reader.nextPlain(in: part.span, at: &offset) {
+          var fields = Array(repeating: "", count: record.fieldCount)
+          if let place = record.place {
+            fields[wanted] = String(decoding: part[place], as: UTF8.self)
+          }
+          records.append(fields)
+        } else if case .record = try reader.next(in: part.span, at: &offset) {
+          take(reader)
+        } else {
+          break
+        }
+      }
+    }
+    if isBehindHeader, try reader.end() { take(reader) }
+    return records
+  }
+
+  @Test(
+    "reads the same by the quick way, however the bytes are cut",
+    arguments: tables.filter { !$0.0.hasPrefix("\u{FEFF}") }
+  )
+  func quick(text: String, expected: [[String]]) throws {
+    let bytes = Array("id,name\n".utf8) + Array(text.utf8)
+    for wanted in 0..<3 {
+      let kept = try records([Array("id\n".utf8) + Array(text.utf8)], keeping: wanted).dropFirst()
+      for cut in 0...bytes.count {
+        let found = try plainRecords(
+          [Array(bytes[..<cut]), Array(bytes[cut...])],
+          keeping: wanted
+        )
+        #expect(found == Array(kept), "cut at \(cut), field \(wanted)")
+      }
+    }
+  }
+
+  @Test("the quick way has the same limit, and counts the same lines")
+  func quickLimit() throws {
+    let bytes = Array("12345678,\n12,\n".utf8)
+    var reader = CSVReader(keeping: 0, recordBytes: 10, line: 2)
+    var offset = 0
+    #expect(try reader.nextPlain(in: bytes.span, at: &offset)?.place == 0..<8)
+    #expect(try reader.nextPlain(in: bytes.span, at: &offset)?.place == 10..<12)
+    #expect(reader.line == 4)
+    reader = CSVReader(keeping: 0, recordBytes: 9, line: 2)
+    offset = 0
+    #expect(throws: CSVFailure(reason: .recordTooLong, line: 2)) {
+      _ = try reader.nextPlain(in: bytes.span, at: &offset)
+    }
+  }
+
   private static let tables: [(String, [[String]])] = [
     ("a,b\nc,d\n", [["a", "b"], ["c", "d"]]),
     ("a,b\r\nc,d", [["a", "b"], ["c", "d"]]),

@@ -59,6 +59,30 @@ struct ResponseReaderTests {
     ),
   ]
 
+  @Test("reads the responses of a pipeline one behind the other, however the bytes are split")
+  func pipeline() throws {
+    let wholes = Self.examples.filter { $0.method == "POST" || $0.method == "GET" }
+      .filter { !$0.endsWithConnection }
+    let bytes = wholes.flatMap { Array($0.text.utf8) }
+    for size in 1...bytes.count {
+      var reader = ResponseReader(answering: "GET")
+      var found: [(status: UInt16, content: String)] = []
+      var content: [UInt8] = []
+      for start in stride(from: 0, to: bytes.count, by: size) {
+        content += try reader.take(Array(bytes[start..<min(start + size, bytes.count)]))
+        while reader.isWhole {
+          found.append((reader.head.status, String(decoding: content, as: UTF8.self)))
+          let hadMore = reader.hasMore
+          content = try reader.beginNext()
+          #expect(reader.isUntouched != hadMore)
+        }
+      }
+      #expect(reader.isUntouched)
+      #expect(found.map(\.status) == wholes.map(\.status), "parts of \(size)")
+      #expect(found.map(\.content) == wholes.map(\.content), "parts of \(size)")
+    }
+  }
+
   @Test("reads the same however the bytes are split", arguments: examples)
   func splits(example: Example) throws {
     let bytes = Array(example.text.utf8)

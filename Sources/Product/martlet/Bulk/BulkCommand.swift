@@ -63,6 +63,15 @@ struct BulkCommand: ParsableCommand {
 
   @Option(
     name: .long,
+    help: ArgumentHelp(
+      "How many requests of one connection are under way at once, 1 to 64.",
+      valueName: "number"
+    )
+  )
+  var pipeline = 1
+
+  @Option(
+    name: .long,
     help: ArgumentHelp("How often a batch is tried, 1 to 100.", valueName: "number")
   )
   var tries = 5
@@ -103,6 +112,10 @@ struct BulkCommand: ParsableCommand {
     guard 1...256 ~= workers else {
       throw ValidationError("--workers: write a number from 1 to 256")
     }
+    guard 1...64 ~= pipeline else {
+      throw ValidationError("--pipeline: write a number from 1 to 64")
+    }
+    guard post != nil || pipeline == 1 else { throw ValidationError("--pipeline needs --post") }
     guard 1...100 ~= tries else { throw ValidationError("--tries: write a number from 1 to 100") }
     guard 1...86_400 ~= timeout else {
       throw ValidationError("--timeout: write a number from 1 to 86400")
@@ -120,6 +133,7 @@ struct BulkCommand: ParsableCommand {
     let plan = BulkPlan(
       target: try target(),
       workerCount: workers,
+      pipelineCount: pipeline,
       tryCount: tries,
       patience: .seconds(timeout),
       key: key,
@@ -138,7 +152,7 @@ struct BulkCommand: ParsableCommand {
         let end = (sender.tally, sender.problem)
         outcome.withLock { $0 = end }
       } catch {
-        source.batches.close()
+        source.bundles.close()
         let message = error.message
         outcome.withLock { $0.problem = message }
       }
@@ -193,7 +207,6 @@ struct BulkCommand: ParsableCommand {
         input,
         byteCount: byteCount,
         batchSize: batch,
-        ahead: 2 * workers,
         past: journal
       )
       return (source, journal, String(hash, radix: 16))

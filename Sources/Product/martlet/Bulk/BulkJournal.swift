@@ -4,8 +4,8 @@ import Supervision
 
 /// Which batches of a file need not be sent any more, kept in a file of its own.
 ///
-/// Each batch is a line, written before the next one is asked for, with a stop at its end: of a line that
-/// power has cut off nothing is believed. The first line says which run it belongs to.
+/// Each batch is a line, written before anything more is asked of whoever has acknowledged it, with a stop at its
+/// end: of a line that power has cut off nothing is believed. The first line says which run it belongs to.
 final class BulkJournal: Sendable {
   fileprivate struct State {
     /// A bit for each batch.
@@ -63,10 +63,12 @@ final class BulkJournal: Sendable {
   /// Whether a batch need not be sent.
   func contains(_ number: Int) -> Bool { state.withLock { $0.contains(number) } }
 
-  /// Notes that a batch need not be sent any more; that is written when this returns.
-  func note(_ number: Int) throws(SystemError) {
-    try file.writeAll(Array("\(number).\n".utf8))
-    state.withLock { $0.add(number) }
+  /// Notes that batches need not be sent any more; that is written when this returns, at once.
+  func note(_ numbers: [Int]) throws(SystemError) {
+    try file.writeAll(Array(numbers.map { "\($0).\n" }.joined().utf8))
+    state.withLock { state in
+      for number in numbers { state.add(number) }
+    }
   }
 }
 

@@ -14,14 +14,21 @@ final class BulkRunner: BulkCarrier {
   private let loop: EventLoop
   private let program: Program
   private let key: String
+  /// How long a process may take.
+  private let patience: Timeout
 
-  init(on loop: EventLoop, _ program: Program, key: String) {
+  init(on loop: EventLoop, _ program: Program, key: String, within patience: Duration) {
     self.loop = loop
     self.program = program
     self.key = key
+    self.patience = Timeout(patience)
   }
 
-  func carry(_ batch: BulkBatch) async -> BulkOutcome {
+  func carry(_ batches: ArraySlice<BulkBatch>, _ tell: ([BulkOutcome]) -> Void) async {
+    for batch in batches { tell([await carry(batch)]) }
+  }
+
+  private func carry(_ batch: BulkBatch) async -> BulkOutcome {
     let child: ChildProcess
     do throws(SystemError) {
       child = try start(batch)
@@ -29,7 +36,7 @@ final class BulkRunner: BulkCarrier {
       return .failed("\(program.path): \(error)", isReached: false)
     }
     do throws(WaitError) {
-      switch try await child.ended() {
+      switch try await child.ended(by: loop.deadline(after: patience)) {
       case .code(0): return .acknowledged
       case .code(Self.refusal): return .refused("the command refuses it")
       case .code(let code) where Self.absences ~= code:

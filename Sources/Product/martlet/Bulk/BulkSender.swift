@@ -17,6 +17,8 @@ struct BulkPlan: Sendable {
 
   var target: Target
   var workerCount: Int
+  /// How many batches a worker has under way at once.
+  var pipelineCount: Int
   var tryCount: Int
   /// How long a try may take.
   var patience: Duration
@@ -38,8 +40,11 @@ enum BulkOutcome: Sendable {
 
 /// Takes batches to where they go.
 protocol BulkCarrier: AnyObject {
-  /// Tries once; cancelled when that takes too long.
-  func carry(_ batch: BulkBatch) async -> BulkOutcome
+  /// Tries some batches, one or more, once.
+  ///
+  /// What became of them is told in their order, of each as soon as it is known. A carrier that gives up before it has
+  /// tried all of them has told of the first of those at least which failed.
+  func carry(_ batches: ArraySlice<BulkBatch>, _ tell: ([BulkOutcome]) -> Void) async
 }
 
 /// Takes batches and has them carried, some at a time, until all are acknowledged.
@@ -62,7 +67,7 @@ final class BulkSender {
   /// Why sending has ended before all was sent.
   private(set) var problem: String? {
     // Nobody takes any more: the reader need not wait for room.
-    didSet { source.batches.close() }
+    didSet { source.bundles.close() }
   }
 
   init(
@@ -79,7 +84,8 @@ final class BulkSender {
       switch plan.target {
       case .url(let url, let fields):
         try BulkPoster(on: loop, to: url, fields: fields, key: plan.key, within: plan.patience)
-      case .program(let program): BulkRunner(on: loop, program, key: plan.key)
+      case .program(let program):
+        BulkRunner(on: loop, program, key: plan.key, within: plan.patience)
       }
   }
 
@@ -93,7 +99,8 @@ final class BulkSender {
       }
     }
     do {
-      try await loop.forEach(source.batches, atMost: plan.workerCount, named: "send batches") {
+      let groups = BulkGroups(source, ofAtMost: plan.pipelineCount)
+      try await loop.forEach(groups, atMost: plan.workerCount, named: "send batches") {
         await sender.deliver($0)
       }
     } catch {
@@ -103,17 +110,50 @@ final class BulkSender {
     show(tally, true)
   }
 
-  private func deliver(_ batch: BulkBatch) async {
-    var pause = Duration.milliseconds(100)
-    for attempt in 1...plan.tryCount where problem == nil {
-      switch await outcome(of: batch) {
-      case .acknowledged:
-        settle(batch)
+  /// Has batches carried together; what fails of them is tried again alone.
+  private func deliver(_ batches: ArraySlice<BulkBatch>) async {
+    var rest = batches
+    while !rest.isEmpty, problem == nil {
+      for (batch, outcome) in await tried(&rest) { await insist(on: batch, after: outcome) }
+    }
+  }
+
+  /// Tries batches once, takes those off that were tried, and notes what was acknowledged at once.
+  ///
+  /// - Returns: What was not acknowledged.
+  private func tried(
+    _ rest: inout ArraySlice<BulkBatch>
+  ) async -> [(batch: BulkBatch, outcome: BulkOutcome)] {
+    var others: [(batch: BulkBatch, outcome: BulkOutcome)] = []
+    let batches = rest
+    var next = batches.startIndex
+    await carrier.carry(batches) { outcomes in
+      var settled: [Int] = []
+      for outcome in outcomes {
+        let batch = batches[next]
+        next += 1
+        guard case .acknowledged = outcome else {
+          others.append((batch, outcome))
+          continue
+        }
+        settled.append(batch.number)
         tally.sentCount += 1
         tally.rowCount += batch.rowCount
-        return
-      case .refused(let why):
-        return bury(batch, why)
+      }
+      settle(settled)
+    }
+    rest = batches[next...]
+    return others
+  }
+
+  /// Tries a batch again until it is acknowledged, refused or was tried often enough.
+  private func insist(on batch: BulkBatch, after first: BulkOutcome) async {
+    var (outcome, attempt) = (first, 1)
+    var pause = Duration.milliseconds(100)
+    while problem == nil {
+      switch outcome {
+      case .acknowledged: return
+      case .refused(let why): return bury(batch, why)
       case .failed(let why, let isReached):
         if attempt == plan.tryCount {
           if isReached { return bury(batch, why) }
@@ -127,22 +167,15 @@ final class BulkSender {
         } catch {}
         pause = min(pause * 2, .seconds(30))
       }
+      var again: ArraySlice<BulkBatch> = [batch]
+      outcome = await tried(&again).first?.outcome ?? .acknowledged
+      attempt += 1
     }
   }
 
-  private func outcome(of batch: BulkBatch) async -> BulkOutcome {
-    let carrier = carrier
-    do {
-      return try await loop.withTimeout(plan.patience, named: "send a batch") {
-        await carrier.carry(batch)
-      }
-    } catch {
-      return .failed("\(error)", isReached: false)
-    }
-  }
-
-  private func settle(_ batch: BulkBatch) {
-    do throws(SystemError) { try journal.note(batch.number) } catch {
+  private func settle(_ numbers: [Int]) {
+    guard !numbers.isEmpty else { return }
+    do throws(SystemError) { try journal.note(numbers) } catch {
       problem = problem ?? "the journal: \(error)"
     }
   }
@@ -168,7 +201,7 @@ final class BulkSender {
       problem = problem ?? "\(plan.deadLetters): \(error)"
       return
     }
-    settle(batch)
+    settle([batch.number])
     tally.deadCount += 1
     Console.complain("batch \(batch.number): \(why)")
   }

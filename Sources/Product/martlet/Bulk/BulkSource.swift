@@ -1,4 +1,5 @@
 import CSV
+import MartletBytes
 import MartletQueues
 import MartletSync
 import MartletSystem
@@ -21,17 +22,19 @@ struct BulkBatch: Sendable {
     body.reserveCapacity(byteCount + byteCount / 8)
   }
 
-  mutating func append(_ value: ArraySlice<UInt8>) {
+  /// Appends the value that stands in a part of `bytes`.
+  mutating func append(_ bytes: Span<UInt8>, _ place: Range<Int>) {
     if rowCount > 0 { body.append(0x2C) }
     rowCount += 1
     body.append(0x22)
-    if value.allSatisfy(Self.isPlain) {
-      body += value
-    } else if value.allSatisfy({ $0 < 0x80 }) {
-      for byte in value { append(byte) }
+    let value = bytes.extracting(place)
+    if Self.isPlain(bytes, place) {
+      body.append(copying: value)
+    } else if value.indices.allSatisfy({ value[$0] < 0x80 }) {
+      for index in value.indices { append(value[index]) }
     } else {
       // Bytes that are no UTF-8 become marks of replacement, for JSON has no others.
-      for byte in String(decoding: value, as: UTF8.self).utf8 { append(byte) }
+      for byte in String(decoding: value).utf8 { append(byte) }
     }
     body.append(0x22)
   }
@@ -39,10 +42,16 @@ struct BulkBatch: Sendable {
   /// Ends the list.
   mutating func close() { body.append(0x5D) }
 
-  /// Whether a byte stands for itself in a string of JSON, whatever is around it.
+  /// Whether the bytes stand for themselves in a string of JSON, whatever is around them.
   @inline(__always)
-  private static func isPlain(_ byte: UInt8) -> Bool {
-    0x20..<0x80 ~= byte && byte != 0x22 && byte != 0x5C
+  private static func isPlain(_ bytes: Span<UInt8>, _ place: Range<Int>) -> Bool {
+    let spaces = ByteSearch.Block(repeating: 0x20)
+    let ends = ByteSearch.Block(repeating: 0x80)
+    let quotes = ByteSearch.Block(repeating: 0x22)
+    let strokes = ByteSearch.Block(repeating: 0x5C)
+    return ByteSearch.firstIndex(in: bytes, from: place.lowerBound, to: place.upperBound) {
+      ($0 .< spaces .| $0 .>= ends) .| ($0 .== quotes .| $0 .== strokes)
+    } == nil
   }
 
   private mutating func append(_ byte: UInt8) {
@@ -57,8 +66,12 @@ struct BulkBatch: Sendable {
 
 /// Reads a file on a thread of its own, as fast as its batches are taken.
 final class BulkSource: Sendable {
-  /// The batches; closed behind the last one, or where the file is not in form.
-  let batches: Queue<BulkBatch>
+  /// How much of the file is read at a time.
+  private static let readBytes = 256 << 10
+
+  /// The batches, those together that one reading of the file has filled; closed behind the last one, or where the
+  /// file is not in form.
+  let bundles = Queue<[BulkBatch]>(capacity: 2)
   /// How many bytes the file has, and how many were read.
   let byteCount: Int64
   private let readCount = Atomic<Int64>(0)
@@ -71,14 +84,12 @@ final class BulkSource: Sendable {
     _ file: consuming Descriptor,
     byteCount: Int64,
     batchSize: Int,
-    ahead: Int,
     past journal: BulkJournal
   ) {
     self.file = file
     self.byteCount = byteCount
     self.batchSize = batchSize
     self.journal = journal
-    batches = Queue(capacity: ahead)
   }
 
   /// How many bytes were read.
@@ -101,40 +112,39 @@ final class BulkSource: Sendable {
       } catch {
         self.failure.withLock { $0 = "\(error)" }
       }
-      self.batches.close()
+      self.bundles.close()
     }
   }
 
   private func read(_ column: String) throws {
     var header = CSVReader()
-    var bytes: [UInt8] = []
-    var offset = 0
-    while case .needBytes = try header.next(in: bytes.span, at: &offset) {
-      bytes = try nextBytes()
-      offset = 0
-      if bytes.isEmpty {
+    var bytes = [UInt8](repeating: 0, count: Self.readBytes)
+    var (count, offset) = (0, 0)
+    while case .needBytes = try header.next(in: bytes.span.extracting(first: count), at: &offset) {
+      (count, offset) = (try fill(&bytes), 0)
+      if count == 0 {
         guard try header.end() else { throw CommandFailure(.failure, "the file is empty") }
         break
       }
     }
     let place = try Self.place(of: column, in: header.fields)
     var reader = CSVReader(keeping: place, line: header.line)
-    var batch = BulkBatch(number: 0)
-    while !bytes.isEmpty {
-      while case .record = try reader.next(in: bytes.span, at: &offset) {
-        try take(&reader, place, &batch)
-      }
-      bytes = try nextBytes()
-      offset = 0
+    var filling = Filling()
+    while count > 0 {
+      try take(bytes.span.extracting(first: count), from: offset, &reader, place, &filling)
+      // What is there is given before more is read, for which a pipe may have to be waited for.
+      try put(&filling.bundle)
+      (count, offset) = (try fill(&bytes), 0)
     }
-    if try reader.end() { try take(&reader, place, &batch) }
-    if batch.rowCount > 0 { try put(&batch) }
+    if try reader.end() { try add(&reader, place, to: &filling) }
+    if filling.batch.rowCount > 0 { end(&filling) }
+    try put(&filling.bundle)
   }
 
-  private func nextBytes() throws(SystemError) -> [UInt8] {
-    let bytes = try file.read(upTo: 256 << 10)
-    readCount.add(Int64(bytes.count), ordering: .relaxed)
-    return bytes
+  private func fill(_ bytes: inout [UInt8]) throws(SystemError) -> Int {
+    let count = try file.read(into: &bytes)
+    readCount.add(Int64(count), ordering: .relaxed)
+    return count
   }
 
   private static func place(of column: String, in names: [[UInt8]]) throws -> Int {
@@ -144,18 +154,87 @@ final class BulkSource: Sendable {
     throw CommandFailure(.failure, "there is no column \(column); there are: \(known)")
   }
 
-  private func take(_ reader: inout CSVReader, _ place: Int, _ batch: inout BulkBatch) throws {
-    guard place < reader.fieldCount else {
-      throw CommandFailure(.failure, "line \(reader.line - 1) has no field \(place + 1)")
-    }
-    batch.append(reader.field(place))
-    guard batch.rowCount == batchSize else { return }
-    try put(&batch)
-    batch = BulkBatch(number: batch.number + 1, byteCount: batch.body.count)
+  /// The batch that is being filled, and those that are full.
+  private struct Filling {
+    var batch = BulkBatch(number: 0)
+    var bundle: [BulkBatch] = []
   }
 
-  private func put(_ batch: inout BulkBatch) throws(QueueFailure) {
-    batch.close()
-    if !journal.contains(batch.number) { try batches.put(batch) }
+  /// Takes all records of these bytes.
+  private func take(
+    _ bytes: Span<UInt8>,
+    from start: Int,
+    _ reader: inout CSVReader,
+    _ place: Int,
+    _ filling: inout Filling
+  ) throws {
+    var offset = start
+    while true {
+      if let record = try reader.nextPlain(in: bytes, at: &offset) {
+        guard let value = record.place else { throw absence(of: place, reader) }
+        filling.batch.append(bytes, value)
+        if filling.batch.rowCount == batchSize { end(&filling) }
+      } else if case .record = try reader.next(in: bytes, at: &offset) {
+        try add(&reader, place, to: &filling)
+      } else {
+        return
+      }
+    }
+  }
+
+  /// Adds the record that was read.
+  private func add(
+    _ reader: inout CSVReader,
+    _ place: Int,
+    to filling: inout Filling
+  ) throws(CommandFailure) {
+    guard place < reader.fieldCount else { throw absence(of: place, reader) }
+    let value = reader.field(place)
+    filling.batch.append(value.span, 0..<value.count)
+    if filling.batch.rowCount == batchSize { end(&filling) }
+  }
+
+  private func absence(of place: Int, _ reader: CSVReader) -> CommandFailure {
+    CommandFailure(.failure, "line \(reader.line - 1) has no field \(place + 1)")
+  }
+
+  /// Ends the batch that is being filled, which is bundled unless it need not be sent.
+  private func end(_ filling: inout Filling) {
+    filling.batch.close()
+    let batch = filling.batch
+    filling.batch = BulkBatch(number: batch.number + 1, byteCount: batch.body.count)
+    if !journal.contains(batch.number) { filling.bundle.append(batch) }
+  }
+
+  private func put(_ bundle: inout [BulkBatch]) throws(QueueFailure) {
+    guard !bundle.isEmpty else { return }
+    try bundles.put(bundle)
+    bundle = []
+  }
+}
+
+/// The batches of a source in their order, some at a time.
+struct BulkGroups: AsyncSequence, AsyncIteratorProtocol {
+  private let source: BulkSource
+  private let limit: Int
+  private var bundle: ArraySlice<BulkBatch> = []
+
+  /// Creates the sequence of groups of at most `limit`.
+  init(_ source: BulkSource, ofAtMost limit: Int) {
+    self.source = source
+    self.limit = limit
+  }
+
+  func makeAsyncIterator() -> BulkGroups { self }
+
+  mutating func next() async -> ArraySlice<BulkBatch>? { await next(isolation: #isolation) }
+
+  mutating func next(isolation actor: isolated (any Actor)?) async -> ArraySlice<BulkBatch>? {
+    if bundle.isEmpty {
+      guard let next = await source.bundles.next() else { return nil }
+      bundle = next[...]
+    }
+    defer { bundle = bundle.dropFirst(limit) }
+    return bundle.prefix(limit)
   }
 }
