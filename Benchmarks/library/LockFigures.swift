@@ -4,47 +4,53 @@ import Synchronization
 
 /// Nanoseconds of one uncontended lock and release, of ours and of others.
 enum LockFigures {
-  private static let rounds = 5_000_000
+  private static let rounds = 2_000_000
 
-  static func all() -> [Figure] {
+  static func all() throws -> [Figure] {
     let lock = Lock()
     let readWrite = ReadWriteLock()
     let spin = SpinLock()
     let mutex = Mutex(0)
     let count = Box(0)
     let posix = PosixLocks()
-    return [
-      Figure("lock", time { lock.withLock { count.value += 1 } }),
-      Figure("spin lock", time { spin.withLock { count.value += 1 } }),
-      Figure("lock, Synchronization.Mutex", time { mutex.withLock { $0 += 1 } }),
-      Figure(
-        "lock, pthread",
-        time {
-          posix.lock()
-          count.value += 1
-          posix.unlock()
-        }
-      ),
-      Figure("read lock", time { readWrite.withReadLock { count.value += 1 } }),
-      Figure("write lock", time { readWrite.withWriteLock { count.value += 1 } }),
-      Figure(
-        "read lock, pthread",
-        time {
-          posix.lockToRead()
-          count.value += 1
-          posix.unlockToRead()
-        }
-      ),
-    ]
+    return try inTurn(
+      9,
+      [
+        ("lock", { time { lock.withLock { count.value += 1 } } }),
+        ("spin lock", { time { spin.withLock { count.value += 1 } } }),
+        ("lock, Synchronization.Mutex", { time { mutex.withLock { $0 += 1 } } }),
+        (
+          "lock, pthread",
+          {
+            time {
+              posix.lock()
+              count.value += 1
+              posix.unlock()
+            }
+          }
+        ),
+        ("read lock", { time { readWrite.withReadLock { count.value += 1 } } }),
+        ("write lock", { time { readWrite.withWriteLock { count.value += 1 } } }),
+        (
+          "read lock, pthread",
+          {
+            time {
+              posix.lockToRead()
+              count.value += 1
+              posix.unlockToRead()
+            }
+          }
+        ),
+      ],
+      of: { $0[0] }
+    )
   }
 
-  @inline(never)
+  @inline(__always)
   private static func time(_ body: () -> Void) -> Double {
-    (0..<5).map { _ in
-      let start = nanoseconds()
-      for _ in 0..<rounds { body() }
-      return Double(nanoseconds() - start) / Double(rounds)
-    }.min() ?? 0
+    let start = nanoseconds()
+    for _ in 0..<rounds { body() }
+    return Double(nanoseconds() - start) / Double(rounds)
   }
 }
 

@@ -7,15 +7,20 @@ enum QueueFigures {
   private static let perProducer = 500_000
   private static let capacity = 1024
 
+  /// How threads fall in with each other differs from round to round: the middle of many is the figure.
   static func all() throws -> [Figure] {
-    [
-      Figure("queue, 2 to 2 threads", try best { try threads(Queue<Int>(capacity: capacity)) }),
-      Figure(
-        "priority queue, 2 to 2 threads",
-        try best { try threads(Queue<Int>(.priority(<), capacity: capacity)) }
-      ),
-      Figure("mutex and condition, 2 to 2 threads", try best { try classic() }),
-    ]
+    try inTurn(
+      9,
+      [
+        ("queue, 2 to 2 threads", { try threads(Queue<Int>(capacity: capacity)) }),
+        (
+          "priority queue, 2 to 2 threads",
+          { try threads(Queue<Int>(.priority(<), capacity: capacity), perProducer / 10) }
+        ),
+        ("mutex and condition, 2 to 2 threads", { try classic() }),
+      ],
+      of: { $0[$0.count / 2] }
+    )
   }
 
   static func tasks() async throws -> [Figure] {
@@ -43,11 +48,10 @@ enum QueueFigures {
     return [Figure("queue, 2 to 2 tasks", times.min() ?? 0)]
   }
 
-  private static func best(_ run: () throws -> Double) rethrows -> Double {
-    try (0..<3).map { _ in try run() }.min() ?? 0
-  }
-
-  private static func threads(_ queue: Queue<Int>) throws -> Double {
+  private static func threads(
+    _ queue: Queue<Int>,
+    _ perProducer: Int = perProducer
+  ) throws -> Double {
     let (producers, consumers) = (Latch(2), Latch(2))
     let start = nanoseconds()
     for _ in 0..<2 {

@@ -29,15 +29,30 @@ func nanoseconds() -> Int {
   return now.tv_sec * 1_000_000_000 + now.tv_nsec
 }
 
+/// Measures several things, one after the other and that again, so that what else the machine does hits all.
+///
+/// `choice` makes a figure of the sorted results of one thing.
+func inTurn(
+  _ rounds: Int,
+  _ things: [(name: String, measure: () throws -> Double)],
+  of choice: ([Double]) -> Double
+) throws -> [Figure] {
+  var results = [[Double]](repeating: [], count: things.count)
+  for _ in 0..<rounds {
+    for (place, thing) in things.enumerated() { results[place].append(try thing.measure()) }
+  }
+  return zip(things, results).map { Figure($0.name, choice($1.sorted())) }
+}
+
 @main
 struct Library {
   static func blocking() throws -> [Figure] {
-    LockFigures.all() + (try QueueFigures.all()) + (try PoolFigures.all())
-      + (try PoolFigures.ofProcesses())
+    (try LockFigures.all()) + (try QueueFigures.all()) + (try PoolFigures.all())
+      + (try PoolFigures.ofProcesses()) + (try WorkFigures.all())
   }
 
   static func main() async throws {
-    WorkerProcess.serveIfAsked(PoolFigures.same)
+    WorkerProcess.serveIfAsked(PoolFigures.same, WorkFigures.job)
     LockChecks.isOn = false
     let figures = try blocking() + (try await QueueFigures.tasks())
     for figure in figures { print("\(figure.name)\t\((figure.value * 10).rounded() / 10)") }

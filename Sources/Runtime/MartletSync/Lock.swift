@@ -34,9 +34,9 @@ public final class Lock: Lockable {
   @_disfavoredOverload
   @available(*, noasync, message: "this blocks the thread: await the other form")
   public func lock() {
-    check?.noteWish()
-    if !take() { lockSlowly() }
-    check?.noteHeld()
+    // First what is so nearly always, so that nothing is prepared for the rest.
+    if check == nil, take() { return }
+    lockChecked()
   }
 
   /// Takes the lock, and blocks the calling thread while another holds it, at most for `limit`.
@@ -83,14 +83,8 @@ public final class Lock: Lockable {
   ///
   /// Only its holder may.
   public func unlock() {
-    check?.noteRelease()
-    let (isDone, found) = word.compareExchange(
-      expected: Self.held,
-      desired: Self.free,
-      ordering: .releasing
-    )
-    precondition(found != Self.free, "a lock is released that nobody holds")
-    if !isDone { unlockSlowly() }
+    if check == nil, release() { return }
+    unlockChecked()
   }
 
   // MARK: The slow ways
@@ -98,6 +92,24 @@ public final class Lock: Lockable {
   @inline(__always)
   private func take() -> Bool {
     word.compareExchange(expected: Self.free, desired: Self.held, ordering: .acquiring).exchanged
+  }
+
+  @inline(__always)
+  private func release() -> Bool {
+    word.compareExchange(expected: Self.held, desired: Self.free, ordering: .releasing).exchanged
+  }
+
+  @inline(never)
+  private func lockChecked() {
+    check?.noteWish()
+    if !take() { lockSlowly() }
+    check?.noteHeld()
+  }
+
+  @inline(never)
+  private func unlockChecked() {
+    check?.noteRelease()
+    if !release() { unlockSlowly() }
   }
 
   /// Takes the lock, or puts the caller into the line; nil when it was taken.
@@ -149,6 +161,10 @@ public final class Lock: Lockable {
   }
 
   private func unlockSlowly() {
+    precondition(
+      word.load(ordering: .relaxed) != Self.free,
+      "a lock is released that nobody holds"
+    )
     line.withLock { line in
       // One who has lost before gets the lock itself.
       while let first = line.first(), first.wish == Self.heir {

@@ -33,11 +33,9 @@ public final class ReadWriteLock: Sendable {
   @_disfavoredOverload
   @available(*, noasync, message: "this blocks the thread: await the other form")
   public func lockToRead() {
-    check?.noteWish(isShared: true)
-    if !takeToRead(), let waiter = queue(Wish.read) {
-      _ = waiter.block()
-    }
-    check?.noteHeld(isShared: true)
+    // First what is so nearly always, so that nothing is prepared for the rest.
+    if check == nil, takeToRead() { return }
+    lockToReadChecked()
   }
 
   /// Takes the lock for reading, and blocks the calling thread before that, at most for `limit`.
@@ -67,9 +65,9 @@ public final class ReadWriteLock: Sendable {
   /// Releases what one of the `lockToRead` has taken.
   public func unlockToRead() {
     check?.noteRelease(isShared: true)
-    let old = word.subtract(1, ordering: .releasing).oldValue
+    let old = word.wrappingSubtract(1, ordering: .releasing).oldValue
     precondition(old & Self.readers > 0, "a lock is released that nobody reads under")
-    if old & Self.awaited != 0, old & Self.readers == 1 { line.withLock { admit(&$0) } }
+    if old & Self.awaited != 0, old & Self.readers == 1 { admitNext() }
   }
 
   /// Does something while the lock is held for reading; blocks the calling thread before that.
@@ -180,8 +178,22 @@ public final class ReadWriteLock: Sendable {
 
   // MARK: The slow ways
 
+  @inline(never)
+  private func lockToReadChecked() {
+    check?.noteWish(isShared: true)
+    if !takeToRead(), let waiter = queue(Wish.read) {
+      _ = waiter.block()
+    }
+    check?.noteHeld(isShared: true)
+  }
+
+  @inline(never)
+  private func admitNext() { line.withLock { admit(&$0) } }
+
+  @inline(__always)
   private func takeToRead() -> Bool {
-    var seen = word.load(ordering: .relaxed)
+    // Most find it free: to look first would ask for the word twice.
+    var seen: UInt32 = 0
     while seen & (Self.writer | Self.awaited) == 0 {
       let (isDone, found) = word.weakCompareExchange(
         expected: seen,
