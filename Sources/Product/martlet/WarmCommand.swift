@@ -101,7 +101,7 @@ extension CacheCommand {
           let warming = try Warming(on: loop, client)
           var all = urls
           if let sitemap { all += try await warming.urls(of: sitemap, limit: Self.urlLimit) }
-          let found = await warming.ask(Array(all.prefix(Self.urlLimit)), atOnce: count)
+          let found = try await warming.ask(Array(all.prefix(Self.urlLimit)), atOnce: count)
           results.withLock { $0 = found }
         } catch {
           failure.withLock { $0 = error }
@@ -177,42 +177,26 @@ struct WarmResult: Sendable {
 final class Warming {
   private let loop: EventLoop
   private let client: WarmClient
-  private var waiting: ArraySlice<String> = []
-  private var results: [WarmResult] = []
-  private var activeCount = 0
-  private let ended: Signal
 
   init(on loop: EventLoop, _ options: WarmClient.Options) throws(CommandFailure) {
-    guard let ended = Signal(on: loop) else { throw CommandFailure(.failure, "no timer is left") }
     self.loop = loop
-    self.ended = ended
     client = try WarmClient(on: loop, options)
   }
 
-  /// Asks for all of them.
-  func ask(_ urls: [String], atOnce count: Int) async -> [WarmResult] {
-    waiting = urls[...]
-    results = []
-    activeCount = min(count, urls.count)
-    guard activeCount > 0 else { return [] }
-    let warming = self
-    for _ in 0..<activeCount { loop.spawn { await warming.work() } }
-    while activeCount > 0 {
-      do throws(WaitError) { try await ended.wait() } catch { continue }
-    }
-    return results
-  }
-
-  private func work() async {
-    while let url = waiting.popFirst() {
-      var result = await client.ask(url, keeping: 0).result
-      if result.problem == nil, !(200..<400).contains(result.status) {
-        result.problem = "the answer is \(result.status)"
+  /// Asks for all of them; the results are in their order.
+  func ask(_ urls: [String], atOnce count: Int) async throws(CommandFailure) -> [WarmResult] {
+    let client = client
+    do {
+      return try await loop.map(urls, atMost: count, named: "warm the cache") { url in
+        var result = await client.ask(url, keeping: 0).result
+        if result.problem == nil, !(200..<400).contains(result.status) {
+          result.problem = "the answer is \(result.status)"
+        }
+        return result
       }
-      results.append(result)
+    } catch {
+      throw CommandFailure(.failure, "\(error)")
     }
-    activeCount -= 1
-    if activeCount == 0 { ended.set() }
   }
 
   private static let sitemapBytes = 64 << 20
