@@ -79,6 +79,66 @@ extension PeerTests {
       }
     }
 
+    @Test("by ASGI have a task and a context for each request, whether it waits or not")
+    func tasks() async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(
+          rig,
+          """
+          import asyncio, contextvars
+
+          who = contextvars.ContextVar("who", default=None)
+          tasks = []
+
+          async def ask():
+              return who.get()
+
+          async def app(scope, receive, send):
+              if scope["type"] != "http":
+                  raise ValueError("not for this")
+              task, path, problems = asyncio.current_task(), scope["path"], []
+              if task is None or task in tasks:
+                  problems.append("the task is another's")
+              tasks.append(task)
+              if who.get() is not None:
+                  problems.append("the context is another's")
+              who.set(path)
+              if path.startswith("/cancelled"):
+                  raise asyncio.CancelledError
+              if path.startswith("/child"):
+                  if await asyncio.create_task(ask()) != path:
+                      problems.append("what it starts has another context")
+              if path.startswith("/late"):
+                  try:
+                      await asyncio.wait_for(asyncio.sleep(60), 0.001)
+                      problems.append("what it waits for has no end")
+                  except asyncio.TimeoutError:
+                      pass
+              if asyncio.current_task() is not task or who.get() != path:
+                  problems.append("task or context have changed")
+              await send({"type": "http.response.start", "status": 200})
+              await send({"type": "http.response.body", "body": ", ".join(problems or ["good"]).encode()})
+          """,
+          "processes 1",
+          interface: "asgi"
+        )
+        let wires = try (0..<40).map { _ in try Wire(to: martlet.endpoint) }
+        let kinds = ["at-once", "child", "late", "cancelled"]
+        for round in 0..<3 {
+          for (number, wire) in wires.enumerated() {
+            let path = "/\(kinds[number % kinds.count])-\(round)-\(number)"
+            try wire.send(text: "GET \(path) HTTP/1.1\r\nHost: a\r\n\r\n")
+          }
+          for (number, wire) in wires.enumerated() {
+            let answer = try wire.receiveAnswer()
+            let isCancelled = kinds[number % kinds.count] == "cancelled"
+            #expect(answer.status == (isCancelled ? 500 : 200))
+            #expect(answer.text == (isCancelled ? "Internal Server Error\n" : "good"))
+          }
+        }
+      }
+    }
+
     /// A frame of a client, under a mask of zeros.
     private static func frame(_ opcode: UInt8, _ content: [UInt8]) -> [UInt8] {
       let count = content.count

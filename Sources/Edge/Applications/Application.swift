@@ -437,14 +437,25 @@ extension Application.State {
     return workers[best].process
   }
 
-  /// A worker that is quick gets requests ahead; behind a slow one, or one that waits for a client, they
-  /// would wait, while another worker becomes free.
+  /// How many requests a worker may have.
+  ///
+  /// One that is quick gets requests ahead; behind a slow one, or one that waits for a client, they would wait,
+  /// while another worker becomes free. Where requests are known to take next to nothing, less than it costs to
+  /// wake a process, it has as many for each thread: those behind a slow one are another thread's.
   private func capacity(of worker: Application.Worker) -> Int {
-    worker.requestTime < Self.quickNanoseconds && worker.streamed.isEmpty
-      ? terms.threadCount + terms.aheadCount : terms.threadCount
+    guard worker.requestTime < Self.quickNanoseconds, worker.streamed.isEmpty else {
+      return terms.threadCount
+    }
+    let isInstant =
+      worker.requestTime < Self.instantNanoseconds && worker.answeredCount >= Self.sampleCount
+    let forThreads = isInstant ? terms.aheadCount * terms.threadCount : 0
+    return terms.threadCount + max(terms.aheadCount, min(forThreads, Self.instantAheadLimit))
   }
 
   private static let quickNanoseconds: Int64 = 5_000_000
+  private static let instantNanoseconds: Int64 = 1_000_000
+  private static let instantAheadLimit = 12
+  private static let sampleCount = 16
 
   mutating func removeIdleRetired(_ number: Int32) -> Bool {
     guard

@@ -1,10 +1,15 @@
 import MartletBytes
 
-/// Writes the variables of CGI that PEP 3333 asks for, each as its name, a zero, its value, a zero.
+/// Writes the variables of CGI that PEP 3333 asks for.
+///
+/// First come those that a client says again with its next request, each as its name, a zero, its value, a zero: a
+/// worker takes them apart once. Behind them are the values of the others, in an order that both know.
 ///
 /// - Source: RFC 3875, section 4.1; PEP 3333, "environ Variables".
 struct EnvironmentWriter {
-  var bytes: [UInt8]
+  private(set) var bytes: [UInt8]
+  /// How long the first part is, in bytes.
+  private(set) var commonLength = 0
   /// Where the fields are that were written.
   private var fields: [(name: Range<Int>, value: Range<Int>)] = []
 
@@ -16,8 +21,24 @@ struct EnvironmentWriter {
     _ context: WorkerRequest.Context,
     contentLength: UInt64?
   ) throws(WorkerRequestError) {
-    var end = ByteSearch.firstIndex(of: 0x0A, in: head, from: 0) ?? head.count
-    try writeLine(head.extracting(0..<end), context)
+    let start = bytes.count
+    let lineEnd = ByteSearch.firstIndex(of: 0x0A, in: head, from: 0) ?? head.count
+    let hasType = writeCommon(head, behind: lineEnd, context)
+    commonLength = bytes.count - start
+    var length: [UInt8] = []
+    if let contentLength, contentLength > 0 || hasType { length += String(contentLength).utf8 }
+    try writeOwn(head.extracting(0..<lineEnd), context, contentLength: length)
+  }
+
+  /// Writes the fields, and what is known of the server.
+  ///
+  /// - Returns: Whether the content's type is said.
+  private mutating func writeCommon(
+    _ head: Span<UInt8>,
+    behind lineEnd: Int,
+    _ context: WorkerRequest.Context
+  ) -> Bool {
+    var end = lineEnd
     var hasType = false
     var host = 0..<0
     while end + 1 < head.count {
@@ -38,31 +59,34 @@ struct EnvironmentWriter {
       case .other: putField(head.extracting(start..<colon), head.extracting(value))
       }
     }
-    if let contentLength, contentLength > 0 || hasType {
-      put("CONTENT_LENGTH", Array(String(contentLength).utf8).span)
-    }
+    put("SCRIPT_NAME", context.scriptName.span)
     writeServer(head.extracting(host), context)
+    return hasType
   }
 
-  private mutating func writeLine(
+  /// Writes what no other request says: method, path, query, target, length, address, port, identifier.
+  private mutating func writeOwn(
     _ line: Span<UInt8>,
-    _ context: WorkerRequest.Context
+    _ context: WorkerRequest.Context,
+    contentLength: [UInt8]
   ) throws(WorkerRequestError) {
     let first = ByteSearch.firstIndex(of: 0x20, in: line, from: 0) ?? line.count
-    put("REQUEST_METHOD", line.extracting(0..<first))
     let start = min(first + 1, line.count)
     let last = ByteSearch.firstIndex(of: 0x20, in: line, from: start) ?? line.count
     let question = ByteSearch.firstIndex(of: 0x3F, in: line, from: start)
     let pathEnd = min(question ?? last, last)
-    put("SCRIPT_NAME", context.scriptName.span)
-    putName("PATH_INFO")
+    putValue(line.extracting(0..<first))
     try putDecoded(line.extracting(start..<pathEnd))
     bytes.append(0)
-    put("QUERY_STRING", line.extracting(min(pathEnd + 1, last)..<last))
-    putName("REQUEST_URI")
+    putValue(line.extracting(min(pathEnd + 1, last)..<last))
     bytes += context.scriptName
-    bytes.append(copying: line.extracting(start..<last))
+    putValue(line.extracting(start..<last))
+    putValue(contentLength.span)
+    putValue(context.clientAddress.span)
+    if context.clientPort > 0 { bytes += String(context.clientPort).utf8 }
     bytes.append(0)
+    // The last value has no zero behind it: the reader splits at zeros.
+    bytes += context.identifier
   }
 
   private mutating func writeServer(_ host: Span<UInt8>, _ context: WorkerRequest.Context) {
@@ -82,15 +106,8 @@ struct EnvironmentWriter {
       put("SERVER_PORT", isSecure ? Self.securePort.span : Self.plainPort.span)
     }
     put("SERVER_PROTOCOL", context.version.span)
-    put("REMOTE_ADDR", context.clientAddress.span)
-    if context.clientPort > 0 {
-      put("REMOTE_PORT", Array(String(context.clientPort).utf8).span)
-    }
     if isSecure { put("HTTPS", Self.on.span) }
     put("wsgi.url_scheme", context.scheme.span)
-    // The last value has no zero behind it: the reader splits at zeros.
-    putName("martlet.request_id")
-    bytes += context.identifier
   }
 
   private static let plainPort = Array("80".utf8)
@@ -167,13 +184,13 @@ struct EnvironmentWriter {
   // MARK: Bytes
 
   private mutating func put(_ name: String, _ value: Span<UInt8>) {
-    putName(name)
-    bytes.append(copying: value)
+    bytes += name.utf8
     bytes.append(0)
+    putValue(value)
   }
 
-  private mutating func putName(_ name: String) {
-    bytes += name.utf8
+  private mutating func putValue(_ value: Span<UInt8>) {
+    bytes.append(copying: value)
     bytes.append(0)
   }
 

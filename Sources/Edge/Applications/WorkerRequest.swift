@@ -99,11 +99,15 @@ public struct WorkerRequest: Sendable {
     bytes.append(little: isInFile ? contentLength ?? 0 : UInt64(body.count))
     var writer = EnvironmentWriter(bytes)
     try writer.write(head, context, contentLength: contentLength)
-    let size = writer.bytes.count - Self.headBytes
+    bytes = writer.bytes
+    let size = bytes.count - Self.headBytes
     guard size <= Self.environmentLimit else { throw .tooLarge }
-    for place in 0..<4 { writer.bytes[4 + place] = UInt8(truncatingIfNeeded: size >> (place * 8)) }
-    writer.bytes += body
-    self.bytes = writer.bytes
+    for (place, count) in [(4, writer.commonLength), (6, size - writer.commonLength)] {
+      bytes[place] = UInt8(count & 255)
+      bytes[place + 1] = UInt8(count >> 8)
+    }
+    bytes += body
+    self.bytes = bytes
   }
 
   /// The message that a part of a streamed body is; none: the body is over.

@@ -2,19 +2,16 @@
 
 # ASGI 3: this file goes on where worker.py ends; both are one program.
 
-import asyncio, http, itertools
+import asyncio, functools, http, itertools
 
-class EventBody:
-    """A request's body, as events of ASGI."""
+class EventFile:
+    """A request's body that lies in a file, as events of ASGI."""
 
-    def __init__(self, data, file, length):
-        self.data, self.file, self.left, self.at = data, file, length, 0
+    def __init__(self, file, length):
+        self.file, self.left, self.at = file, length, 0
         self.is_over = False
 
     async def next(self):
-        if self.file is None:
-            self.is_over = True
-            return {"type": "http.request", "body": self.data, "more_body": False}
         data = os.pread(self.file, min(self.left, INLINE_BYTES), self.at)
         self.at += len(data)
         self.left -= len(data)
@@ -22,9 +19,7 @@ class EventBody:
         return {"type": "http.request", "body": data, "more_body": not self.is_over}
 
     def close(self):
-        if self.file is not None:
-            os.close(self.file)
-            self.file = None
+        os.close(self.file)
 
 
 class EventStream:
@@ -56,45 +51,54 @@ class EventStream:
 class EventExchange:
     """One request of ASGI and its answer."""
 
-    def __init__(self, worker, loop, number, environ, body):
+    # What a body comes from that has not come with the request.
+    source = None
+    gone = None
+    is_gone = False
+    head = None
+    length = None
+    is_begun = False
+    is_ended = False
+    sent = 0
+    rest = None
+
+    def __init__(self, worker, loop, number, scope, identifier, body):
         self.worker, self.channel, self.number = worker, worker.channels[loop], number
-        self.environ, self.body = environ, body
-        self.gone = None
-        self.is_gone = False
-        self.head = None
-        self.length = None
-        self.is_head = environ["REQUEST_METHOD"] == "HEAD"
-        self.is_begun = False
-        self.is_ended = False
-        self.sent = 0
-        self.rest = None
+        self.scope, self.identifier = scope, identifier
+        # None: the application has had it.
+        self.body = body
+        self.is_to_head = scope["method"] == "HEAD"
         self.begun = perf_counter()
 
     time = Answer.time
 
     async def serve(self):
-        application = self.worker.application
         try:
-            await application(self.worker.scope(self.environ), self.receive, self.send)
-            if not self.is_ended and not self.is_gone:
-                raise RuntimeError("the application has ended without its whole answer")
+            await self.worker.application(self.scope, self.receive, self.send)
             if not self.is_ended:
+                if not self.is_gone:
+                    raise RuntimeError("the application has ended without its whole answer")
                 await self.cut()
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if not is_caused_by_leaving(error):
-                await self.fail(self.environ)
+                await self.fail()
             elif not self.is_ended:
                 await self.cut()
         finally:
-            self.body.close()
+            if self.source is not None:
+                self.source.close()
             self.leave()
 
     async def receive(self):
-        if not self.body.is_over and not self.is_gone:
-            event = await self.body.next()
-            if event is not None:
-                return event
-            self.leave()
+        if not self.is_gone:
+            body, self.body = self.body, None
+            if body is not None:
+                return {"type": "http.request", "body": body, "more_body": False}
+            if self.source is not None and not self.source.is_over:
+                event = await self.source.next()
+                if event is not None:
+                    return event
+                self.leave()
         if not self.is_gone and not self.is_ended:
             if self.gone is None:
                 self.gone = self.worker.loop.create_future()
@@ -120,23 +124,26 @@ class EventExchange:
             raise RuntimeError("http.response.body was sent before http.response.start")
         if self.is_ended:
             raise RuntimeError("http.response.body was sent behind the last one")
-        data = bytes(event.get("body", b""))
+        data = event.get("body", b"")
+        if type(data) is not bytes:
+            data = bytes(data)
         more = event.get("more_body", False)
         if self.is_gone:
             raise Disconnected()
         if not more and not self.is_begun and len(data) <= INLINE_BYTES:
-            if self.length is not None and not self.is_head:
+            if self.length is not None and self.length != len(data) and not self.is_to_head:
                 data = data[:self.length]
                 if len(data) < self.length and status_has_body(self.head):
                     await self.pieces(data)
                     return await self.finish()
             self.is_ended = self.is_begun = True
-            flags = HAS_LENGTH if self.length is not None else 0
-            start = ANSWER.pack(
-                WHOLE, flags, 0, len(self.head), len(data), self.number, self.time())
-            if not self.worker.hold(self.channel, start, self.head, data):
-                await self.put((start, self.head, data))
-            return
+            taken = self.time()
+            start = ANSWER.pack(WHOLE, 0 if self.length is None else HAS_LENGTH, 0, len(self.head),
+                                len(data), self.number, taken)
+            if taken < HELD_MICROSECONDS and self.worker.is_crowded \
+                    and len(self.head) + len(data) < COPIED_BYTES:
+                return self.worker.hold(self.channel, start + self.head + data)
+            return await self.put((start, self.head, data))
         await self.pieces(data)
         if not more:
             await self.finish()
@@ -172,7 +179,7 @@ class EventExchange:
         self.is_ended = True
         if self.rest is not None:
             self.rest.close()
-        is_short = (self.length is not None and self.sent < self.length and not self.is_head
+        is_short = (self.length is not None and self.sent < self.length and not self.is_to_head
                     and status_has_body(self.head))
         if is_short:
             print("the application sent %d of the %d bytes that content-length says"
@@ -192,10 +199,10 @@ class EventExchange:
             except BlockingIOError:
                 await self.worker.room(channel)
 
-    async def fail(self, environ):
+    async def fail(self):
         sys.stderr.write("request %s: %s %s failed\n" % (
-            environ.get("martlet.request_id", "-"), environ["REQUEST_METHOD"],
-            environ.get("PATH_INFO", "")) + traceback.format_exc())
+            self.identifier, self.scope.get("method"), self.scope.get("path"))
+            + traceback.format_exc())
         sys.stderr.flush()
         if self.is_ended:
             return
@@ -207,7 +214,6 @@ class EventExchange:
             body = b"Internal Server Error\n"
             start = ANSWER.pack(WHOLE, 0, 0, len(head), len(body), self.number, self.time())
             await self.put((start, head, body))
-
 
     async def cut(self):
         """Ends an answer short, so that the edge knows that this process has a place again."""
@@ -271,12 +277,53 @@ def field_name(name):
     lower = None
     if name.startswith("HTTP_"):
         lower = name[5:].replace("_", "-").lower().encode("latin-1")
-    elif name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
-        lower = name.replace("_", "-").lower().encode()
+    elif name == "CONTENT_TYPE":
+        lower = b"content-type"
     # Clients choose names: as many are known as they could need.
     if len(field_names) < KNOWN_HEADS:
         field_names[name] = lower
     return lower
+
+
+# From here on tasks can begin at once by themselves.
+BEGINS_AT_ONCE = sys.version_info >= (3, 12)
+
+
+class Beginner:
+    """Begins tasks with their first step in place of a later turn of the loop: most need no other."""
+
+    def __init__(self, loop):
+        self.loop = loop
+        self.call_soon = loop.call_soon
+        self.steps = []
+
+    def begin(self, coroutine):
+        """Begins a task; it is over already if nothing made it wait."""
+        if self.loop.get_task_factory() is not None:
+            return self.loop.create_task(coroutine)
+        if BEGINS_AT_ONCE:
+            return asyncio.Task(coroutine, loop=self.loop, eager_start=True)
+        self.loop.call_soon = self.note
+        try:
+            task = asyncio.Task(coroutine, loop=self.loop)
+        finally:
+            del self.loop.call_soon
+        first = None
+        for step, context in self.steps:
+            if step.__self__ is task:
+                first = step, context
+            else:
+                self.call_soon(step, context=context)
+        self.steps.clear()
+        step, context = first
+        context.run(step)
+        return task
+
+    def note(self, call, *words, context=None):
+        """Takes note of the task's first step; what else is to be called is somebody else's."""
+        if words or not isinstance(getattr(call, "__self__", None), asyncio.Task):
+            return self.call_soon(call, *words, context=context)
+        self.steps.append((call, context))
 
 
 def run_events(main):
@@ -304,14 +351,16 @@ class EventWorker(Worker):
 
     async def live(self):
         self.loop = asyncio.get_running_loop()
+        self.beginner = Beginner(self.loop)
+        # Those that wait for something, by number.
         self.exchanges = {}
-        self.tasks = set()
         self.over = self.loop.create_future()
         self.rooms = {}
         self.state = {}
         self.buffer = bytearray(MESSAGE_BYTES)
-        # Whether several requests have come at once.
+        # Whether several requests have come at once, and whether they are just being begun.
         self.is_crowded = False
+        self.is_taking = False
         for channel in self.channels:
             channel.socket.setblocking(False)
         if not await self.start_lifespan():
@@ -324,10 +373,10 @@ class EventWorker(Worker):
         self.loop.add_reader(self.requests, self.take)
         await self.over
         # Nobody is there any more who could tell of clients.
-        for exchange in list(self.exchanges.values()):
+        for exchange in self.exchanges.values():
             exchange.leave()
-        if self.tasks:
-            await asyncio.wait(self.tasks)
+        if self.exchanges:
+            await asyncio.wait([exchange.task for exchange in self.exchanges.values()])
         for channel in self.channels:
             self.release(channel)
         await self.end_lifespan()
@@ -357,39 +406,47 @@ class EventWorker(Worker):
             return
         message = bytes(memoryview(self.buffer)[:count])
         descriptor = struct.unpack("i", ancillary[0][2][:4])[0] if ancillary else None
-        requests = list(requests_in(message, descriptor))
+        requests = requests_in(message, descriptor)
+        if self.lock.is_asleep:
+            self.lock.wake()
         self.is_crowded = len(requests) > 1
-        for kind, flags, loop, number, environment, length, data, file in requests:
+        self.is_taking = True
+        for kind, flags, loop, number, common, own, length, data, file in requests:
             if kind == GONE:
                 exchange = self.exchanges.get(number)
                 if exchange is not None:
                     exchange.leave()
                 continue
-            words = environment.decode("latin-1").split("\0")
-            environ = dict(zip(words[0::2], words[1::2]))
+            scope, identifier = self.scope(common, own)
             if flags & WEBSOCKET:
                 connection = socket.socket(fileno=file)
-                self.begin(WebSocketExchange(self, loop, number, environ, connection))
+                self.begin(WebSocketExchange(self, loop, number, scope, identifier, connection))
                 continue
+            exchange = EventExchange(self, loop, number, scope, identifier, None if flags else data)
             if flags & STREAMED:
-                body = EventStream(self.loop, file, data)
-            else:
-                body = EventBody(data, file, length)
-            self.begin(EventExchange(self, loop, number, environ, body))
+                exchange.source = EventStream(self.loop, file, data)
+            elif flags:
+                exchange.source = EventFile(file, length)
+            self.begin(exchange)
+        self.is_taking = False
+        for channel in self.channels:
+            self.release(channel)
 
-    def hold(self, channel, *parts):
-        """Keeps an answer until what else is ready has run; False: it goes alone."""
-        if not self.is_crowded or sum(map(len, parts)) >= HELD_BYTES:
-            return False
-        if not channel.held:
+    def hold(self, channel, message):
+        """Keeps an answer until what else has come at once has begun, or what else is ready has run."""
+        if not channel.held and not self.is_taking:
             self.loop.call_soon(self.release, channel)
-        channel.held.append(b"".join(parts))
-        return True
+        channel.held.append(message)
 
     def release(self, channel):
         """Sends what was held, as soon as the socket takes it."""
         while channel.held:
-            count = min(len(channel.held), HELD_COUNT)
+            count = size = 0
+            for message in channel.held:
+                size += len(message)
+                if size > HELD_BYTES:
+                    break
+                count += 1
             try:
                 channel.socket.send(b"".join(itertools.islice(channel.held, count)))
             except BlockingIOError:
@@ -399,22 +456,43 @@ class EventWorker(Worker):
                 channel.held.popleft()
 
     def begin(self, exchange):
-        if self.lock.is_asleep:
-            self.lock.wake()
+        task = self.beginner.begin(exchange.serve())
+        if task.done():
+            return self.note_end()
+        exchange.task = task
         self.exchanges[exchange.number] = exchange
-        task = self.loop.create_task(self.serve(exchange))
-        self.tasks.add(task)
-        task.add_done_callback(self.tasks.discard)
+        task.add_done_callback(functools.partial(self.forget, exchange.number))
 
-    async def serve(self, exchange):
-        try:
-            await exchange.serve()
-        finally:
-            del self.exchanges[exchange.number]
+    def forget(self, number, _):
+        self.exchanges.pop(number)
+        self.note_end()
+
+    def note_end(self):
+        if self.limits.is_set:
             self.limits.count()
 
-    def scope(self, environ):
-        """The scope of a request: ASGI, HTTP connection scope."""
+    def scope(self, common, own):
+        """The scope of a request, and by what it is known: ASGI, HTTP connection scope."""
+        known = self.known.get(common) or self.take_apart(common)
+        scope, root, headers = known[0].copy(), known[1], known[2].copy()
+        method, path, query, target, length, address, port, identifier = own.split(b"\0")
+        path = path.decode("utf-8", "replace")
+        if length:
+            headers.append((b"content-length", length))
+        scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
+        scope["method"] = method.decode("latin-1")
+        scope["path"] = root + path if root else path
+        scope["raw_path"] = target.partition(b"?")[0]
+        scope["query_string"] = query
+        scope["headers"] = headers
+        scope["client"] = (address.decode("latin-1"), int(port or 0))
+        scope["state"] = self.state.copy()
+        return scope, identifier.decode("latin-1")
+
+    def take_apart(self, common):
+        """The scope as far as requests have it in common, the part of the path in front, and the fields."""
+        words = common.decode("latin-1").split("\0")
+        environ = dict(zip(words[0::2], words[1::2]))
         headers = []
         for name, value in environ.items():
             try:
@@ -423,24 +501,17 @@ class EventWorker(Worker):
                 lower = field_name(name)
             if lower is not None:
                 headers.append((lower, value.encode("latin-1")))
-        root = environ["SCRIPT_NAME"]
-        path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "replace")
-        raw = environ["REQUEST_URI"].partition("?")[0].encode("latin-1")
-        return {
+        root = environ["SCRIPT_NAME"].encode("latin-1").decode("utf-8", "replace")
+        scope = {
             "type": "http",
-            "asgi": {"version": "3.0", "spec_version": "2.4"},
             "http_version": environ["SERVER_PROTOCOL"][5:].replace("2.0", "2"),
-            "method": environ["REQUEST_METHOD"],
             "scheme": environ["wsgi.url_scheme"],
-            "path": root + path,
-            "raw_path": raw,
-            "query_string": environ["QUERY_STRING"].encode("latin-1"),
             "root_path": root,
-            "headers": headers,
-            "client": (environ["REMOTE_ADDR"], int(environ.get("REMOTE_PORT", "0"))),
             "server": (environ["SERVER_NAME"], int(environ["SERVER_PORT"] or "0")),
-            "state": self.state.copy(),
         }
+        known = scope, root, headers
+        self.remember(common, known)
+        return known
 
     # Lifespan
 

@@ -7,9 +7,11 @@ pass whole; one holds several requests, or several answers, where there is more 
 Numbers are little-endian.
 
 request  kind 1 (2: the client has gone), loop, flags (1: the body is a file, 2: a socket is there
-         through which a WebSocket passes, 4: one from which the body comes), environment length,
-         identifier, body length; then the environment, KEY NUL VALUE NUL..., and the body unless it
-         is a file, or as much of it as has come
+         through which a WebSocket passes, 4: one from which the body comes), length of what is
+         common, of what is its own, identifier, body length; then what it has in common with others
+         of its client, KEY NUL VALUE NUL...; what is its own, method NUL path NUL query NUL target NUL
+         content length NUL address NUL port NUL name in logs; and the body unless it is a file, or as
+         much of it as has come
 body     1 and a part of it, up to the end, which is 0; without that the client has gone
 answer   kind, flags (1: the head has Content-Length), 0, head length, content length, identifier,
          microseconds since the application had the request; then the head, "200 OK" CR LF "Name: value"
@@ -21,24 +23,29 @@ import time, traceback
 from collections import deque
 from time import perf_counter
 
-REQUEST = struct.Struct("<BBHIQQ")
+REQUEST = struct.Struct("<BBHHHQQ")
 ANSWER = struct.Struct("<BBHIIQI")
 WHOLE, HEAD, DATA, END, CUT, REST, READY, LOCK = 1, 2, 3, 4, 5, 6, 7, 8
 ASK, GONE = 1, 2
 IN_FILE, WEBSOCKET, STREAMED = 1, 2, 4
 HAS_LENGTH = 1
+LONGEST = 0xFFFFFFFF
 MESSAGE_BYTES = 131072
 INLINE_BYTES = 65536
 AHEAD_BYTES = 262144
 # What a message of a body has at most.
 PIECE_BYTES = 65537
-# Up to here a copy costs less than a message in parts.
+# Up to here a copy costs less than a message in parts, or of its own.
 COPIED_BYTES = 16384
-# What is quick and short goes with the answers behind it, where these are to be had at once.
-HELD_BYTES = 4096
+# What is quick goes with the answers behind it, where these are to be had at once: so many, in messages of
+# so many bytes.
 HELD_COUNT = 16
+HELD_BYTES = 32768
 HELD_MICROSECONDS = 200
 KNOWN_HEADS = 256
+# What clients say again and again is taken apart once: of so many, with so many bytes at most.
+KNOWN_COMMON = 256
+COMMON_BYTES = 2048
 # What says how a message passes on is for Martlet alone.
 HOP_BY_HOP = frozenset((
     "connection", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -134,18 +141,21 @@ class FileWrapper:
 
 
 def requests_in(message, descriptor):
-    """The requests in a message: kind, flags, loop, number, environment, body length, body, descriptor."""
+    """The requests in a message: kind, flags, loop, number, common, own, body length, body, descriptor."""
+    requests = []
     at = 0
     while at < len(message):
-        kind, loop, flags, size, number, length = REQUEST.unpack_from(message, at)
-        at += REQUEST.size
-        environment = message[at:at + size]
-        at += size
+        kind, loop, flags, common_size, own_size, number, length = REQUEST.unpack_from(message, at)
+        own = at + REQUEST.size + common_size
+        common = message[at + REQUEST.size:own]
+        at = own + own_size
+        own = message[own:at]
         body = b""
-        if flags != IN_FILE:
+        if flags != IN_FILE and length:
             body = message[at:at + length]
             at += length
-        yield kind, flags, loop, number, environment, length, body, descriptor
+        requests.append((kind, flags, loop, number, common, own, length, body, descriptor))
+    return requests
 
 
 class Channel:
@@ -158,13 +168,17 @@ class Channel:
 
     def flush(self):
         """Sends what was held; several threads may, and each answer goes once."""
-        parts = []
-        take = self.held.popleft
-        try:
-            while True:
-                parts.append(take())
-        except IndexError:
-            pass
+        parts, size = [], 0
+        while self.held:
+            try:
+                part = self.held.popleft()
+            except IndexError:
+                break
+            size += len(part)
+            if size > HELD_BYTES:
+                self.socket.send(b"".join(parts))
+                parts, size = [], len(part)
+            parts.append(part)
         if parts:
             self.socket.send(b"".join(parts))
 
@@ -178,35 +192,52 @@ class Channel:
 class Answer:
     """The answer to one request."""
 
-    __slots__ = ("channel", "number", "method", "head", "is_sent", "length", "sent", "rest", "begun",
-                 "worker")
+    head = None
+    is_sent = False
+    length = None
+    sent = 0
+    rest = None
 
-    def __init__(self, worker, channel, number, method):
-        self.worker, self.channel, self.number, self.method = worker, channel, number, method
-        self.head = None
-        self.is_sent = False
-        self.length = None
-        self.sent = 0
-        self.rest = None
+    def __init__(self, worker, channel, number, environ):
+        self.worker, self.channel, self.number = worker, channel, number
+        self.is_to_head = environ["REQUEST_METHOD"] == "HEAD"
         self.begun = perf_counter()
 
     def time(self):
         """Microseconds since the request came, for the access log."""
-        return min(int((perf_counter() - self.begun) * 1e6), 0xFFFFFFFF)
+        taken = int((perf_counter() - self.begun) * 1e6)
+        return taken if taken < LONGEST else LONGEST
+
+    def start(self, status, headers, exc_info=None):
+        """What the application gets as `start_response`."""
+        if exc_info:
+            try:
+                if self.is_sent:
+                    raise exc_info[1].with_traceback(exc_info[2])
+            finally:
+                exc_info = None
+        elif self.head is not None:
+            raise AssertionError("start_response() was called twice without exc_info")
+        self.head, self.length = head_of(status, headers)
+        return self.write_early
+
+    def write_early(self, data):
+        """What the application gets of `start_response`, and calls before it has an answer to return."""
+        if data:
+            self.write(data)
 
     def send_whole(self, body):
         self.is_sent = True
         head = self.head
-        flags = 0 if self.length is None else HAS_LENGTH
         taken = self.time()
         count = len(body)
-        start = ANSWER.pack(WHOLE, flags, 0, len(head), count, self.number, taken)
-        if count >= COPIED_BYTES:
-            self.channel.socket.sendmsg((start, head, body))
-            return
+        start = ANSWER.pack(WHOLE, 0 if self.length is None else HAS_LENGTH, 0, len(head), count,
+                            self.number, taken)
         channel = self.channel
-        may_wait = taken < HELD_MICROSECONDS and count + len(head) < HELD_BYTES \
-            and self.worker.has_more()
+        if count + len(head) >= COPIED_BYTES:
+            channel.socket.sendmsg((start, head, body))
+            return
+        may_wait = taken < HELD_MICROSECONDS and self.worker.has_more()
         if not may_wait and not channel.held:
             channel.socket.send(start + head + body)
             return
@@ -268,7 +299,7 @@ class Answer:
         """Ends an answer that was sent in pieces."""
         if self.rest is not None:
             self.rest.close()
-        is_short = self.length is not None and self.sent < self.length and self.method != "HEAD"
+        is_short = self.length is not None and self.sent < self.length and not self.is_to_head
         self.channel.send((ANSWER.pack(CUT if is_short else END, 0, 0, 0, 0, self.number, 0),))
         return not is_short
 

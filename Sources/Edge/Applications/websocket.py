@@ -35,9 +35,9 @@ def framed(opcode, data):
 class WebSocketExchange:
     """One WebSocket, whose bytes pass through a socket of its own."""
 
-    def __init__(self, worker, loop, number, environ, connection):
+    def __init__(self, worker, loop, number, scope, identifier, connection):
         self.worker, self.channel, self.number = worker, worker.channels[loop], number
-        self.environ, self.connection = environ, connection
+        self.identifier, self.connection = identifier, connection
         connection.setblocking(False)
         self.begun = perf_counter()
         self.state = "connecting"
@@ -45,6 +45,13 @@ class WebSocketExchange:
         self.closing = None
         self.buffer = b""
         self.lock = asyncio.Lock()
+        self.fields = dict(scope["headers"])
+        wanted = self.fields.get(b"sec-websocket-protocol", b"").decode("latin-1")
+        del scope["method"]
+        scope.update(
+            type="websocket", scheme={"https": "wss"}.get(scope["scheme"], "ws"),
+            subprotocols=[word.strip() for word in wanted.split(",") if word.strip()])
+        self.scope = scope
 
     time = Answer.time
     put = EventExchange.put
@@ -52,26 +59,16 @@ class WebSocketExchange:
     def leave(self):
         """The client has gone before the WebSocket was opened."""
 
-    def scope(self):
-        scope = self.worker.scope(self.environ)
-        del scope["method"]
-        wanted = self.environ.get("HTTP_SEC_WEBSOCKET_PROTOCOL", "")
-        scope.update(
-            type="websocket", scheme={"https": "wss"}.get(scope["scheme"], "ws"),
-            subprotocols=[word.strip() for word in wanted.split(",") if word.strip()])
-        return scope
-
     async def serve(self):
         try:
-            await self.worker.application(self.scope(), self.receive, self.send)
+            await self.worker.application(self.scope, self.receive, self.send)
             if self.state == "connecting":
                 await self.refuse(500)
             elif self.state == "open":
                 await self.close(1000, "")
         except Exception:
             sys.stderr.write("request %s: the WebSocket %s failed\n" % (
-                self.environ.get("martlet.request_id", "-"), self.environ["PATH_INFO"])
-                + traceback.format_exc())
+                self.identifier, self.scope.get("path")) + traceback.format_exc())
             if self.state == "connecting":
                 await self.refuse(500)
             elif self.state == "open":
@@ -172,7 +169,7 @@ class WebSocketExchange:
             raise RuntimeError("%s cannot be sent now" % kind)
 
     async def accept(self, event):
-        key = self.environ.get("HTTP_SEC_WEBSOCKET_KEY", "").encode("latin-1")
+        key = self.fields.get(b"sec-websocket-key", b"")
         accepted = base64.b64encode(hashlib.sha1(key + GUID).digest())
         lines = [b"101 Switching Protocols", b"Upgrade: websocket", b"Connection: Upgrade",
                  b"Sec-WebSocket-Accept: " + accepted]

@@ -33,6 +33,8 @@ class Worker:
         self.watch = threading.Semaphore(0)
         self.is_watch_asleep = False
         self.lock = LockWatch(self.channels[0])
+        # What requests have in common, taken apart.
+        self.known = {}
 
     def tell(self, line):
         try:
@@ -77,7 +79,8 @@ class Worker:
         turn = self.turn
         tenure = None
         while True:
-            if tenure is None:
+            # It may have been another thread's for long where a request took too long.
+            if not tenure:
                 turn.acquire()
                 tenure = [self]
             if not ready and not self.fill(buffers):
@@ -91,6 +94,7 @@ class Worker:
             if self.waits >= WAITING_SAMPLES:
                 # Nobody looks after what is held from here on.
                 self.flush()
+                self.tenure = None
                 self.give(tenure)
                 tenure = None
             else:
@@ -102,15 +106,8 @@ class Worker:
                 self.measure(request)
             else:
                 self.respond(request)
-            self.tenure = None
-            if tenure is not None:
-                try:
-                    tenure.pop()
-                    tenure.append(self)
-                except IndexError:
-                    # It took so long that another thread waits for requests by now.
-                    tenure = None
-            self.limits.count()
+            if self.limits.is_set:
+                self.limits.count()
 
     def give(self, tenure):
         """Lets another thread have the turn, unless it was given away already."""
@@ -122,6 +119,7 @@ class Worker:
 
     def fill(self, buffers):
         """Waits for requests; whether any will come."""
+        self.tenure = None
         self.flush()
         while not self.ready:
             try:
@@ -184,17 +182,22 @@ class Worker:
         self.served += 1
         if self.lock.is_asleep:
             self.lock.wake()
-        _, flags, loop, number, environment, length, body, descriptor = request
-        words = environment.decode("latin-1").split("\0")
-        environ = self.base.copy()
-        environ.update(zip(words[0::2], words[1::2]))
+        _, flags, loop, number, common, own, length, body, descriptor = request
+        environ = (self.known.get(common) or self.take_apart(common)).copy()
+        (environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"],
+         environ["REQUEST_URI"], content_length, environ["REMOTE_ADDR"], port,
+         environ["martlet.request_id"]) = own.decode("latin-1").split("\0")
+        if content_length:
+            environ["CONTENT_LENGTH"] = content_length
+        if port:
+            environ["REMOTE_PORT"] = port
         if flags:
             body = Body(descriptor, length) if flags & IN_FILE else StreamedBody(descriptor, body)
             body = io.BufferedReader(body, INLINE_BYTES)
         else:
             body = io.BytesIO(body)
         environ["wsgi.input"] = body
-        answer = Answer(self, self.channels[loop], number, environ["REQUEST_METHOD"])
+        answer = Answer(self, self.channels[loop], number, environ)
         try:
             self.answer(environ, answer)
         except SystemExit as leaving:
@@ -210,34 +213,37 @@ class Worker:
             if flags:
                 body.close()
 
+    def take_apart(self, common):
+        """The environment as far as requests have it in common."""
+        words = common.decode("latin-1").split("\0")
+        environ = self.base.copy()
+        environ.update(zip(words[0::2], words[1::2]))
+        self.remember(common, environ)
+        return environ
+
+    def remember(self, common, parts):
+        """Keeps what was taken apart, since the client's next request says the same."""
+        if len(common) > COMMON_BYTES:
+            return
+        if len(self.known) >= KNOWN_COMMON:
+            self.known.clear()
+        self.known[common] = parts
+
     def answer(self, environ, answer):
-        def write(data):
-            if answer.head is None:
-                raise AssertionError("write() was called before start_response()")
-            if data:
-                answer.write(data)
-
-        def start_response(status, headers, exc_info=None):
-            if exc_info:
-                try:
-                    if answer.is_sent:
-                        raise exc_info[1].with_traceback(exc_info[2])
-                finally:
-                    exc_info = None
-            elif answer.head is not None:
-                raise AssertionError("start_response() was called twice without exc_info")
-            answer.head, answer.length = head_of(status, headers)
-            return write
-
-        result = self.application(environ, start_response)
+        result = self.application(environ, answer.start)
+        kind = type(result)
+        if kind is list and len(result) == 1 and not answer.is_sent:
+            # Most answers: a list has nothing that is to be closed.
+            data = result[0]
+            self.check(answer, data)
+            if len(data) <= INLINE_BYTES:
+                return answer.send_whole(data)
         try:
-            kind = type(result)
             if kind is list or kind is tuple:
-                data = result[0] if len(result) == 1 else b"".join(result)
+                data = b"".join(result)
                 if not answer.is_sent and len(data) <= INLINE_BYTES:
                     self.check(answer, data)
-                    answer.send_whole(data)
-                    return
+                    return answer.send_whole(data)
                 if data:
                     self.check(answer, data)
                     answer.write(data)
@@ -269,7 +275,7 @@ class Worker:
 
     def send_file(self, wrapper, answer):
         """Sends a file as such; False: it is none that the kernel can send, or it is short."""
-        if answer.is_sent or answer.method == "HEAD":
+        if answer.is_sent or answer.is_to_head:
             return False
         try:
             number = wrapper.file.fileno()
@@ -342,8 +348,9 @@ class Limits:
         self.is_set = bool(self.requests or self.memory or self.end)
 
     def count(self):
+        """Counts a request, if there is a limit."""
         self.served += 1
-        if not self.is_set or self.is_told:
+        if self.is_told:
             return
         reason = None
         if self.requests and self.served >= self.requests:

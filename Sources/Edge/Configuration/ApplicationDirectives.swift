@@ -77,7 +77,7 @@ let applicationDirectives = DirectiveTable<ApplicationSettings>(
       \.aheadCount,
       .count(within: 0...64),
       "How many requests more a process has in hand whose requests take less than 5 ms, so that it never waits "
-        + "for the next.",
+        + "for the next. Below 1 ms it has as many for each thread, up to 12.",
       example: "ahead 0"
     ),
     .value(

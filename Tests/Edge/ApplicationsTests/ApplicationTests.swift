@@ -66,7 +66,8 @@ struct ApplicationTests {
       while start < count {
         numbers.append(number(start + 8..<start + 16))
         let content = bytes[start + 2] == 0 ? number(start + 16..<start + 24) : 0
-        start += 24 + Int(number(start + 4..<start + 8)) + Int(content)
+        start += 24 + Int(number(start + 4..<start + 6) + number(start + 6..<start + 8))
+        start += Int(content)
       }
       #expect(start == count)
       return numbers
@@ -155,6 +156,39 @@ struct ApplicationTests {
     #expect(application.figures.workers[0].requestTime == 0)
     #expect(try application.submit(request(3), at: 60_000_000_000) == .given)
     _ = body
+  }
+
+  @Test("a worker whose requests take next to nothing has more ahead, for each thread")
+  func instant() throws {
+    let application = Application()
+    var terms = ApplicationTerms()
+    terms.threadCount = 2
+    application.use(terms)
+    let (worker, its) = try process(7)
+    application.add(worker)
+    application.noteReady(7, at: 0)
+    var number: UInt64 = 0
+    /// How many it is given when more than enough wait, once so many have taken so long.
+    func given(behind count: Int, nanoseconds: Int64) throws -> Int {
+      for _ in 0..<count {
+        number += 1
+        #expect(try application.submit(request(number), at: 0) == .given)
+        application.complete(number, of: 7, at: nanoseconds)
+      }
+      let first = number + 1
+      number += 30
+      for other in first...number { _ = try application.submit(request(other), at: 0) }
+      let given = application.figures.activeCount
+      for other in first...number where !application.withdraw(other) {
+        application.complete(other, of: 7, at: 0)
+      }
+      while !message(its).isEmpty {}
+      return given
+    }
+    #expect(try given(behind: 0, nanoseconds: 0) == 5)
+    #expect(try given(behind: 40, nanoseconds: 10_000) == 8)
+    #expect(try given(behind: 40, nanoseconds: 3_000_000) == 5)
+    #expect(try given(behind: 40, nanoseconds: 9_000_000) == 2)
   }
 
   @Test("as many wait as may, and not for longer")
