@@ -145,6 +145,38 @@ extension PeerTests {
       }
     }
 
+    @Test("are copies with the rights of another user", .enabled(if: getuid() == 0))
+    func user() async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(
+          rig,
+          """
+          import pwd
+
+          def rights():
+              groups = {os.getgid(), *os.getgroups()}
+              return "%s%s" % (pwd.getpwuid(os.getuid()).pw_name, " of root" if 0 in groups else "")
+
+          LOADED = rights()
+
+          def app(environ, start_response):
+              if environ["PATH_INFO"] == "/end":
+                  os._exit(1)
+              start_response("200 OK", [("Content-Type", "text/plain")])
+              return [("%s, %s" % (LOADED, rights())).encode()]
+          """,
+          "preload on\nprocesses 1\nuser nobody"
+        )
+        let wire = try Wire(to: martlet.endpoint)
+        for _ in 0..<3 {
+          try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+          #expect(try wire.receiveAnswer().text == "nobody, nobody")
+          try wire.send(text: "POST /end HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n")
+          #expect(try wire.receiveAnswer().status == 502)
+        }
+      }
+    }
+
     @Test("cannot have another process taken for one of theirs")
     func lies() async throws {
       try await Rig.run { rig in
