@@ -6,7 +6,7 @@ extension PeerTests {
   /// Applications of FastCGI that say whether requests may pass.
   @Suite("Authorizers", .timeLimit(.minutes(5 * slowness))) struct AuthorizerTests {
     /// php-fpm with a script that lets through who has the right password.
-    private func php(_ rig: Rig) throws {
+    static func php(_ rig: Rig) throws {
       try rig.write(
         """
         <?php
@@ -35,11 +35,12 @@ extension PeerTests {
       _ = try rig.php(children: 4)
     }
 
-    private func authorize(_ rig: Rig) -> String {
+    /// The directive that asks it.
+    static func authorize(_ rig: Rig, passing: String = "pass REMOTE_USER") -> String {
       """
       authorize unix:\(rig.path("php.sock")) {
         script \(rig.path("auth/check.php"))
-        pass REMOTE_USER
+        \(passing)
         keep_connections on
       }
       """
@@ -55,12 +56,12 @@ extension PeerTests {
             access_log stdout json
             body_limit 10MB
             route /files/* {
-              \(authorize(rig))
+              \(Self.authorize(rig))
               strip_prefix /files
               files \(rig.path("files"))
             }
             route /php/* {
-              \(authorize(rig))
+              \(Self.authorize(rig))
               strip_prefix /php
               fastcgi unix:\(rig.path("php.sock")) {
                 root \(rig.path("www"))
@@ -68,7 +69,7 @@ extension PeerTests {
               }
             }
             route / {
-              \(authorize(rig))
+              \(Self.authorize(rig))
               response header set X-Edge yes
               proxy \(member)
             }
@@ -104,7 +105,7 @@ extension PeerTests {
     @Test("who may pass does, and what answers is told who it is, by nobody else")
     func passes() async throws {
       try await Rig.run { rig in
-        try php(rig)
+        try Self.php(rig)
         let martlet = try martlet(rig, try member(rig).endpoint)
         let wire = try Wire(to: martlet.endpoint)
         let right = "X-Password: right\r\nRemote-User: root\r\n"
@@ -139,7 +140,7 @@ extension PeerTests {
     @Test("who may not gets the authorizer's answer, and nothing else is asked")
     func refused() async throws {
       try await Rig.run { rig in
-        try php(rig)
+        try Self.php(rig)
         let count = Guarded(0)
         let member = try rig.member { wire in
           count.withLock { $0 += 1 }

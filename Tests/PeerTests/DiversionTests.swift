@@ -8,7 +8,7 @@ extension PeerTests {
     // MARK: Files
 
     /// Starts php-fpm with a script that names the file that it is asked for, and Martlet before it.
-    private func php(_ rig: Rig, _ directive: String) throws -> Peer {
+    static func php(_ rig: Rig, _ directive: String) throws -> Peer {
       try rig.write(
         """
         <?php
@@ -58,7 +58,7 @@ extension PeerTests {
       try await Rig.run { rig in
         try rig.write(Self.content, to: "private/a b/big.bin")
         let root = rig.path("private")
-        let martlet = try php(rig, "send_file X-Accel-Redirect \(root) prefix /private/")
+        let martlet = try Self.php(rig, "send_file X-Accel-Redirect \(root) prefix /private/")
         let wire = try Wire(to: martlet.endpoint)
         let target =
           "/?X-Accel-Redirect=/private/a%2520b/big.bin?x&Set-Cookie=a=b&ETag=none&Content-Type=image/x"
@@ -94,7 +94,7 @@ extension PeerTests {
       try await Rig.run { rig in
         try rig.write("p { }", to: "private/a.css")
         let root = rig.path("private")
-        let martlet = try php(rig, "send_file X-Sendfile \(root) prefix \(root)")
+        let martlet = try Self.php(rig, "send_file X-Sendfile \(root) prefix \(root)")
         let answer = try ask(Wire(to: martlet.endpoint), "/?X-Sendfile=\(root)/a.css")
         #expect(answer.fields["content-type"]?.hasPrefix("text/css") == true)
         #expect(answer.body.elementsEqual("p { }".utf8) && answer.fields["x-sendfile"] == nil)
@@ -108,7 +108,7 @@ extension PeerTests {
         try rig.write("hidden", to: "private/.env")
         try rig.write("file", to: "private/folder/file")
         let root = rig.path("private")
-        let martlet = try php(rig, "send_file X-Accel-Redirect \(root) prefix /private")
+        let martlet = try Self.php(rig, "send_file X-Accel-Redirect \(root) prefix /private")
         let wire = try Wire(to: martlet.endpoint)
         for value in [
           "/private/../other/secret", "/private/%252e%252e/other/secret", "/other/secret",
@@ -133,7 +133,7 @@ extension PeerTests {
     func unsaid() async throws {
       try await Rig.run { rig in
         try rig.write("file", to: "private/file")
-        let martlet = try php(rig, "")
+        let martlet = try Self.php(rig, "")
         let answer = try ask(Wire(to: martlet.endpoint), "/?X-Accel-Redirect=/private/file")
         #expect(answer.fields["x-accel-redirect"] == "/private/file")
         #expect(answer.body.elementsEqual("the script".utf8))
@@ -173,7 +173,12 @@ extension PeerTests {
 
     // MARK: Places
 
-    private func scripts(_ rig: Rig, _ scripts: [String: String]) throws -> Peer {
+    /// Starts Martlet before these scripts of CGI, with files and a fixed answer beside them.
+    static func scripts(
+      _ rig: Rig,
+      _ scripts: [String: String],
+      server directives: String = ""
+    ) throws -> Peer {
       for (name, text) in scripts {
         let path = try rig.write("#!/bin/sh\n" + text, to: "cgi/" + name)
         try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
@@ -191,6 +196,7 @@ extension PeerTests {
             listen LISTEN
             access_log stdout json
             limit concurrency 1
+            \(directives)
             route /style.css { files \(rig.path("www")) }
             route /fixed/* {
               respond 200 "{request.method} {request.target}"
@@ -210,7 +216,7 @@ extension PeerTests {
     @Test("a script leads to another place of this host, which answers as if it had been asked for")
     func places() async throws {
       try await Rig.run { rig in
-        let martlet = try scripts(
+        let martlet = try Self.scripts(
           rig,
           [
             "file.sh": "echo 'Location: /style.css'; echo",
@@ -261,7 +267,7 @@ extension PeerTests {
     @Test("a circle of places ends with 502, and a client that closes is told so")
     func circle() async throws {
       try await Rig.run { rig in
-        let martlet = try scripts(
+        let martlet = try Self.scripts(
           rig,
           [
             "a.sh": "echo 'Location: /b.sh'; echo", "b.sh": "echo 'Location: /a.sh'; echo",

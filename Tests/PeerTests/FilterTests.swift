@@ -6,7 +6,7 @@ extension PeerTests {
   /// An application of FastCGI that answers with the files that it is given.
   @Suite("Filters", .timeLimit(.minutes(5 * slowness))) struct FilterTests {
     /// It tells its role, and length and digest of the content and of the file; one request after the other.
-    private static let program = """
+    static let program = """
       import hashlib, socketserver, struct, sys
       class Filter(socketserver.StreamRequestHandler):
           def pairs(self, data):

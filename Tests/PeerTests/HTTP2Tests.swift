@@ -229,14 +229,14 @@ extension PeerTests {
     }
 
     /// A client's settings, the head of a WebSocket on a stream that does not end, and four bytes of content.
-    private static var webSocket: [UInt8] {
+    static func webSocket(with more: [(String, String)] = []) -> [UInt8] {
       // Fields as literals that nobody keeps.
       let fields: [(String, String)] = [
         (":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
         (":path", "/chat"), (":authority", "a"), ("sec-websocket-version", "13"),
       ]
       var block: [UInt8] = []
-      for (name, value) in fields {
+      for (name, value) in fields + more {
         block += [0, UInt8(name.utf8.count)] + Array(name.utf8)
         block += [UInt8(value.utf8.count)] + Array(value.utf8)
       }
@@ -274,7 +274,7 @@ extension PeerTests {
             """
         )
         let wire = try Wire(to: martlet.endpoint)
-        try wire.send(Self.webSocket)
+        try wire.send(Self.webSocket())
         #expect(try wire.receive(through: "gnip").suffix(4) == Array("gnip".utf8))
         let asked = head.withLock(\.self)
         #expect(asked.hasPrefix("GET /chat ") || asked.hasPrefix("CONNECT "), "\(asked)")
@@ -300,7 +300,7 @@ extension PeerTests {
         }
         let martlet = try rig.martlet(configuration: text([member.endpoint]))
         let wire = try Wire(to: martlet.endpoint)
-        try wire.send(Self.webSocket)
+        try wire.send(Self.webSocket())
         let got = try wire.receive(through: "gnip")
         #expect(got.suffix(4) == Array("gnip".utf8))
         let request = String(decoding: member.received, as: UTF8.self)
