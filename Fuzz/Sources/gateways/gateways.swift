@@ -61,6 +61,71 @@ private func content(_ text: [UInt8]) -> [UInt8] {
   return content
 }
 
+/// Reads the answers to the requests 1 and 2, which share a connection, up to the first defect.
+private func readShared(_ bytes: [UInt8], cuts: [Int]) -> [Reading] {
+  var decoder = FastCGIDecoder()
+  var answers = [GatewayAnswer](repeating: GatewayAnswer(.fastCGI, headByteLimit: 4096), count: 2)
+  var readings = [Reading](repeating: Reading(), count: 2)
+  for index in answers.indices { answers[index].begin(isHead: false) }
+  var start = 0
+  for end in cuts + [bytes.count] {
+    let piece = bytes.span.extracting(start..<end)
+    var offset = 0
+    // What is wrong with a record itself is noted with the first one.
+    var index = 0
+    do throws(GatewayFault) {
+      taking: while true {
+        index = 0
+        let event = try decoder.next(in: piece, at: &offset)
+        switch event {
+        case .needsBytes: break taking
+        case .output(_, let number), .errorOutput(_, let number), .end(let number, _):
+          guard number <= 2 else { continue }
+          index = Int(number) - 1
+          try answers[index].receive(event, of: piece)
+          if let said = answers[index].takeSaid() { readings[index].said += said }
+        case .values, .unknownKind: continue
+        }
+      }
+    } catch {
+      readings[index].fault = error
+      return readings
+    }
+    start = end
+    for index in answers.indices {
+      answers[index].settle()
+      drain(&answers[index], into: &readings[index])
+      readings[index].hasEnded = answers[index].hasEnded
+    }
+  }
+  return readings
+}
+
+/// Checks that answers which share a connection are the same for every split.
+private func checkShared(_ bytes: [UInt8]) {
+  let whole = readShared(bytes, cuts: [])
+  for cuts in cuts(of: bytes) {
+    let split = readShared(bytes, cuts: cuts)
+    require(split.map(\.fault) == whole.map(\.fault), "every split has the same defects")
+    guard whole.allSatisfy({ $0.fault == nil }) else { continue }
+    for (one, other) in zip(split, whole) {
+      require(one.hasEnded == other.hasEnded, "every split has the same ends")
+      require(one.said == other.said, "every split says the same besides")
+      require(content(one.text) == content(other.text), "every split has the same content")
+    }
+  }
+}
+
+/// Checks that what an application says of itself is read, or refused, without anything else.
+private func checkValues(_ bytes: [UInt8]) {
+  do throws(GatewayFault) {
+    let values = try FastCGIValues(bytes.span)
+    require(values.requestLimit ?? 0 >= 0, "a number of requests is one")
+  } catch {
+    require(error == .fieldLine, "pairs are cut short or not")
+  }
+}
+
 /// Called by libFuzzer with each input.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzGateways(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
@@ -78,6 +143,8 @@ public func fuzzGateways(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
       }
     }
   }
+  checkShared(bytes)
+  checkValues(bytes)
   checkPath(bytes)
   return 0
 }

@@ -84,6 +84,13 @@ let authorizeDirectives = DirectiveTable<AuthorizeDraft>(
       "Whether a connection carries one request after the other.",
       example: "keep_connections on"
     ),
+    .value(
+      "multiplex",
+      \.settings.multiplexing,
+      .multiplexing,
+      multiplexSentence,
+      example: "multiplex auto"
+    ),
   ]
 )
 

@@ -8,6 +8,8 @@ public struct AuthorizerSettings: Hashable, Sendable {
   public var passed: [String] = []
   /// Whether a connection carries one request after the other.
   public var keepsConnections = false
+  /// Whether it carries several at once.
+  public var multiplexing = FastCGIMultiplexing.off
 
   /// Creates settings that say nothing but who is asked.
   public init(upstream: String) { self.upstream = upstream }

@@ -58,6 +58,13 @@ private func gateway(
           at: statement.range
         )
       }
+      if gateway.settings.multiplexing != .off, kind != .fastcgi {
+        reading.error(
+          "`\(kind.rawValue)` carries one request on a connection",
+          mend: "remove `multiplex`, or write `fastcgi`",
+          at: statement.range
+        )
+      }
       draft.members = gateway.members
       draft.handler = .proxy(upstream: gateway.upstream)
       draft.settings.gateway = gateway.settings
@@ -105,6 +112,13 @@ private let table = DirectiveTable<GatewayDraft>(
       example: "keep_connections on"
     ),
     .value(
+      "multiplex",
+      \.settings.multiplexing,
+      .multiplexing,
+      multiplexSentence,
+      example: "multiplex auto"
+    ),
+    .value(
       "body_buffer",
       \.settings.bodyBytes,
       .size(within: 0...1 << 30),
@@ -122,6 +136,42 @@ private let table = DirectiveTable<GatewayDraft>(
     ),
   ]
 )
+
+/// What `multiplex` says.
+let multiplexSentence =
+  "Whether a connection of FastCGI carries several requests at once: with `auto` as many as the application says that "
+  + "it takes, 100 at most, and one where it says nothing of the kind, as php-fpm does; with a number so many, without "
+  + "a question."
+
+extension ValueKind<FastCGIMultiplexing> {
+  /// Whether a connection carries several requests.
+  static let multiplexing = ValueKind(
+    "off|auto|NUMBER",
+    bounds: "2 to 1000",
+    words: ["off", "auto"],
+    read: { text throws(ValueError) in
+      switch text {
+      case "off": return .off
+      case "auto": return .auto
+      default:
+        guard let count = Int(text), (2...1000).contains(count) else {
+          throw ValueError(
+            "`\(text)` is neither off, auto nor a number from 2 to 1000",
+            mend: "auto"
+          )
+        }
+        return .atMost(count)
+      }
+    },
+    write: { value in
+      switch value {
+      case .off: "off"
+      case .auto: "auto"
+      case .atMost(let count): "\(count)"
+      }
+    }
+  )
+}
 
 private let scripts: [Directive<GatewayDraft>] = [
   Directive(
@@ -340,14 +390,19 @@ extension RouteDraft {
     var uses: [(name: String, use: MemberGatewaySettings?, statement: Statement)] = []
     if case .proxy(let name)? = handler, let statement = handlerStatement {
       let use = settings.gateway.map {
-        MemberGatewaySettings(kind: $0.kind, keepsConnections: $0.keepsConnections)
+        MemberGatewaySettings(
+          kind: $0.kind,
+          keepsConnections: $0.keepsConnections,
+          multiplexing: $0.multiplexing
+        )
       }
       uses.append((name, use, statement))
     }
     if let authorizer = settings.authorizer, let statement = authorizerStatement {
       let use = MemberGatewaySettings(
         kind: .fastcgi,
-        keepsConnections: authorizer.keepsConnections
+        keepsConnections: authorizer.keepsConnections,
+        multiplexing: authorizer.multiplexing
       )
       uses.append((authorizer.upstream, use, statement))
     }

@@ -8,6 +8,18 @@ public enum GatewayKind: String, Hashable, Sendable, CaseIterable {
   case uwsgi
 }
 
+/// Whether a connection of FastCGI carries several requests at once.
+///
+/// - Source: FastCGI 1.0, sections 3.3 and 4.1.
+public enum FastCGIMultiplexing: Hashable, Sendable {
+  /// One at a time.
+  case off
+  /// As many as the application says that it takes.
+  case auto
+  /// So many at most, of which the application is not asked.
+  case atMost(Int)
+}
+
 /// How a route asks an application that is no server of HTTP.
 public struct GatewaySettings: Hashable, Sendable {
   /// What is spoken with the application.
@@ -26,6 +38,8 @@ public struct GatewaySettings: Hashable, Sendable {
   public var filteredBytes: Int?
   /// Whether a connection carries one request after the other.
   public var keepsConnections = false
+  /// Whether a connection carries several requests at once.
+  public var multiplexing = FastCGIMultiplexing.off
   /// How much is kept of a body whose length is not known, which applications have to be told first.
   public var bodyBytes = 1 << 20
 
@@ -61,10 +75,17 @@ public struct MemberGatewaySettings: Hashable, Sendable {
   public var kind: GatewayKind
   /// Whether a connection carries one request after the other.
   public var keepsConnections: Bool
+  /// Whether it carries several at once.
+  public var multiplexing: FastCGIMultiplexing
 
   /// Creates the settings of an upstream.
-  public init(kind: GatewayKind, keepsConnections: Bool) {
+  public init(
+    kind: GatewayKind,
+    keepsConnections: Bool,
+    multiplexing: FastCGIMultiplexing = .off
+  ) {
     self.kind = kind
     self.keepsConnections = keepsConnections
+    self.multiplexing = multiplexing
   }
 }

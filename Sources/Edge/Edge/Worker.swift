@@ -60,7 +60,7 @@ final class Worker {
   let innerKernel: InnerKernel?
   var carried: [HTTP1Connection?] = []
   /// The connections of HTTP/2 to members, by descriptor.
-  var memberConnections: [MemberConnection?] = []
+  var memberConnections: [SharedConnection?] = []
   /// When something wrong with HTTP/2 is noted again, and how much was not.
   var nextHTTP2Note: Deadline?
   var unnotedHTTP2 = 0

@@ -113,8 +113,8 @@ public struct FastCGIDecoder: Sendable {
     case errorOutput(Range<Int>, request: UInt16)
     /// The answer to this request is over; the application has ended with this status.
     case end(request: UInt16, FastCGIEnd)
-    /// The application has answered the question about itself; these bytes are pairs of it.
-    case values(Range<Int>)
+    /// The application answers the question about itself; these bytes are of its pairs, perhaps the last ones.
+    case values(Range<Int>, isLast: Bool)
     /// The application does not know records of this kind.
     case unknownKind(UInt8)
   }
@@ -153,7 +153,11 @@ public struct FastCGIDecoder: Sendable {
       switch state {
       case .header:
         guard keep(bytes, &offset) else { return .needsBytes }
-        try begin(FastCGIRecord(kept.span))
+        let record = try FastCGIRecord(kept.span)
+        try begin(record)
+        if record.kind == .getValuesResult, record.contentCount == 0 {
+          return .values(offset..<offset, isLast: true)
+        }
       case .content(let kind, let request, let left):
         let count = min(left, bytes.count - offset)
         let range = offset..<offset + count
@@ -166,7 +170,7 @@ public struct FastCGIDecoder: Sendable {
         switch kind {
         case .standardOutput: return .output(range, request: request)
         case .standardError: return .errorOutput(range, request: request)
-        default: return .values(range)
+        default: return .values(range, isLast: count == left)
         }
       case .fixed(let kind, let request):
         guard keep(bytes, &offset) else { return .needsBytes }

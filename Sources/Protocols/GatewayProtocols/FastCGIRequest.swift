@@ -145,31 +145,14 @@ public struct FastCGIRequest: Sendable {
     var names: Set<String> = []
     var offset = 0
     while offset < bytes.count {
-      let nameCount = try Self.length(bytes, &offset)
-      let valueCount = try Self.length(bytes, &offset)
-      guard nameCount > 0, nameCount + valueCount <= bytes.count - offset else { throw .fieldLine }
-      let name = bytes[offset..<offset + nameCount]
-      let value = bytes[offset + nameCount..<offset + nameCount + valueCount]
-      offset += nameCount + valueCount
+      let pair = try FastCGIPair(in: bytes.span, at: &offset)
+      guard !pair.name.isEmpty else { throw .fieldLine }
+      let (name, value) = (bytes[pair.name], bytes[pair.value])
       // Neither could stand in the environment of a program.
       guard !name.contains(0x3D), !name.contains(0), !value.contains(0) else { throw .fieldByte }
       let text = String(decoding: name, as: UTF8.self)
       guard names.insert(text).inserted else { throw .fieldLine }
       variables.append((text, String(decoding: value, as: UTF8.self)))
     }
-  }
-
-  private static func length(_ bytes: [UInt8], _ offset: inout Int) throws(GatewayFault) -> Int {
-    guard offset < bytes.count else { throw .fieldLine }
-    let first = bytes[offset]
-    guard first >= 0x80 else {
-      offset += 1
-      return Int(first)
-    }
-    guard offset + 4 <= bytes.count else { throw .fieldLine }
-    let high = Int(first & 0x7F) << 24 | Int(bytes[offset + 1]) << 16
-    let length = high | Int(bytes[offset + 2]) << 8 | Int(bytes[offset + 3])
-    offset += 4
-    return length
   }
 }

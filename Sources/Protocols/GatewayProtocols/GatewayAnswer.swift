@@ -2,10 +2,10 @@ import MartletBytes
 
 /// An application's answer, given out as HTTP/1.1 would have sent it.
 ///
-/// What the member has sent is given to ``receive(_:)`` as it comes, and read by ``read(upTo:_:)``; it must all
-/// be read before more is given. A length that the application has told is held it to. Where it has told none,
-/// and the whole answer came at once, its length is written; else the content is put into chunks, or, where the
-/// connection's end is the answer's, sent as it is.
+/// What the member has sent is given to ``receive(_:)`` as it comes, and read by ``read(upTo:_:)``, best before more
+/// is given. A length that the application has told is held it to. Where it has told none, and the whole answer came
+/// at once, its length is written; else the content is put into chunks, or, where the connection's end is the
+/// answer's, sent as it is.
 ///
 /// An answer that names another place of this host is given out as a redirection like others, and
 /// ``localTarget`` says that it is one.
@@ -104,8 +104,7 @@ public struct GatewayAnswer: Sendable {
       try receiveAll(bytes)
     } catch {
       // A part of an answer that is none must not begin it.
-      text = []
-      textTaken = 0
+      discard()
       throw error
     }
   }
@@ -118,28 +117,51 @@ public struct GatewayAnswer: Sendable {
     }
     var offset = 0
     while true {
-      switch try decoder.next(in: bytes, at: &offset) {
+      let event = try decoder.next(in: bytes, at: &offset)
+      switch event {
       case .needsBytes:
         frame()
         return
-      case .output(let range, let request):
-        try expect(request)
-        try take(bytes.extracting(range))
-      case .errorOutput(let range, let request):
-        try expect(request)
-        let room = Self.errorByteLimit - said.count
-        said.append(copying: bytes.extracting(range.prefix(max(0, room))))
-      case .end(let request, let end):
-        try expect(request)
-        try take(end)
+      case .output(_, let request), .errorOutput(_, let request), .end(let request, _):
+        guard request == GatewayRequest.requestNumber else { throw .recordRequest }
+        try takePart(event, of: bytes)
       case .values, .unknownKind: break
       }
     }
   }
 
-  private func expect(_ request: UInt16) throws(GatewayFault) {
-    guard request == GatewayRequest.requestNumber else { throw .recordRequest }
+  /// Takes what the caller has found in `bytes` for this answer, where several come on one connection; ``settle()``
+  /// is to be called when all of what has come was looked at.
+  ///
+  /// - Throws: ``GatewayFault``; nothing that comes behind it is of use.
+  public mutating func receive(
+    _ event: FastCGIDecoder.Event,
+    of bytes: Span<UInt8>
+  ) throws(GatewayFault) {
+    do throws(GatewayFault) {
+      try takePart(event, of: bytes)
+    } catch {
+      discard()
+      throw error
+    }
+  }
+
+  /// Has what was taken ready to be read.
+  public mutating func settle() { frame() }
+
+  private mutating func takePart(
+    _ event: FastCGIDecoder.Event,
+    of bytes: Span<UInt8>
+  ) throws(GatewayFault) {
     guard !hasEnded else { throw .recordAfterEnd }
+    switch event {
+    case .output(let range, _): try take(bytes.extracting(range))
+    case .errorOutput(let range, _):
+      let room = Self.errorByteLimit - said.count
+      said.append(copying: bytes.extracting(range.prefix(max(0, room))))
+    case .end(_, let end): try take(end)
+    case .needsBytes, .values, .unknownKind: break
+    }
   }
 
   private mutating func take(_ end: FastCGIEnd) throws(GatewayFault) {
@@ -297,6 +319,9 @@ public struct GatewayAnswer: Sendable {
   /// Whether there is something to be read.
   public var hasOutput: Bool { textTaken < text.count }
 
+  /// How much there is to be read.
+  public var outputCount: Int { text.count - textTaken }
+
   /// Gives what there is, at most `limit` bytes.
   ///
   /// - Returns: How many bytes that were.
@@ -308,8 +333,19 @@ public struct GatewayAnswer: Sendable {
     if textTaken == text.count {
       text.removeAll(keepingCapacity: !hasEnded && text.count <= 64 << 10)
       textTaken = 0
+    } else if textTaken > 1 << 20, textTaken > text.count / 2 {
+      // Where more comes before all was read, what was is not kept for long.
+      text.removeFirst(textTaken)
+      textTaken = 0
     }
     return count
+  }
+
+  /// Throws away what there is to be read: nobody reads it any more.
+  public mutating func discard() {
+    text = []
+    textTaken = 0
+    content = []
   }
 
   /// Takes what the application has said besides, if there is anything.

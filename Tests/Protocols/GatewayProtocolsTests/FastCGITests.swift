@@ -17,7 +17,9 @@ struct FastCGITests {
         case .output(let range, _): output += piece[range]
         case .errorOutput(let range, _): error += piece[range]
         case .end(let request, let end): others.append("\(request) \(end)")
-        case .values(let range): others += piece[range].map { "\($0)" }
+        case .values(let range, let isLast):
+          others += piece[range].map { "\($0)" }
+          if isLast { others.append("last") }
         case .unknownKind(let kind): others.append("unknown \(kind)")
         }
         if event == .needsBytes { break }
@@ -33,6 +35,8 @@ struct FastCGITests {
     arguments: [
       Records.plain, Records.split, Records.end(status: 3),
       Records.record(.getValuesResult, [1, 1, 65, 66], request: 0, padding: 3) + Records.plain,
+      Records.record(.getValuesResult, [], request: 0) + Records.plain,
+      Records.record(.getValuesResult, [], request: 0, padding: 1) + Records.plain,
       Records.record(.unknownType, [9, 0, 0, 0, 0, 0, 0, 0], request: 0) + Records.plain,
     ]
   )

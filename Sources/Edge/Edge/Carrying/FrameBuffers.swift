@@ -2,7 +2,7 @@ import HTTP2
 import MartletLoop
 import MartletNet
 
-// What both kinds of connections of HTTP/2 hold between two turns: those of clients and those to members.
+// What connections that carry several exchanges hold between two turns: those of clients and those to members.
 
 /// The beginning of a frame that is not complete.
 struct FrameInput: ~Copyable {
@@ -58,6 +58,14 @@ struct FrameInput: ~Copyable {
   mutating func clear() { partial = nil }
 }
 
+/// What has something to say on a connection.
+protocol FrameSource: ~Copyable {
+  /// Gives what it has to say, in the place of what `bytes` has.
+  mutating func takeOutput(into bytes: inout [UInt8])
+}
+
+extension ConnectionMachine: FrameSource {}
+
 /// What is being sent.
 struct FrameOutput {
   private var bytes: [UInt8] = []
@@ -71,7 +79,7 @@ struct FrameOutput {
   /// - Returns: Whether all was sent.
   /// - Throws: ``StreamError``.
   mutating func send(
-    _ machine: inout ConnectionMachine,
+    _ machine: inout some FrameSource & ~Copyable,
     over stream: Stream,
     within limit: Timeout,
     on loop: EventLoop

@@ -10,9 +10,8 @@ import MartletSystem
 ///
 /// So whoever speaks to members speaks HTTP/1.1 alone. One socket carries one exchange after the other,
 /// on a new stream each time.
-final class MemberStream: InnerSocket, CarriedStream {
+final class MemberStream: SharedStream, CarriedStream {
   let connection: MemberConnection
-  private(set) var descriptor: Int32 = -1
   /// Its place in the machine; nil before a request was sent, and when all is over.
   private(set) var place: Int?
   /// Whether it was sent more than there was room for.
@@ -20,15 +19,11 @@ final class MemberStream: InnerSocket, CarriedStream {
   var isTouched = false
   /// When the time of the call is over, as its member is to be told, in nanoseconds of the loop's clock; 0:
   /// it is told nothing.
-  var callEnd: Int64 = 0
+  private var callEnd: Int64 = 0
   /// How a browser calls, and what it calls its content; nil: nobody does, or in the way of gRPC.
-  var browser: BrowserCall?
+  private var browser: BrowserCall?
   /// The exchange that is a call of gRPC, which is told of its outcome; nil: it is none.
-  var call: Exchange?
-  /// Whether the member has said that it has not looked at the request.
-  private(set) var wasRefused = false
-  /// Whether a stream is kept free for it.
-  private(set) var hasReserved = false
+  private var call: Exchange?
   private var request = StreamFraming()
   private var answer = StreamText()
   private var isTunnel = false
@@ -42,13 +37,9 @@ final class MemberStream: InnerSocket, CarriedStream {
 
   init(on connection: MemberConnection) { self.connection = connection }
 
-  /// Tells it the number of its socket.
-  func opened(as number: Int32) { descriptor = number }
-
   private var loop: EventLoop { connection.loop }
 
-  /// Makes it ready for an exchange, for which a stream is kept free.
-  func prepare() {
+  override func prepare() {
     request.reset()
     answer.reset()
     isTunnel = false
@@ -61,10 +52,18 @@ final class MemberStream: InnerSocket, CarriedStream {
     loop.clearReadiness(descriptor)
   }
 
+  override func begin(_ exchange: Exchange) {
+    callEnd = exchange.hand.callEnd
+    browser = exchange.hand.browser
+    call = exchange.hand.isCall ? exchange : nil
+  }
+
+  override func giveBack(_ socket: UpstreamConnection) { connection.giveBack(socket) }
+
   /// Whether it can carry another exchange, now that one has ended in order.
   ///
   /// What of the answer's end has not come yet is left to the connection.
-  func comesFree() -> Bool {
+  override func comesFree() -> Bool {
     call = nil
     guard !isBroken, !isTunnel, request.isOver, !answer.hasMore else { return false }
     if let left = place {
@@ -149,9 +148,9 @@ final class MemberStream: InnerSocket, CarriedStream {
 
   // MARK: The inner socket
 
-  var hasInput: Bool { isBroken || answer.hasMore || isTunnel && answer.hasEnded }
+  override var hasInput: Bool { isBroken || answer.hasMore || isTunnel && answer.hasEnded }
 
-  func receive(upTo limit: Int, _ take: (Span<UInt8>) -> Void) -> InnerInput {
+  override func receive(upTo limit: Int, _ take: (Span<UInt8>) -> Void) -> InnerInput {
     let (count, content) = answer.read(upTo: limit, take)
     if content > 0, let place {
       // What is told of is what has come, not what was made of it.
@@ -164,7 +163,7 @@ final class MemberStream: InnerSocket, CarriedStream {
     return .open
   }
 
-  func send(_ bytes: Span<UInt8>) -> Int? {
+  override func send(_ bytes: Span<UInt8>) -> Int? {
     guard !isBroken, !takesNoMore else { return nil }
     connection.markDirty()
     guard let (all, keptCount) = request.joined(with: bytes) else { return take(bytes) }
@@ -260,7 +259,7 @@ final class MemberStream: InnerSocket, CarriedStream {
     connection.end(ended)
   }
 
-  func endOfOutput() {
+  override func endOfOutput() {
     guard let place, request.isOpen else { return }
     request.close()
     connection.withMachine { $0.finish(place) }
@@ -269,9 +268,9 @@ final class MemberStream: InnerSocket, CarriedStream {
 
   private static let interim = Array("HTTP/1.1 1".utf8)
 
-  func willBreak() { isBroken = true }
+  override func willBreak() { isBroken = true }
 
-  func close() {
+  override func close() {
     isClosed = true
     isBroken = true
     call = nil

@@ -3,12 +3,32 @@ import MartletSystem
 import MartletTelemetry
 import TLS
 
-/// The connections of one loop to one member that speaks HTTP/2: each carries as many exchanges at once
-/// as the member allows, and another one is opened when all are full.
+/// How connections to a member are shared; compiled.
+enum SharingPlan: Sendable {
+  /// By HTTP/2.
+  case http2(HTTP2MemberPlan)
+  /// By FastCGI.
+  case fastCGI(MultiplexingPlan)
+
+  fileprivate var connectTime: Timeout {
+    switch self {
+    case .http2(let plan): plan.connectTime
+    case .fastCGI(let plan): plan.connectTime
+    }
+  }
+
+  /// Whether it is seen beside the requests whether the member takes several at once on a connection.
+  fileprivate var asksBeside: Bool {
+    if case .fastCGI(let plan) = self { plan.asks } else { false }
+  }
+}
+
+/// The connections of one loop to one member that takes several exchanges at once on each, as many as it
+/// allows; another one is opened when all are full.
 final class SharedConnections {
-  private var plan: HTTP2MemberPlan
+  private var plan: SharingPlan
   private unowned let worker: Worker
-  private var connections: [MemberConnection] = []
+  private var connections: [SharedConnection] = []
   /// Exchanges that wait for a connection.
   private var waiters: [Waiter] = []
   /// How many connections are being opened.
@@ -18,8 +38,11 @@ final class SharedConnections {
   /// How many requests a connection is given: no more than the member has looked at on the last one, when
   /// it has left others behind, until a connection shows that it takes more again.
   private(set) var requestLimit = Int.max
-  /// Whether the member has chosen HTTP/1.1 when it was offered both.
-  private var speaksHTTP1 = false
+  /// Whether the member takes one exchange at a time on a connection: it has chosen HTTP/1.1 when it was offered
+  /// both, or an application has not said otherwise.
+  private var takesOne: Bool
+  /// When an application is asked next whether it takes several; nil: it was not asked yet.
+  private var askAt: Deadline?
   /// Requests that the member has not looked at, which were not shown yet.
   private var refusedCount: UInt64 = 0
   /// What continues the last session with the member.
@@ -32,9 +55,10 @@ final class SharedConnections {
     init(_ signal: Signal) { self.signal = signal }
   }
 
-  init(_ plan: HTTP2MemberPlan, _ worker: Worker) {
+  init(_ plan: SharingPlan, _ worker: Worker) {
     self.plan = plan
     self.worker = worker
+    takesOne = plan.asksBeside
   }
 
   deinit {
@@ -47,7 +71,7 @@ final class SharedConnections {
   private var loop: EventLoop { worker.loop }
 
   /// Goes on by the plan of another generation.
-  func use(_ plan: HTTP2MemberPlan) { self.plan = plan }
+  func use(_ plan: SharingPlan) { self.plan = plan }
 
   // MARK: Exchanges
 
@@ -69,10 +93,18 @@ final class SharedConnections {
   ) async throws(ExchangeError) -> UpstreamConnection {
     while true {
       if let socket = take(certain: false) { return socket }
-      if speaksHTTP1 {
+      if takesOne, case .fastCGI = plan {
+        if askAt.map({ loop.hasPassed($0) }) ?? true, openingCount == 0 {
+          // One that cannot be reached is asked soon again.
+          askAt = loop.deadline(after: Timeout(.seconds(1)))
+          openMore(for: pool, beside: true)
+        }
+        return try await connect(for: pool, by: deadline, isShared: false)
+      }
+      if takesOne {
         let connection = try await connect(for: pool, by: deadline)
-        if !share(connection, by: deadline) { return connection }
-        speaksHTTP1 = false
+        if !share(connection, to: pool.member, by: deadline) { return connection }
+        takesOne = false
       }
       guard let signal = Signal(on: loop) else { throw ExchangeError(.overloaded) }
       let waiter = Waiter(signal)
@@ -92,12 +124,13 @@ final class SharedConnections {
     }
   }
 
-  /// Opens as many connections as those who wait are likely to fill.
-  private func openMore(for pool: MemberPool) {
-    while openingCount < Self.openingLimit, openingCount * expectedStreams < waiters.count {
+  /// Opens as many connections as those who wait are likely to fill, or one `beside` them.
+  private func openMore(for pool: MemberPool, beside: Bool = false) {
+    let count = beside ? 1 : waiters.count
+    while openingCount < Self.openingLimit, openingCount * expectedStreams < count {
       openingCount += 1
       let sharing = self
-      loop.spawn(named: "open a connection of HTTP/2 to a member") {
+      loop.spawn(named: "open a connection to a member for many") {
         await sharing.openOne(for: pool)
       }
     }
@@ -108,9 +141,9 @@ final class SharedConnections {
     do throws(ExchangeError) {
       let connection = try await connect(for: pool, by: deadline)
       openingCount -= 1
-      if share(connection, by: deadline) { return }
+      if share(connection, to: pool.member, by: deadline) { return }
       // Whoever waits opens one for itself.
-      speaksHTTP1 = true
+      takesOne = true
       pool.giveBack(connection)
       wake(waiters.count)
     } catch {
@@ -121,25 +154,30 @@ final class SharedConnections {
 
   private func connect(
     for pool: MemberPool,
-    by deadline: Deadline
+    by deadline: Deadline,
+    isShared: Bool = true
   ) async throws(ExchangeError) -> UpstreamConnection {
     worker.counters.add(to: pool.metrics.opened)
     if pool.ticket == nil { pool.ticket = ticket.take() }
-    return try await pool.connect(by: deadline)
+    return try await pool.connect(by: deadline, isShared: isShared)
   }
 
   /// Takes a connection that was opened for all; false: the member speaks HTTP/1.1 on it.
-  private func share(_ connection: UpstreamConnection, by deadline: Deadline) -> Bool {
-    if let tls = connection.tls, tls.protocolName != "h2" { return false }
-    let shared = MemberConnection(
-      over: connection,
-      by: plan,
-      of: self,
-      worker,
-      readyBy: deadline
-    )
+  private func share(
+    _ connection: UpstreamConnection,
+    to member: Member,
+    by deadline: Deadline
+  ) -> Bool {
+    let shared: SharedConnection
+    switch plan {
+    case .http2(let plan):
+      if let tls = connection.tls, tls.protocolName != "h2" { return false }
+      shared = MemberConnection(over: connection, by: plan, of: self, worker, readyBy: deadline)
+    case .fastCGI(let plan):
+      shared = FastCGIConnection(over: connection, to: member, by: plan, of: self, worker)
+    }
     connections.append(shared)
-    // Until its settings have come.
+    // Until it is known what the member allows.
     openingCount += 1
     shared.start()
     return true
@@ -163,9 +201,10 @@ final class SharedConnections {
 
   // MARK: What connections tell
 
-  /// The member's settings have come, which allow so many streams.
-  func noteReady(_ connection: MemberConnection, streamCount: Int) {
+  /// The member allows so many exchanges at once.
+  func noteReady(_ connection: SharedConnection, streamCount: Int) {
     openingCount -= 1
+    takesOne = false
     expectedStreams = max(1, streamCount)
     if let tls = connection.tls { ticket = tls.ticket ?? ticket }
     // Those for whom there is no room wait again, and open another one.
@@ -173,7 +212,7 @@ final class SharedConnections {
   }
 
   /// A stream has ended.
-  func noteRoom(on connection: MemberConnection) {
+  func noteRoom(on connection: SharedConnection) {
     if !waiters.isEmpty { wake(connection.freeCount) }
   }
 
@@ -191,12 +230,26 @@ final class SharedConnections {
     if requestLimit < Int.max / 2 { requestLimit *= 2 }
   }
 
+  /// The member has refused a request because another one was under way on its connection.
+  func noteRefusalToShare() {
+    takesOne = true
+    askAt = loop.deadline(after: Self.askTime)
+    for connection in connections { connection.retire() }
+    wake(waiters.count)
+  }
+
   /// A connection was closed; without having been ready it never was of use.
-  func noteClose(of connection: MemberConnection, wasReady: Bool, _ reason: String) {
+  func noteClose(of connection: SharedConnection, wasReady: Bool, _ reason: String) {
     connections.removeAll { $0 === connection }
     connection.sharing = nil
     guard !wasReady else { return wake(waiters.count) }
     openingCount -= 1
+    if case .fastCGI = plan {
+      // It has not said that it takes several, so whoever waits opens one for itself.
+      takesOne = true
+      askAt = loop.deadline(after: Self.askTime)
+      return wake(waiters.count)
+    }
     fail(
       ExchangeError(
         .upstreamConnectFailed,
@@ -235,4 +288,6 @@ final class SharedConnections {
   }
 
   private static let openingLimit = 8
+  /// After what time an application is asked again.
+  private static let askTime = Timeout(.seconds(300))
 }

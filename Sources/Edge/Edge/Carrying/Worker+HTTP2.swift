@@ -27,20 +27,20 @@ extension Worker {
     return index < http2.count ? http2[index] : nil
   }
 
-  /// Keeps a connection of HTTP/2 to a member.
-  func attend(_ connection: MemberConnection) {
+  /// Keeps a connection to a member that exchanges share.
+  func attend(_ connection: SharedConnection) {
     let number = Int(connection.stream.descriptor)
     while memberConnections.count <= number { memberConnections.append(nil) }
     memberConnections[number] = connection
   }
 
   /// Lets go of a connection to a member that has ended.
-  func forget(_ connection: MemberConnection) {
+  func forget(_ connection: SharedConnection) {
     memberConnections[Int(connection.stream.descriptor)] = nil
   }
 
   /// The connection to a member with this descriptor.
-  func memberConnection(of descriptor: Int32) -> MemberConnection? {
+  func memberConnection(of descriptor: Int32) -> SharedConnection? {
     let index = Int(descriptor)
     return index < memberConnections.count ? memberConnections[index] : nil
   }

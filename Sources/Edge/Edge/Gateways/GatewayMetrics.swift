@@ -10,6 +10,10 @@ struct GatewayMetrics: Hashable, Sendable {
   /// Requests for which a connection was opened, and those over one that had carried another.
   let opened: Counter
   let reused: Counter
+  /// Requests over a connection that others may use at the same time.
+  let shared: Counter
+  /// Answers that were given up because their clients held up others.
+  let givenUp: Counter
   /// What was wrong with answers, by the order of the reasons.
   private let faults: [Counter]
 
@@ -19,6 +23,8 @@ struct GatewayMetrics: Hashable, Sendable {
     lines = layout.counter(EdgeMetrics.gatewayLines, [name])
     opened = layout.counter(EdgeMetrics.gatewayConnections, [name, "opened"])
     reused = layout.counter(EdgeMetrics.gatewayConnections, [name, "reused"])
+    shared = layout.counter(EdgeMetrics.gatewayConnections, [name, "shared"])
+    givenUp = layout.counter(EdgeMetrics.gatewayGivenUp, [name])
     faults = layout.counters(
       EdgeMetrics.gatewayFaults,
       [name],
@@ -34,11 +40,14 @@ struct GatewayMetrics: Hashable, Sendable {
   /// Writes what the status says of them.
   func write(_ form: GatewayProtocol, _ tables: [CounterTable], _ json: inout JSONWriter) {
     let (openedCount, reusedCount) = (tables.value(of: opened), tables.value(of: reused))
+    let sharedCount = tables.value(of: shared)
     json.object { json in
       json.member("protocol", form.rawValue)
-      json.member("requests", openedCount &+ reusedCount)
+      json.member("requests", openedCount &+ reusedCount &+ sharedCount)
       json.member("connections_opened", openedCount)
       json.member("connections_reused", reusedCount)
+      json.member("requests_shared", sharedCount)
+      json.member("given_up", tables.value(of: givenUp))
       json.member("redirects", tables.value(of: redirects))
       json.member("lines", tables.value(of: lines))
       json.member("faults", faults.reduce(0) { $0 &+ tables.value(of: $1) })

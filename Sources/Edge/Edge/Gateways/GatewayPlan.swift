@@ -106,6 +106,7 @@ extension GatewayProtocol {
 struct MemberGatewayPlan: Hashable, Sendable {
   let form: GatewayProtocol
   let keepsConnections: Bool
+  let multiplexing: FastCGIMultiplexing
   let metrics: GatewayMetrics
 
   /// Compiles what an upstream says, if its members are no servers of HTTP.
@@ -115,6 +116,7 @@ struct MemberGatewayPlan: Hashable, Sendable {
     form = GatewayProtocol(settings.kind)
     // The others end each answer with their connection.
     keepsConnections = settings.keepsConnections && idleCount > 0 && form == .fastCGI
+    multiplexing = settings.multiplexing
     metrics = GatewayMetrics(form, &layout)
   }
 }

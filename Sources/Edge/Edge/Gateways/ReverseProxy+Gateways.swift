@@ -15,7 +15,7 @@ extension ReverseProxy {
     _ head: borrowing Lent,
     _ connection: UpstreamConnection
   ) throws(ExchangeError) -> Lent {
-    guard let layer = connection.gateway, let plan = upstream.plan.gateway else {
+    guard let started = connection.gateway, let plan = upstream.plan.gateway else {
       throw ExchangeError(.internalError)
     }
     if exchange.hand.gateway == nil { _ = try client.aim(exchange, at: gateway, head.bytes) }
@@ -30,21 +30,25 @@ extension ReverseProxy {
     request.append(
       to: &bytes,
       contentLength: length,
-      keepsConnection: plan.keepsConnections,
-      role: gateway.role
+      keepsConnection: started.keepsConnection,
+      role: gateway.role,
+      request: started.number
     )
     let isRecorded = gateway.form == .fastCGI
-    if !part.isEmpty, isRecorded { GatewayLayer.record(of: part.count).append(to: &bytes) }
+    if !part.isEmpty, isRecorded { started.record(of: part.count).append(to: &bytes) }
     if !part.isEmpty { bytes.append(copying: head.bytes.extracting(part)) }
-    if isRecorded, UInt64(part.count) == length { GatewayLayer.record(of: 0).append(to: &bytes) }
+    if isRecorded, UInt64(part.count) == length { started.record(of: 0).append(to: &bytes) }
     let data = gateway.filters ? UInt64(target.data?.byteCount ?? 0) : nil
-    if data == 0, length == 0 { GatewayLayer.record(of: 0, .data).append(to: &bytes) }
+    if data == 0, length == 0 { started.record(of: 0, .data).append(to: &bytes) }
     var out = loop.lend(bytes.count <= BufferSize.head.bytes ? .head : .body)
     if bytes.count > out.freeCount { throw ExchangeError(.headTooLarge) }
     out.append(bytes.span)
     let metrics = plan.metrics
-    client.worker.counters.add(to: exchange.isReused ? metrics.reused : metrics.opened)
-    layer.begin(
+    let isShared = connection.carrier != nil
+    client.worker.counters.add(
+      to: isShared ? metrics.shared : exchange.isReused ? metrics.reused : metrics.opened
+    )
+    started.begin(
       plain: bytes.count,
       content: length - UInt64(part.count),
       data: data,

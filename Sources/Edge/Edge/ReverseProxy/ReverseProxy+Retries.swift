@@ -60,7 +60,7 @@ extension ReverseProxy {
     _ pool: MemberPool,
     _ head: borrowing Lent
   ) async throws(ExchangeError) -> Bool {
-    guard error.reason == .upstreamReset, exchange.isReused || wasRefused(error),
+    guard error.reason == .upstreamReset, wasRefused(error) || exchange.isReused,
       let failure = error.tryFailure,
       isRepeatable, !exchange.responseStarted, !loop.hasPassed(exchange.hand.total),
       !client.stream.isClosed
@@ -80,8 +80,10 @@ extension ReverseProxy {
   /// Whether the member has said that it has not looked at the request, on a connection that is shared:
   /// it takes no further ones there, and is asked again, though not for ever.
   private func wasRefused(_ error: ExchangeError) -> Bool {
-    guard upstream.plan.speaksHTTP2, error.retry == .always,
-      exchange.hand.tries.refusalCount < Self.refusalLimit
+    // An application that has refused to share a connection is given another one at once.
+    let limit = upstream.plan.speaksHTTP2 ? Self.refusalLimit : 1
+    guard upstream.plan.sharesConnections, error.retry == .always,
+      exchange.hand.tries.refusalCount < limit
     else { return false }
     exchange.hand.tries.refusalCount += 1
     return true

@@ -36,7 +36,7 @@ struct ReverseProxy: ~Copyable {
     }
     var replayLimit = upstream.failures.plan.retry.replayByteCount
     // What a member has not looked at is to be sent again, whoever sends its body in parts.
-    if upstream.plan.speaksHTTP2 { replayLimit = max(replayLimit, Self.keptByteCount) }
+    if upstream.plan.sharesConnections { replayLimit = max(replayLimit, Self.keptByteCount) }
     if replayLimit > 0, !exchange.body.hasEnded, exchange.decoding == nil,
       exchange.hand.replay == nil
     {
@@ -128,11 +128,7 @@ struct ReverseProxy: ~Copyable {
     if client.stream.isClosed { throw ExchangeError(.clientClosed) }
     exchange.hand.connection = connection
     loop.linkClose(of: client.stream.descriptor, to: connection.stream.descriptor)
-    if let carrier = connection.carrier {
-      carrier.callEnd = exchange.hand.callEnd
-      carrier.browser = exchange.hand.browser
-      carrier.call = exchange.hand.isCall ? exchange : nil
-    }
+    connection.carrier?.begin(exchange)
     if let application = connection.application { tell(application, of: head.bytes) }
     let out: Lent
     if let gateway = route.gateway {
@@ -203,7 +199,7 @@ struct ReverseProxy: ~Copyable {
     }
   }
 
-  /// How much of a body is kept for members of HTTP/2, which may refuse a request that is under way.
+  /// How much of a body is kept for members that may refuse a request which is under way.
   static let keptByteCount = 64 << 10
 
   /// By how much a head grows on its way: Via, X-Forwarded-*, rules of the usual size.

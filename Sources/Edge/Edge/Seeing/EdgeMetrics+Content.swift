@@ -17,8 +17,15 @@ extension EdgeMetrics {
   static let gatewayConnections = MetricFamily(
     .counter,
     "martlet_gateway_connections_total",
-    "Requests to members that are no servers of HTTP, by whether their connection had carried one before.",
+    "Requests to members that are no servers of HTTP, by whether their connection had carried one before, or may "
+      + "carry several at once.",
     labels: ["protocol", "outcome"]
+  )
+  static let gatewayGivenUp = MetricFamily(
+    .counter,
+    "martlet_gateway_given_up_total",
+    "Answers that were given up because their clients held up others of the same connection.",
+    labels: ["protocol"]
   )
   static let gatewayRedirects = MetricFamily(
     .counter,

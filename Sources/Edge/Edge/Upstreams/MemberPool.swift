@@ -27,7 +27,7 @@ final class MemberPool {
   let tally: OutlierTally?
   let loop: EventLoop
   private unowned let worker: Worker
-  /// The connections that carry many exchanges at once; nil where HTTP/2 is not spoken.
+  /// The connections that carry many exchanges at once; nil where none does.
   private(set) var sharing: SharedConnections?
   /// The application that is asked; nil: a member is.
   private let application: ApplicationClient?
@@ -56,7 +56,7 @@ final class MemberPool {
     tally = upstream.health.outliers?.tally(of: plan.member.number)
     loop = worker.loop
     self.worker = worker
-    sharing = upstream.http2.map { SharedConnections($0, worker) }
+    sharing = upstream.sharing.map { SharedConnections($0, worker) }
     application = upstream.application.map { worker.client(of: $0) }
   }
 
@@ -66,7 +66,7 @@ final class MemberPool {
     if other.upstream.tls?.settings != upstream.tls?.settings { return }
     if other.upstream.gateway != upstream.gateway { return }
     guard (other.sharing == nil) == (sharing == nil) else { return }
-    if let plan = upstream.http2, let shared = other.sharing {
+    if let plan = upstream.sharing, let shared = other.sharing {
       shared.use(plan)
       sharing = shared
     }
@@ -198,10 +198,13 @@ final class MemberPool {
     return try await connect(by: deadline)
   }
 
-  /// Opens a connection; a member with several addresses gets them in turn.
+  /// Opens a connection, perhaps one that exchanges are to share; a member with several addresses gets them in turn.
   ///
   /// - Throws: ``ExchangeError``, which may always be retried: nothing was sent.
-  func connect(by deadline: Deadline) async throws(ExchangeError) -> UpstreamConnection {
+  func connect(
+    by deadline: Deadline,
+    isShared: Bool = false
+  ) async throws(ExchangeError) -> UpstreamConnection {
     guard let address = takeAddress() else {
       throw ExchangeError(
         .upstreamConnectFailed,
@@ -227,10 +230,15 @@ final class MemberPool {
         throw ExchangeError(.upstreamConnectFailed, retry: .always, detail: "\(address): \(error)")
       }
     }
-    if let plan = upstream.gateway {
-      let layer = GatewayLayer(of: connection.stream, to: member, by: plan, worker)
-      connection.stream.layer = layer
-      connection.gateway = layer
+    if let plan = upstream.gateway, !isShared {
+      let exchange = GatewayExchange(
+        with: member,
+        by: plan,
+        keepsConnection: plan.keepsConnections,
+        worker
+      )
+      connection.stream.layer = GatewayLayer(of: connection.stream, for: exchange, on: loop)
+      connection.gateway = exchange
     }
     if let tls = upstream.tls { try await secure(connection, by: tls, until: deadline) }
     return connection
@@ -239,7 +247,7 @@ final class MemberPool {
   /// Takes back a connection that can carry another request.
   func giveBack(_ connection: UpstreamConnection) {
     if let application = connection.application { return application.client.giveBack(connection) }
-    if let carrier = connection.carrier { return carrier.connection.giveBack(connection) }
+    if let carrier = connection.carrier { return carrier.giveBack(connection) }
     if let tls = connection.tls { keepTicket(of: tls, from: connection) }
     guard
       idle.count < upstream.pooling.idleCount,

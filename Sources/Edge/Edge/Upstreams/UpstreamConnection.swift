@@ -17,12 +17,12 @@ final class UpstreamConnection {
   var tls: TLSSession?
   /// The PROXY header that goes before the first request, until it was sent.
   var preface: [UInt8]?
-  /// What it is of a connection of HTTP/2 that others share; nil: it is a connection of its own.
-  var carrier: MemberStream?
+  /// What it is of a connection that others share; nil: it is a connection of its own.
+  var carrier: SharedStream?
   /// The exchange with an application that it is; nil: it leads to a member.
   var application: ApplicationStream?
-  /// What stands before a member that is no server of HTTP; nil: it is one.
-  var gateway: GatewayLayer?
+  /// What is under way with a member that is no server of HTTP; nil: it is one.
+  var gateway: GatewayExchange?
 
   init(stream: Stream, peer: SocketAddress, oldest: Deadline) {
     self.stream = stream

@@ -40,6 +40,10 @@ public final class UpstreamPlan: Sendable {
   let http2: HTTP2MemberPlan?
   /// Whether it is; each request asks.
   let speaksHTTP2: Bool
+  /// How connections to a member carry several exchanges at once; nil: they do not.
+  let sharing: SharingPlan?
+  /// Whether they may; each failed try asks.
+  let sharesConnections: Bool
   /// What runs the application that it is; nil: it has members.
   let application: Application?
   /// What is spoken with members that are no servers of HTTP; nil: they are.
@@ -79,6 +83,10 @@ public final class UpstreamPlan: Sendable {
     gateway = MemberGatewayPlan(settings, &layout)
     http2 = settings.http2.map { HTTP2MemberPlan($0, of: settings) }
     speaksHTTP2 = settings.http2 != nil
+    sharing =
+      http2.map { .http2($0) }
+      ?? MultiplexingPlan(gateway, of: settings).map { .fastCGI($0) }
+    sharesConnections = sharing != nil
     let state = previous?.state ?? UpstreamState()
     self.state = state
     application = settings.application.map { application in
