@@ -251,8 +251,9 @@ final class FastCGIConnection: SharedConnection {
     guard limit == nil else { return }
     values.append(copying: piece)
     guard isLast else { return }
-    let told = try FastCGIValues(values.span)
+    let whole = values
     values = []
+    let told = try FastCGIValues(whole.span)
     guard told.multiplexes, told.requestLimit ?? 2 > 1 else {
       return close("it takes one request at a time")
     }
