@@ -219,7 +219,7 @@ module(
   "MartletProcess",
   .runtime,
   ["MartletSystem", "MartletSync", "MartletQueues", "MartletLoop"],
-  alsoTestedWith: ["TestProgram", "TestCrowd"]
+  alsoTestedWith: ["TestProgram", "TestCrowd", "TestPeers"]
 )
 
 module(

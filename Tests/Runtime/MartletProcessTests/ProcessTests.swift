@@ -2,6 +2,7 @@ import Foundation
 import MartletLoop
 import MartletProcess
 import MartletSystem
+import TestPeers
 import Testing
 
 /// The parent of the processes of a test.
@@ -106,7 +107,7 @@ struct ProcessTests {
     #expect(try await Parent().adopted() == .code(3))
   }
 
-  @Test("cannot be started from a file that is not there")
+  @Test("cannot be started from a file that is not there", .disabled(if: forksAlways))
   func missing() throws {
     #expect(throws: SystemError(.execve, ENOENT)) {
       try Program("/nowhere/program").spawn()

@@ -4,6 +4,7 @@ import MartletProcess
 import MartletSync
 import MartletSystem
 import TestCrowd
+import TestPeers
 import Testing
 
 /// A tree on a loop of its own, whose reports are kept.
@@ -102,7 +103,10 @@ struct SupervisionTreeTests {
     #expect(all.allSatisfy { Processes.startTicks(of: $0) == nil })
   }
 
-  @Test("starts anew what is to be, by how it ended, and ends when nothing is left")
+  @Test(
+    "starts anew what is to be, by how it ended, and ends when nothing is left",
+    .disabled(if: forksAlways)
+  )
   func restarts() async throws {
     let grove = try Grove()
     let file =
@@ -215,7 +219,7 @@ struct StartTests {
     #expect(try output(of: program) == "\(rights.user)\n\(rights.group)\n")
   }
 
-  @Test("what fails is named")
+  @Test("what fails is named", .disabled(if: forksAlways))
   func failures() throws {
     var program = shell("true")
     program.folder = "/nowhere"

@@ -38,6 +38,10 @@ public let isSanitized: Bool = {
   return !tests.path.hasPrefix(repository.path + "/.build/")
 }()
 
+/// Whether the sanitizer is that of threads, which makes a fork of each vfork: nobody is told why a program
+/// did not start.
+public let forksAlways = isSanitized && ProcessInfo.processInfo.environment["TSAN_OPTIONS"] != nil
+
 /// How much longer than usual everything may take.
 public let slowness = isSanitized ? 5 : 1
 
