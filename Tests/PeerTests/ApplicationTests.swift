@@ -327,7 +327,8 @@ extension PeerTests {
         let martlet = try Self.start(
           rig,
           """
-          @validator
+          # Not checked by a validator: that would make an iterator of the list, and whatever has an end of its
+          # own can be cut before it. A list is one message: it arrives, or it is asked for again.
           def app(environ, start_response):
               start_response("200 OK", [("Content-Type", "text/plain")])
               return [b"%d" % os.getpid()]

@@ -142,15 +142,10 @@ extension PeerTests {
     /// A process that is killed before its so-manieth call of a kind, and what another one finds then.
     ///
     /// - Returns: Whether it was not, for it makes fewer.
-    private func kill(
-      _ rig: Rig,
-      before call: Call,
-      _ number: Int,
-      in place: String = "disk"
-    ) throws -> Bool {
+    private func kill(_ rig: Rig, before call: Call, _ number: Int) throws -> Bool {
       let (versions, asked) = (Guarded<[String: Int]>([:]), Guarded(0))
       let member = try origin(rig, versions, asked)
-      let folder = "\(place)-\(number)"
+      let folder = "disk-\(number)"
       var known: [String: Int] = [:]
       var survives = false
       let isOfDraft = ["chmod", "fsync", "rename"].contains(call.name)
@@ -190,15 +185,6 @@ extension PeerTests {
       return survives
     }
 
-    /// The same; once more where an answer took too long, as it may on a disk that a crowd of tests writes to.
-    private func patiently(_ rig: Rig, before call: Call, _ number: Int) throws -> Bool {
-      do {
-        return try kill(rig, before: call, number)
-      } catch Wire.Failure.timedOut {
-        return try kill(rig, before: call, number, in: "again")
-      }
-    }
-
     @Test(
       "has nothing wrong and is warm, whichever of its calls that comes before",
       arguments: calls
@@ -207,7 +193,7 @@ extension PeerTests {
       try await Rig.run { rig in
         var killCount = 0
         // Each thread has its own count of calls.
-        while killCount < 200, try !patiently(rig, before: call, killCount + 1) { killCount += 1 }
+        while killCount < 200, try !kill(rig, before: call, killCount + 1) { killCount += 1 }
         #expect((call.least..<200).contains(killCount), "\(killCount) calls")
       }
     }
