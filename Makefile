@@ -14,9 +14,7 @@ RELEASE := -c release -Xswiftc -enforce-exclusivity=unchecked \
   -Xswiftc -cross-module-optimization --static-swift-stdlib
 MARTLET := .build/release/martlet
 
-SOURCES := $(wildcard Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources \
-  Benchmarks/generator Benchmarks/choices Benchmarks/library Benchmarks/relay \
-  Benchmarks/connects Benchmarks/handshakes Benchmarks/bulk)
+SOURCES := $(wildcard Package.swift Sources Tests Snippets Fuzz/Package.swift Fuzz/Sources Benchmarks)
 SECONDS ?= 60
 CHANGES ?= 10000
 

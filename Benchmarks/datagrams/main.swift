@@ -19,8 +19,7 @@ guard let proxy = options["proxy"], let server = options["server"],
     bytes: options["bytes"] ?? 64
   )
 else {
-  print("usage: datagrams --proxy PORT --server PORT [--clients N] [--bytes N] [--seconds N]")
-  exit(2)
+  explain("datagrams --proxy PORT --server PORT [--clients N] [--bytes N] [--seconds N]")
 }
 ends.run(Double(options["seconds"] ?? 5))
 print(ends.report)
@@ -62,15 +61,7 @@ final class Datagrams {
     _ socket: Int32,
     _ port: UInt16
   ) -> Bool {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        function(socket, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) == 0
-      }
-    }
+    withAddress(port) { function(socket, $0, $1) == 0 }
   }
 
   private func watch(_ socket: Int32) {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import statistics
 from .bench import Samples, values
-from .load import GENERATOR_SOURCES, build
+from .load import BENCHMARKS, build
 from .peers import Peer, certificate_files, make_certificate
 from .report import Row
 from .site import BODIES, Site
@@ -26,7 +26,7 @@ class Relay(Peer):
     name = "relay"
 
     def __init__(self, folder: Path) -> None:
-        self.program = build(GENERATOR_SOURCES.parent / "relay", folder / "relay")
+        self.program = build(BENCHMARKS / "relay", folder / "relay")
 
     def prepare(self, site: Site, port: int, upstream: int, folder: Path) -> list[str]:
         return [str(self.program), str(port), str(upstream)]
@@ -38,7 +38,7 @@ class Handshakes(Peer):
     name = "handshakes"
 
     def __init__(self, folder: Path) -> None:
-        self.program = build(GENERATOR_SOURCES.parent / "handshakes", folder / "handshakes")
+        self.program = build(BENCHMARKS / "handshakes", folder / "handshakes")
 
     def prepare(self, site: Site, port: int, upstream: int, folder: Path) -> list[str]:
         make_certificate(folder)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from .processes import LOAD_CORE, BenchmarkError, pinned
 
-GENERATOR_SOURCES = Path(__file__).parent.parent / "generator"
+BENCHMARKS = Path(__file__).parent.parent
 
 
 @dataclass(frozen=True)
@@ -195,16 +195,16 @@ def h2load_calls(port: int, path: str, connections: int, streams: int, calls: in
 
 
 def build(folder: Path, program: Path) -> Path:
-    """Builds a program of Swift when one of its sources in the folder is newer than it."""
-    sources = sorted(folder.glob("*.swift"))
+    """Builds a program of Swift, and what all of them share, when one of its sources is newer than it."""
+    sources = [*sorted(folder.glob("*.swift")), BENCHMARKS / "loopback/Loopback.swift"]
     if program.exists():
         built = program.stat().st_mtime
         if all(source.stat().st_mtime <= built for source in sources):
             return program
     program.parent.mkdir(parents=True, exist_ok=True)
     print(f"building {program.name}", file=sys.stderr)
-    command = ["swiftc", "-O", "-wmo", "-swift-version", "6", "-I", str(GENERATOR_SOURCES / "CEpoll")]
-    for module in sorted(folder.glob("*/module.modulemap")):
+    command = ["swiftc", "-O", "-wmo", "-swift-version", "6"]
+    for module in [*BENCHMARKS.glob("loopback/*/module.modulemap"), *folder.glob("*/module.modulemap")]:
         command += ["-I", str(module.parent)]
     command += [*map(str, sources), "-o", str(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -217,7 +217,7 @@ class Wires:
     """Load for layer 4: both ends of every connection, in one process."""
 
     def __init__(self, folder: Path) -> None:
-        self.program = build(GENERATOR_SOURCES.parent / "wires", folder / "wires")
+        self.program = build(BENCHMARKS / "wires", folder / "wires")
 
     def run(
         self, mode: str, server: int, proxy: int, connections: int, seconds: float, count: int
@@ -232,7 +232,7 @@ class Generator:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.program = build(GENERATOR_SOURCES, folder / "generator")
+        self.program = build(BENCHMARKS / "generator", folder / "generator")
 
     def command(
         self,

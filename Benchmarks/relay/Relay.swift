@@ -19,31 +19,8 @@ final class Relay {
   init(port: UInt16, server: UInt16) {
     self.server = server
     memory = .allocate(byteCount: 1 << 16, alignment: 64)
-    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
-    var one: Int32 = 1
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, 4)
-    setsockopt(listener, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
-    guard Self.withAddress(port, { bind(listener, $0, $1) }) == 0, listen(listener, 4096) == 0
-    else {
-      print("relay: cannot listen on port \(port): errno \(errno)")
-      exit(1)
-    }
+    listener = listening(on: port, blocks: true, "relay")
     watch(listener, of: -1, EPOLLIN.rawValue)
-  }
-
-  private static func withAddress<Result>(
-    _ port: UInt16,
-    _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-  ) -> Result {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
   }
 
   private func watch(_ descriptor: Int32, of other: Int32, _ what: UInt32) {
@@ -72,7 +49,7 @@ final class Relay {
     let member = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
     var one: Int32 = 1
     setsockopt(member, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
-    guard Self.withAddress(server, { connect(member, $0, $1) }) == 0 else {
+    guard withAddress(server, { connect(member, $0, $1) }) == 0 else {
       close(client)
       close(member)
       return

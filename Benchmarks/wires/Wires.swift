@@ -33,34 +33,13 @@ final class Wires {
     count = bytes
     memory = .allocate(byteCount: 1 << 20, alignment: 64)
     for index in memory.indices { memory[index] = UInt8(truncatingIfNeeded: index &* 31) }
-    listener = socket(AF_INET, Int32(SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue), 0)
-    var one: Int32 = 1
-    setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &one, 4)
-    setsockopt(listener, Int32(IPPROTO_TCP), TCP_NODELAY, &one, 4)
-    guard withAddress(server, { bind(listener, $0, $1) }) == 0, listen(listener, 4096) == 0 else {
-      stop("cannot listen on port \(server)")
-    }
+    listener = listening(on: server, blocks: false, "wires")
     watch(listener, as: .listener)
   }
 
   private func stop(_ sentence: String) -> Never {
     print("wires: \(sentence): errno \(errno)")
     exit(1)
-  }
-
-  private func withAddress<Result>(
-    _ port: UInt16,
-    _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
-  ) -> Result {
-    var address = sockaddr_in()
-    address.sin_family = sa_family_t(AF_INET)
-    address.sin_port = port.bigEndian
-    address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
-    return withUnsafePointer(to: &address) { pointer in
-      pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-        body($0, socklen_t(MemoryLayout<sockaddr_in>.size))
-      }
-    }
   }
 
   private func watch(_ descriptor: Int32, as role: Role) {

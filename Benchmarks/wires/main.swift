@@ -14,8 +14,7 @@ guard CommandLine.arguments.count == 7, let mode = Wires.Mode(rawValue: CommandL
   let bytes = Int(CommandLine.arguments[6]), (1...10_000).contains(connections),
   (0.1...600).contains(seconds), (1...1 << 20).contains(bytes)
 else {
-  print("wires: trips|bulk SERVER-PORT PROXY-PORT CONNECTIONS SECONDS BYTES")
-  exit(2)
+  explain("wires trips|bulk SERVER-PORT PROXY-PORT CONNECTIONS SECONDS BYTES")
 }
 let wires = Wires(mode: mode, server: server, proxy: proxy, bytes: bytes)
 wires.open(connections)

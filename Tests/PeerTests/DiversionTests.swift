@@ -260,7 +260,7 @@ extension PeerTests {
           "http://a/metrics"
         ).text
         #expect(metrics.contains("martlet_gateway_redirects_total{protocol=\"fastcgi\"} 9\n"))
-        #expect(metrics.contains("martlet_gateway_connections_total{protocol=\"fastcgi\",outcome="))
+        #expect(metrics.contains("martlet_gateway_requests_total{protocol=\"fastcgi\",connection="))
       }
     }
 

@@ -41,23 +41,29 @@ extension PeerTests {
       )
     }
 
+    /// A member that takes an upgrade, and gives so many bytes back in the other order.
+    private func reverser(
+      _ rig: Rig,
+      of count: Int,
+      saying early: String = ""
+    ) throws -> ScriptedMember {
+      try rig.member { wire in
+        guard let request = try wire.receiveRequestHead() else { return }
+        let user = request.fields["remote-user"] ?? "-"
+        try wire.send(
+          text: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+            + "Sec-WebSocket-Accept: x\r\nX-User: \(user)\r\n\r\n\(early)"
+        )
+        try wire.send(try wire.receive(exactly: count).reversed())
+        wire.finishSending()
+        try wire.receiveEnd()
+      }
+    }
+
     @Test("an upgrade passes only when it may, and whoever may not can ask again")
     func webSocket() async throws {
       try await Rig.run { rig in
-        let asked = Guarded(0)
-        let member = try rig.member { wire in
-          guard let request = try wire.receiveRequestHead() else { return }
-          asked.withLock { $0 += 1 }
-          let user = request.fields["remote-user"] ?? "-"
-          try wire.send(
-            text: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-              + "Upgrade: websocket\r\nX-User: \(user)\r\n\r\nearly"
-          )
-          let got = try wire.receive(exactly: 9)
-          try wire.send(got.reversed())
-          wire.finishSending()
-          try wire.receiveEnd()
-        }
+        let member = try reverser(rig, of: 9, saying: "early")
         let martlet = try guarded(
           rig,
           "route / {\n\(AuthorizerTests.authorize(rig))\nproxy \(member.endpoint)\n}"
@@ -70,7 +76,7 @@ extension PeerTests {
           let refused = try ask(wire, "/chat", upgrade)
           #expect(refused.status == 401 && refused.text == "who are you?")
         }
-        #expect(asked.withLock { $0 } == 0)
+        #expect(member.connectionCount == 0)
         try wire.send(
           text: "GET /chat HTTP/1.1\r\nHost: a\r\n\(upgrade)\(Self.right)\r\nabcd"
         )
@@ -85,17 +91,7 @@ extension PeerTests {
     @Test("an upgrade over HTTP/2 passes only when it may")
     func webSocketOfHTTP2() async throws {
       try await Rig.run { rig in
-        let member = try rig.member { wire in
-          guard try wire.receiveRequestHead() != nil else { return }
-          try wire.send(
-            text: "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n"
-              + "Upgrade: websocket\r\nSec-WebSocket-Accept: x\r\n\r\n"
-          )
-          let got = try wire.receive(exactly: 4)
-          try wire.send(got.reversed())
-          wire.finishSending()
-          try wire.receiveEnd()
-        }
+        let member = try reverser(rig, of: 4)
         let martlet = try guarded(
           rig,
           "route / {\n\(AuthorizerTests.authorize(rig))\nproxy \(member.endpoint)\n}"

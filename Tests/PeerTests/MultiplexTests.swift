@@ -62,6 +62,13 @@ extension PeerTests {
         try send(3, number, [0, 0, 0, 0, outcome, 0, 0, 0])
       }
 
+      /// The numbers of two requests, of which the second may be sent once the first has come.
+      func nextTwo(_ begun: Gate) throws -> (UInt16, UInt16) {
+        let first = try next().number
+        begun.open()
+        return (first, try next().number)
+      }
+
       func answer(_ text: String, to number: UInt16) throws {
         try say("Content-Type: text/plain\r\n\r\n\(text)", to: number)
         try end(number)
@@ -100,6 +107,15 @@ extension PeerTests {
       try rig.curl("--unix-socket", rig.path("state/admin.sock"), "http://a/metrics").text
     }
 
+    /// Asks until the application's answer to what it takes is known, and a request shares a connection.
+    private func askUntilShared(_ martlet: Peer, _ rig: Rig) throws {
+      for _ in 0..<1000 {
+        #expect(try ask(martlet, "/").receiveAnswer().status == 200)
+        if try metrics(rig).contains("connection=\"shared\"} 1\n") { return }
+      }
+      throw PeerError("no request has shared a connection")
+    }
+
     @Test("several requests are under way at once, and their answers come in any order, in parts")
     func several() async throws {
       try await Rig.run { rig in
@@ -132,7 +148,7 @@ extension PeerTests {
         let text = try metrics(rig)
         #expect(
           text.contains(
-            "martlet_gateway_connections_total{protocol=\"fastcgi\",outcome=\"shared\"} 9\n"
+            "martlet_gateway_requests_total{protocol=\"fastcgi\",connection=\"shared\"} 9\n"
           )
         )
         let status = try rig.curl("--unix-socket", rig.path("state/admin.sock"), "http://a/status")
@@ -163,10 +179,7 @@ extension PeerTests {
         }
         let martlet = try martlet(rig, member.endpoint, "multiplex auto")
         // The first ones have connections of their own, until the application has said what it takes.
-        for _ in 0..<1000 {
-          #expect(try ask(martlet, "/").receiveAnswer().status == 200)
-          if try metrics(rig).contains("outcome=\"shared\"} 1\n") { break }
-        }
+        try askUntilShared(martlet, rig)
         let before = member.connectionCount
         let held = try (0..<3).map { _ in try ask(martlet, "/held") }
         try both.pass()
@@ -184,9 +197,7 @@ extension PeerTests {
         let (begun, aborted) = (Gate(), Gate())
         let member = try rig.member { wire in
           let application = Application(wire)
-          let (first, _) = try application.next()
-          begun.open()
-          let (second, _) = try application.next()
+          let (first, second) = try application.nextTwo(begun)
           begun.open()
           let (kind, number, _) = try application.record()
           #expect(kind == 2 && number == first)
@@ -277,9 +288,7 @@ extension PeerTests {
         let begun = Gate()
         let member = try rig.member { wire in
           let application = Application(wire)
-          let (first, _) = try application.next()
-          begun.open()
-          let (second, _) = try application.next()
+          let (first, second) = try application.nextTwo(begun)
           try application.say("no field\r\n\r\nA: b\r\n\r\n", to: first)
           let (kind, number, _) = try application.record()
           #expect(kind == 2 && number == first)
@@ -343,9 +352,7 @@ extension PeerTests {
         let begun = Gate()
         let member = try rig.member { wire in
           let application = Application(wire)
-          let (slow, _) = try application.next()
-          begun.open()
-          let (fast, _) = try application.next()
+          let (slow, fast) = try application.nextTwo(begun)
           try application.say("A: b\r\n\r\n", to: slow)
           let piece = [UInt8](repeating: 65, count: 65_000)
           for _ in 0..<500 { try application.send(6, slow, piece) }
@@ -420,7 +427,7 @@ extension PeerTests {
           let url = martlet.endpoint.url("/a.php")
           #expect(try rig.curl("--data-binary", "@\(file)", url).text == "hello \(count)")
         }
-        #expect(try metrics(rig).contains("outcome=\"shared\"} 0\n"))
+        #expect(try metrics(rig).contains("connection=\"shared\"} 0\n"))
       }
     }
 
@@ -512,10 +519,7 @@ extension PeerTests {
         let words = [FrameworkTests.interpreter, "-u", file, "\(port)"]
         _ = try rig.start(words, at: endpoint)
         let martlet = try martlet(rig, endpoint, "multiplex \(multiplex)\nbody_buffer 1MB")
-        for _ in 0..<1000 {
-          #expect(try ask(martlet, "/").receiveAnswer().status == 200)
-          if try metrics(rig).contains("outcome=\"shared\"} 1\n") { break }
-        }
+        try askUntilShared(martlet, rig)
         for _ in 0..<3 {
           let wires = try (0..<8).map { _ in try ask(martlet, "/all") }
           for wire in wires { #expect(try wire.receiveAnswer().text.hasPrefix("0 ")) }

@@ -296,16 +296,21 @@ extension PeerTests {
 
     // MARK: Clients that stay
 
+    /// Members that say their names, `a`, `b` and `c`, and the lines that an upstream has for them.
+    private func named(_ rig: Rig) throws -> (members: [ScriptedMember], list: String) {
+      let members = try ["a", "b", "c"].map { name in
+        try rig.member { wire in
+          try wire.send(text: name)
+          _ = try wire.receiveRest()
+        }
+      }
+      return (members, members.map { "member \($0.endpoint)" }.joined(separator: "\n"))
+    }
+
     @Test("`sticky by {client.address}` keeps clients with their member, until it is gone")
     func sticky() async throws {
       try await Rig.run { rig in
-        let members = try ["a", "b", "c"].map { name in
-          try rig.member { wire in
-            try wire.send(text: name)
-            _ = try wire.receiveRest()
-          }
-        }
-        let list = members.map { "member \($0.endpoint)" }.joined(separator: "\n")
+        let (members, list) = try named(rig)
         let martlet = try start(
           rig,
           listen: "proxy_protocol required from 127.0.0.1",
@@ -335,13 +340,7 @@ extension PeerTests {
     @Test("a client's member is known on a loop that has served nobody yet")
     func stickyOnEveryLoop() async throws {
       try await Rig.run { rig in
-        let members = try ["a", "b", "c"].map { name in
-          try rig.member { wire in
-            try wire.send(text: name)
-            _ = try wire.receiveRest()
-          }
-        }
-        let list = members.map { "member \($0.endpoint)" }.joined(separator: "\n")
+        let list = try named(rig).list
         let upstream = "\(list)\nsticky by {client.address}"
         let martlet = try start(rig, "", upstream: upstream, loops: 8)
         let first = try Wire(to: martlet.endpoint).receive(exactly: 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .. import accounting, bare, statistics
 from ..bench import Bench, RoundFailed, Sample, Samples, measured_alone
-from ..load import GENERATOR_SOURCES, build
+from ..load import BENCHMARKS, build
 from ..martlet import PROCESS, Martlet
 from ..peers import HAProxy, Peer, Running, nginx_head
 from ..processes import LOAD_CORE, PROXY_CORE, Stage, free_port
@@ -109,7 +109,7 @@ def percent_of_core(running: Running, seconds: float) -> Sample:
 
 def start_connects(bench: Bench, stage: Stage, member: int) -> Running:
     """Starts what makes the calls of a check by TCP and does nothing else."""
-    program = build(GENERATOR_SOURCES.parent / "connects", bench.generator.folder / "connects")
+    program = build(BENCHMARKS / "connects", bench.generator.folder / "connects")
     child = stage.start("connects", [str(program), str(member), str(MEMBERS)], PROXY_CORE)
     return Running("connects", child, 0, program.parent)
 

@@ -104,7 +104,7 @@ extension EdgeServer {
     let next: Generation
     do throws(MetricLayoutError) {
       next = try generation.counting {
-        metrics = MemberMetrics(name, label, hasHTTP2: upstream.http2 != nil, &$0)
+        metrics = MemberMetrics(name, label, hasHTTP2: upstream.speaksHTTP2, &$0)
       }
     } catch {
       return .tooManyMembers

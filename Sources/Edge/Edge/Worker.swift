@@ -59,8 +59,8 @@ final class Worker {
   var http2: [HTTP2Connection?] = []
   let innerKernel: InnerKernel?
   var carried: [HTTP1Connection?] = []
-  /// The connections of HTTP/2 to members, by descriptor.
-  var memberConnections: [SharedConnection?] = []
+  /// The connections to members that exchanges share, by descriptor.
+  var sharedConnections: [SharedConnection?] = []
   /// When something wrong with HTTP/2 is noted again, and how much was not.
   var nextHTTP2Note: Deadline?
   var unnotedHTTP2 = 0

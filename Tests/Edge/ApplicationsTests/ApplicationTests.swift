@@ -52,6 +52,21 @@ struct ApplicationTests {
     return (try ApplicationProcess(number: number, files: [own, output, answers]), its)
   }
 
+  /// An application on these terms, with one worker that is ready, and the worker's end.
+  private func ready(
+    _ number: Int32,
+    _ change: (inout ApplicationTerms) -> Void
+  ) throws -> (Application, OpenFile) {
+    let application = Application()
+    var terms = ApplicationTerms()
+    change(&terms)
+    application.use(terms)
+    let (worker, its) = try process(number)
+    application.add(worker)
+    application.noteReady(number, at: 0)
+    return (application, its)
+  }
+
   /// The numbers in the message that a worker has got; none: it has got none.
   private func message(_ file: OpenFile) -> [UInt64] {
     var bytes = [UInt8](repeating: 0, count: 128 << 10)
@@ -160,13 +175,7 @@ struct ApplicationTests {
 
   @Test("a worker whose requests take next to nothing has more ahead, for each thread")
   func instant() throws {
-    let application = Application()
-    var terms = ApplicationTerms()
-    terms.threadCount = 2
-    application.use(terms)
-    let (worker, its) = try process(7)
-    application.add(worker)
-    application.noteReady(7, at: 0)
+    let (application, its) = try ready(7) { $0.threadCount = 2 }
     var number: UInt64 = 0
     /// How many it is given when more than enough wait, once so many have taken so long.
     func given(behind count: Int, nanoseconds: Int64) throws -> Int {
@@ -209,13 +218,7 @@ struct ApplicationTests {
 
   @Test("who takes too long is named")
   func overdue() throws {
-    let application = Application()
-    var terms = ApplicationTerms()
-    terms.requestTime = 100
-    application.use(terms)
-    let (worker, its) = try process(3)
-    application.add(worker)
-    application.noteReady(3, at: 0)
+    let (application, its) = try ready(3) { $0.requestTime = 100 }
     #expect(try application.submit(request(9), at: 0) == .given)
     #expect(application.overdue(at: 100).isEmpty)
     #expect(application.overdue(at: 101).map(\.request) == [9])
@@ -224,13 +227,7 @@ struct ApplicationTests {
 
   @Test("what goes to a worker in one turn is one message, up to a length; a file goes alone")
   func together() throws {
-    let application = Application()
-    var terms = ApplicationTerms()
-    terms.threadCount = 16
-    application.use(terms)
-    let (worker, its) = try process(3)
-    application.add(worker)
-    application.noteReady(3, at: 0)
+    let (application, its) = try ready(3) { $0.threadCount = 16 }
     let long = [UInt8](repeating: 0x61, count: 30 << 10)
     let (file, _) = try OpenFile.socketPair()
     let requests = [
@@ -252,13 +249,7 @@ struct ApplicationTests {
 
   @Test("what a worker does not take is in line again, before all others")
   func takesBack() throws {
-    let application = Application()
-    var terms = ApplicationTerms()
-    terms.threadCount = 100
-    application.use(terms)
-    let (worker, its) = try process(3)
-    application.add(worker)
-    application.noteReady(3, at: 0)
+    let (application, its) = try ready(3) { $0.threadCount = 100 }
     let long = [UInt8](repeating: 0x61, count: 32 << 10)
     for number: UInt64 in 1...50 {
       #expect(try application.submit(request(number, body: long), at: 0) != .isFull)

@@ -27,24 +27,6 @@ extension Worker {
     return index < http2.count ? http2[index] : nil
   }
 
-  /// Keeps a connection to a member that exchanges share.
-  func attend(_ connection: SharedConnection) {
-    let number = Int(connection.stream.descriptor)
-    while memberConnections.count <= number { memberConnections.append(nil) }
-    memberConnections[number] = connection
-  }
-
-  /// Lets go of a connection to a member that has ended.
-  func forget(_ connection: SharedConnection) {
-    memberConnections[Int(connection.stream.descriptor)] = nil
-  }
-
-  /// The connection to a member with this descriptor.
-  func memberConnection(of descriptor: Int32) -> SharedConnection? {
-    let index = Int(descriptor)
-    return index < memberConnections.count ? memberConnections[index] : nil
-  }
-
   /// The connection that serves the stream with this descriptor.
   func carried(by descriptor: Int32) -> HTTP1Connection? {
     guard let kernel = innerKernel, kernel.isInner(descriptor) else { return nil }

@@ -21,9 +21,9 @@ struct GatewayMetrics: Hashable, Sendable {
     let name = form.rawValue
     redirects = layout.counter(EdgeMetrics.gatewayRedirects, [name])
     lines = layout.counter(EdgeMetrics.gatewayLines, [name])
-    opened = layout.counter(EdgeMetrics.gatewayConnections, [name, "opened"])
-    reused = layout.counter(EdgeMetrics.gatewayConnections, [name, "reused"])
-    shared = layout.counter(EdgeMetrics.gatewayConnections, [name, "shared"])
+    opened = layout.counter(EdgeMetrics.gatewayRequests, [name, "opened"])
+    reused = layout.counter(EdgeMetrics.gatewayRequests, [name, "reused"])
+    shared = layout.counter(EdgeMetrics.gatewayRequests, [name, "shared"])
     givenUp = layout.counter(EdgeMetrics.gatewayGivenUp, [name])
     faults = layout.counters(
       EdgeMetrics.gatewayFaults,

@@ -65,7 +65,7 @@ extension Worker: RestingKeeper {
     guard let connection = connection(of: descriptor) ?? carried(by: descriptor) else {
       if let connection = http2Connection(of: descriptor) {
         connection.woke(hasInput: hasInput)
-      } else if let connection = memberConnection(of: descriptor) {
+      } else if let connection = sharedConnection(of: descriptor) {
         connection.woke(hasInput: hasInput)
       } else if let relay = relay(of: descriptor) {
         relay.woke(hasInput: hasInput)

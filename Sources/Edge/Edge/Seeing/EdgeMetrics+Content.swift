@@ -14,12 +14,12 @@ extension EdgeMetrics {
     "Sessions that are kept, where this machine keeps them.",
     labels: ["sessions"]
   )
-  static let gatewayConnections = MetricFamily(
+  static let gatewayRequests = MetricFamily(
     .counter,
-    "martlet_gateway_connections_total",
+    "martlet_gateway_requests_total",
     "Requests to members that are no servers of HTTP, by whether their connection had carried one before, or may "
       + "carry several at once.",
-    labels: ["protocol", "outcome"]
+    labels: ["protocol", "connection"]
   )
   static let gatewayGivenUp = MetricFamily(
     .counter,

@@ -36,13 +36,11 @@ public final class UpstreamPlan: Sendable {
   let host: UpstreamHost
   /// How TLS is spoken with members; nil: it is not.
   let tls: MemberTLSPlan?
-  /// How HTTP/2 is spoken with members; nil: it is not.
-  let http2: HTTP2MemberPlan?
-  /// Whether it is; each request asks.
+  /// Whether HTTP/2 is spoken with members.
   let speaksHTTP2: Bool
   /// How connections to a member carry several exchanges at once; nil: they do not.
   let sharing: SharingPlan?
-  /// Whether they may; each failed try asks.
+  /// Whether they may; each request asks.
   let sharesConnections: Bool
   /// What runs the application that it is; nil: it has members.
   let application: Application?
@@ -81,10 +79,9 @@ public final class UpstreamPlan: Sendable {
     self.index = index
     self.tls = tls
     gateway = MemberGatewayPlan(settings, &layout)
-    http2 = settings.http2.map { HTTP2MemberPlan($0, of: settings) }
     speaksHTTP2 = settings.http2 != nil
     sharing =
-      http2.map { .http2($0) }
+      settings.http2.map { .http2(HTTP2MemberPlan($0, of: settings)) }
       ?? MultiplexingPlan(gateway, of: settings).map { .fastCGI($0) }
     sharesConnections = sharing != nil
     let state = previous?.state ?? UpstreamState()
