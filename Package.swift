@@ -335,7 +335,7 @@ module(
     "JSON", "JSONRPC", "MartletSystem", "MartletLoop", "MartletNet", "MartletProcess", "Handover",
     "Admin",
   ],
-  alsoTestedWith: ["TestProgram"]
+  alsoTestedWith: ["TestProgram", "TestPeers"]
 )
 
 module(

@@ -118,7 +118,7 @@ extension PeerTests {
         for _ in 0..<100 { try wire.send(piece) }
         #expect(try wire.receiveAnswer().text == "\(size)")
         let edge = try #require(martlet.children.first)
-        #expect(try residentMemory(of: edge).most < 60 << 20)
+        #expect(try residentMemory(of: edge).most < (60 << 20) * memoryFactor)
       }
     }
 

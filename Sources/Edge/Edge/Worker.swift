@@ -1,6 +1,7 @@
 import Cache
 import Compression
 import Configuration
+import GatewayProtocols
 import HTTP1
 import HTTPMessage
 import MartletLoop
@@ -26,6 +27,8 @@ final class Worker {
   /// The head of an answer that may be sent in a coding, and the coders for that.
   var composedHead = ResponseHead()
   let coders = CoderStock(limit: 0)
+  /// The request for an application that is being written.
+  var gatewayRequest = GatewayRequest(.fastCGI)
   /// What was coded of files and of kept answers.
   let codedBodies = CodedBodies<CachedBody>(limit: 0)
   private(set) var clock: WallClock

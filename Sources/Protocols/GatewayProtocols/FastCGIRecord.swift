@@ -1,3 +1,5 @@
+import MartletBytes
+
 /// The header of a record, and the kinds of records.
 ///
 ///      0        1        2        3        4        5        6        7
@@ -90,10 +92,7 @@ public struct FastCGIRecord: Hashable, Sendable {
   }
 
   /// Appends the header.
-  public func append(to bytes: inout [UInt8]) {
-    let header = self.bytes
-    for index in header.indices { bytes.append(header[index]) }
-  }
+  public func append(to bytes: inout [UInt8]) { bytes.append(copying: self.bytes.span) }
 }
 
 /// Takes the records apart that an application sends: bytes in, pieces of output out, no I/O.

@@ -276,14 +276,13 @@ public struct GatewayAnswer: Sendable {
       framing = length == nil && form == .fastCGI ? .chunks : .plain
     }
     if let length, !head.hasNoContent {
-      text.append(contentsOf: "Content-Length: ".utf8)
+      text.append(copying: "Content-Length: ".utf8.span)
       text.append(contentsOf: String(length).utf8)
-      text.append(contentsOf: "\r\n".utf8)
+      text.append(copying: "\r\n".utf8.span)
     }
-    if case .chunks = framing { text.append(contentsOf: "Transfer-Encoding: chunked\r\n".utf8) }
-    if !keepsConnection { text.append(contentsOf: "Connection: close\r\n".utf8) }
-    text.append(0x0D)
-    text.append(0x0A)
+    if case .chunks = framing { text.append(copying: "Transfer-Encoding: chunked\r\n".utf8.span) }
+    if !keepsConnection { text.append(copying: "Connection: close\r\n".utf8.span) }
+    text.append(copying: "\r\n".utf8.span)
   }
 
   private mutating func frameContent() {
@@ -294,9 +293,9 @@ public struct GatewayAnswer: Sendable {
     case .plain: putText()
     case .chunks:
       text.append(contentsOf: String(content.count, radix: 16).utf8)
-      text.append(contentsOf: "\r\n".utf8)
+      text.append(copying: "\r\n".utf8.span)
       text += content
-      text.append(contentsOf: "\r\n".utf8)
+      text.append(copying: "\r\n".utf8.span)
     }
   }
 
@@ -310,7 +309,7 @@ public struct GatewayAnswer: Sendable {
   }
 
   private mutating func finish() {
-    if case .chunks = framing { text.append(contentsOf: "0\r\n\r\n".utf8) }
+    if case .chunks = framing { text.append(copying: "0\r\n\r\n".utf8.span) }
     state = .over
   }
 

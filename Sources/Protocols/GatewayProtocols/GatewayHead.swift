@@ -31,6 +31,7 @@ public struct GatewayHead: Hashable, Sendable {
   public init(_ bytes: Span<UInt8>, allowsStatusLine: Bool) throws(GatewayFault) {
     var offset = 0
     var isFirst = true
+    lines.reserveCapacity(bytes.count)
     while offset < bytes.count {
       guard let end = ByteSearch.firstIndex(of: 0x0A, in: bytes, from: offset) else {
         throw .fieldLine
@@ -77,15 +78,14 @@ public struct GatewayHead: Hashable, Sendable {
 
   /// Appends the head as HTTP/1.1 has it, without its last empty line.
   public func append(to bytes: inout [UInt8]) {
-    bytes.append(contentsOf: "HTTP/1.1 ".utf8)
-    bytes.append(UInt8(0x30 + status / 100))
-    bytes.append(UInt8(0x30 + status / 10 % 10))
-    bytes.append(UInt8(0x30 + status % 10))
     // Whoever passes the head on knows the phrase that is missing.
-    bytes.append(0x20)
+    let line: InlineArray<13, UInt8> = [
+      0x48, 0x54, 0x54, 0x50, 0x2F, 0x31, 0x2E, 0x31, 0x20, UInt8(0x30 + status / 100),
+      UInt8(0x30 + status / 10 % 10), UInt8(0x30 + status % 10), 0x20,
+    ]
+    bytes.append(copying: line.span)
     bytes += text
-    bytes.append(0x0D)
-    bytes.append(0x0A)
+    bytes.append(copying: "\r\n".utf8.span)
     bytes += lines
   }
 
@@ -120,7 +120,9 @@ public struct GatewayHead: Hashable, Sendable {
     fieldCount += 1
     let start = min(range.lowerBound + 4, range.upperBound)
     let rest = HTTPGrammar.trimmed(start..<range.upperBound, in: bytes)
-    for index in rest where !Self.isText(bytes[index]) { throw .fieldByte }
+    if ByteSearch.firstControl(in: bytes, from: rest.lowerBound, to: rest.upperBound) != nil {
+      throw .fieldByte
+    }
     text = Array(copying: bytes.extracting(rest))
   }
 
@@ -130,12 +132,15 @@ public struct GatewayHead: Hashable, Sendable {
     _ line: Range<Int>
   ) throws(GatewayFault) {
     // A line that goes on with the one before begins with a space, which is no token.
-    guard let colon = line.first(where: { bytes[$0] == 0x3A }),
-      HTTPGrammar.isToken(bytes.extracting(line.lowerBound..<colon))
+    let (start, end) = (line.lowerBound, line.upperBound)
+    guard let colon = ByteSearch.firstIndex(of: 0x3A, in: bytes, from: start, to: end),
+      HTTPGrammar.isToken(bytes.extracting(start..<colon))
     else { throw .fieldLine }
-    let name = line.lowerBound..<colon
-    let value = HTTPGrammar.trimmed(colon + 1..<line.upperBound, in: bytes)
-    for index in value where !Self.isText(bytes[index]) { throw .fieldByte }
+    let name = start..<colon
+    let value = HTTPGrammar.trimmed(colon + 1..<end, in: bytes)
+    if ByteSearch.firstControl(in: bytes, from: value.lowerBound, to: value.upperBound) != nil {
+      throw .fieldByte
+    }
     fieldCount += 1
     if equalIgnoringCase(bytes.extracting(name), Self.statusName.span) {
       return try setStatus(bytes, value)
@@ -154,11 +159,9 @@ public struct GatewayHead: Hashable, Sendable {
     default: break
     }
     lines.append(copying: bytes.extracting(name))
-    lines.append(0x3A)
-    lines.append(0x20)
+    lines.append(copying: ": ".utf8.span)
     lines.append(copying: bytes.extracting(value))
-    lines.append(0x0D)
-    lines.append(0x0A)
+    lines.append(copying: "\r\n".utf8.span)
   }
 
   private mutating func setLength(
@@ -175,6 +178,5 @@ public struct GatewayHead: Hashable, Sendable {
     contentLength = length
   }
 
-  private static func isText(_ byte: UInt8) -> Bool { byte >= 0x20 && byte != 0x7F || byte == 0x09 }
   private static let statusName = Array("status".utf8)
 }

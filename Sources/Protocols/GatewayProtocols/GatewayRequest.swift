@@ -7,7 +7,7 @@ import MartletBytes
 /// - Source: RFC 3875, section 4.1; FastCGI 1.0, sections 3.4 and 5; SCGI; uwsgi.
 public struct GatewayRequest: Sendable {
   /// What the member speaks.
-  public let form: GatewayProtocol
+  public private(set) var form: GatewayProtocol
   /// What has been added.
   private var pairs: [UInt8] = []
 
@@ -22,10 +22,17 @@ public struct GatewayRequest: Sendable {
     self.form = form
   }
 
-  /// Begins anew, and keeps the room.
-  public mutating func reset(capacity: Int = 2048) {
+  /// Begins anew with the variables of `other`, and keeps the room.
+  public mutating func reset(to other: borrowing GatewayRequest) {
+    form = other.form
     pairs.removeAll(keepingCapacity: true)
-    if pairs.capacity < capacity { pairs.reserveCapacity(capacity) }
+    add(other)
+  }
+
+  /// Adds the variables of a request in the same form.
+  public mutating func add(_ other: borrowing GatewayRequest) {
+    precondition(other.form == form, "variables in another form")
+    pairs.append(copying: other.pairs.span)
   }
 
   /// How many bytes of variables there are.
@@ -39,7 +46,7 @@ public struct GatewayRequest: Sendable {
   /// Adds a variable.
   public mutating func add(_ name: String, _ value: Span<UInt8>) {
     begin(name.utf8.count, value.count)
-    pairs.append(contentsOf: name.utf8)
+    pairs.append(copying: name.utf8.span)
     put(value)
   }
 
@@ -47,18 +54,12 @@ public struct GatewayRequest: Sendable {
   public mutating func add(_ name: String, _ value: [UInt8]) { add(name, value.span) }
 
   /// Adds a variable.
-  public mutating func add(_ name: String, _ value: String) {
-    begin(name.utf8.count, value.utf8.count)
-    pairs.append(contentsOf: name.utf8)
-    between()
-    pairs.append(contentsOf: value.utf8)
-    end()
-  }
+  public mutating func add(_ name: String, _ value: String) { add(name, value.utf8.span) }
 
   /// Adds a variable of two parts.
   public mutating func add(_ name: String, _ value: Span<UInt8>, _ rest: Span<UInt8>) {
     begin(name.utf8.count, value.count + rest.count)
-    pairs.append(contentsOf: name.utf8)
+    pairs.append(copying: name.utf8.span)
     between()
     pairs.append(copying: value)
     pairs.append(copying: rest)
@@ -125,16 +126,19 @@ public struct GatewayRequest: Sendable {
   private static let proxy = Array("proxy".utf8)
 
   private mutating func put(field name: Span<UInt8>) {
-    pairs.append(contentsOf: "HTTP_".utf8)
-    for index in name.indices {
-      let byte = name[index]
-      pairs.append(byte &- 0x61 < 26 ? byte & 0xDF : byte == 0x2D ? 0x5F : byte)
+    pairs.append(copying: "HTTP_".utf8.span)
+    let start = pairs.count
+    pairs.append(copying: name)
+    var written = pairs.mutableSpan
+    for index in start..<written.count {
+      let byte = written[index]
+      written[index] = byte &- 0x61 < 26 ? byte & 0xDF : byte == 0x2D ? 0x5F : byte
     }
   }
 
   private mutating func put(_ value: Span<UInt8>) {
     between()
-    pairs.append(copying: value)
+    if !value.isEmpty { pairs.append(copying: value) }
     end()
   }
 
@@ -143,8 +147,9 @@ public struct GatewayRequest: Sendable {
     valueLength = valueCount
     switch form {
     case .fastCGI:
-      put(length: nameCount)
-      put(length: valueCount)
+      var lengths = InlineArray<8, UInt8>(repeating: 0)
+      let count = Self.put(valueCount, in: &lengths, at: Self.put(nameCount, in: &lengths, at: 0))
+      pairs.append(copying: lengths.span.extracting(first: count))
     case .uwsgi: put(short: nameCount)
     case .scgi: break
     }
@@ -164,15 +169,22 @@ public struct GatewayRequest: Sendable {
   private mutating func end() { if form == .scgi { pairs.append(0) } }
 
   /// One byte for a length below 128, else four.
-  private mutating func put(length: Int) {
-    if length < 128 {
-      pairs.append(UInt8(length))
-    } else {
-      pairs.append(UInt8(truncatingIfNeeded: length >> 24) | 0x80)
-      pairs.append(UInt8(truncatingIfNeeded: length >> 16))
-      pairs.append(UInt8(truncatingIfNeeded: length >> 8))
-      pairs.append(UInt8(truncatingIfNeeded: length))
+  ///
+  /// - Returns: The offset behind it.
+  private static func put(
+    _ length: Int,
+    in bytes: inout InlineArray<8, UInt8>,
+    at offset: Int
+  ) -> Int {
+    guard length >= 128 else {
+      bytes[offset] = UInt8(length)
+      return offset + 1
     }
+    bytes[offset] = UInt8(truncatingIfNeeded: length >> 24) | 0x80
+    bytes[offset + 1] = UInt8(truncatingIfNeeded: length >> 16)
+    bytes[offset + 2] = UInt8(truncatingIfNeeded: length >> 8)
+    bytes[offset + 3] = UInt8(truncatingIfNeeded: length)
+    return offset + 4
   }
 
   /// Two bytes, the lower one first.
@@ -183,47 +195,50 @@ public struct GatewayRequest: Sendable {
 
   // MARK: What is sent
 
-  /// Appends the request up to its content: what goes before the variables, and these.
+  /// The most bytes that go around the variables.
+  public static let frameByteLimit = 64
+
+  /// Gives the request up to its content, in parts: what goes before the variables, these, and what goes behind.
   ///
-  /// The variables must fit, which ``fits`` tells. `contentLength` is for SCGI, which has it stand first.
-  public func append(
-    to bytes: inout [UInt8],
+  /// That are at most ``byteCount`` and ``frameByteLimit`` bytes. The variables must fit, which ``fits`` tells.
+  /// `contentLength` is for SCGI, which has it stand first.
+  public func write(
     contentLength: UInt64,
     keepsConnection: Bool,
     role: FastCGIRecord.Role = .responder,
-    request: UInt16 = requestNumber
+    request: UInt16 = requestNumber,
+    _ put: (Span<UInt8>) -> Void
   ) {
     precondition(fits, "more variables than the protocol can carry")
     switch form {
     case .fastCGI:
-      FastCGIRecord(.beginRequest, request: request, contentCount: 8).append(to: &bytes)
-      bytes.append(0)
-      bytes.append(role.rawValue)
-      bytes.append(keepsConnection ? 1 : 0)
-      for _ in 0..<5 { bytes.append(0) }
-      FastCGIRecord(.params, request: request, contentCount: pairs.count).append(to: &bytes)
-      bytes += pairs
-      FastCGIRecord(.params, request: request, contentCount: 0).append(to: &bytes)
+      put(FastCGIRecord(.beginRequest, request: request, contentCount: 8).bytes.span)
+      let begin: InlineArray<8, UInt8> = [0, role.rawValue, keepsConnection ? 1 : 0, 0, 0, 0, 0, 0]
+      put(begin.span)
+      put(FastCGIRecord(.params, request: request, contentCount: pairs.count).bytes.span)
+      put(pairs.span)
+      put(FastCGIRecord(.params, request: request, contentCount: 0).bytes.span)
     case .uwsgi:
-      bytes.append(0)
-      bytes.append(UInt8(truncatingIfNeeded: pairs.count))
-      bytes.append(UInt8(truncatingIfNeeded: pairs.count >> 8))
-      bytes.append(0)
-      bytes += pairs
+      let head: InlineArray<4, UInt8> = [
+        0, UInt8(truncatingIfNeeded: pairs.count), UInt8(truncatingIfNeeded: pairs.count >> 8), 0,
+      ]
+      put(head.span)
+      put(pairs.span)
     case .scgi:
-      var first = Array("CONTENT_LENGTH\0\(contentLength)\0".utf8)
-      first.append(contentsOf: "SCGI\u{0}1\u{0}".utf8)
-      bytes.append(contentsOf: "\(first.count + pairs.count):".utf8)
-      bytes += first
-      bytes += pairs
-      bytes.append(UInt8(ascii: ","))
+      let first = "CONTENT_LENGTH\0\(contentLength)\0SCGI\u{0}1\u{0}"
+      put("\(first.utf8.count + pairs.count):".utf8.span)
+      put(first.utf8.span)
+      put(pairs.span)
+      put(",".utf8.span)
     }
   }
 
   /// The request up to its content.
   public func encoded(contentLength: UInt64, keepsConnection: Bool) -> [UInt8] {
     var bytes: [UInt8] = []
-    append(to: &bytes, contentLength: contentLength, keepsConnection: keepsConnection)
+    write(contentLength: contentLength, keepsConnection: keepsConnection) {
+      bytes.append(copying: $0)
+    }
     return bytes
   }
 }

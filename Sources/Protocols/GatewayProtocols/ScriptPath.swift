@@ -64,31 +64,31 @@ public struct ScriptPath: Hashable, Sendable {
     var bytes: [UInt8] = []
     bytes.reserveCapacity(path.count)
     var offset = 0
-    while offset < path.count {
-      var byte = path[offset]
-      offset += 1
-      if byte == 0x25 {
-        guard offset + 1 < path.count, let high = hexDigit(path[offset]),
-          let low = hexDigit(path[offset + 1])
-        else { throw .ambiguous }
-        byte = high << 4 | low
-        offset += 2
-        guard byte != 0x2F else { throw .ambiguous }
-      }
-      guard byte != 0 else { throw .ambiguous }
-      bytes.append(byte)
+    while let mark = ByteSearch.firstIndex(of: 0x25, in: path, from: offset) {
+      bytes.append(copying: path.extracting(offset..<mark))
+      guard mark + 2 < path.count, let high = hexDigit(path[mark + 1]),
+        let low = hexDigit(path[mark + 2]), high << 4 | low != 0x2F
+      else { throw .ambiguous }
+      bytes.append(high << 4 | low)
+      offset = mark + 3
     }
+    bytes.append(copying: path.extracting(offset..<path.count))
+    guard ByteSearch.firstIndex(of: 0, in: bytes.span, from: 0) == nil else { throw .ambiguous }
     try refuseDots(bytes)
     return bytes
   }
 
   /// Refuses segments that mean another place.
   private static func refuseDots(_ bytes: [UInt8]) throws(Problem) {
-    for (index, byte) in bytes.enumerated() where byte == 0x2F {
-      var end = index + 1
+    let bytes = bytes.span
+    var slash: Int? = 0
+    while let start = slash {
+      var end = start + 1
       while end < bytes.count, bytes[end] == 0x2E { end += 1 }
-      let count = end - index - 1
-      if (1...2).contains(count), end == bytes.count || bytes[end] == 0x2F { throw .ambiguous }
+      if (2...3).contains(end - start), end == bytes.count || bytes[end] == 0x2F {
+        throw .ambiguous
+      }
+      slash = ByteSearch.firstIndex(of: 0x2F, in: bytes, from: end)
     }
   }
 

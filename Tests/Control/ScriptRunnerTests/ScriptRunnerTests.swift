@@ -45,9 +45,8 @@ struct ScriptRunnerTests {
     request.add("QUERY_STRING", "a=b&$(id)")
     request.add("HTTP_PROXY", "http://evil/")
     request.add("LD_PRELOAD", "/evil.so")
-    var bytes: [UInt8] = []
     let length = UInt64(content.utf8.count)
-    request.append(to: &bytes, contentLength: length, keepsConnection: false)
+    var bytes = request.encoded(contentLength: length, keepsConnection: false)
     if !content.isEmpty {
       FastCGIRecord(.standardInput, request: 1, contentCount: content.utf8.count).append(to: &bytes)
       bytes += Array(content.utf8)

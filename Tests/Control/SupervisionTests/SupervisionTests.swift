@@ -1,5 +1,6 @@
 import Foundation
 import MartletSystem
+import TestPeers
 import Testing
 
 @Suite("Supervisor", .timeLimit(.minutes(5)))
@@ -259,7 +260,7 @@ struct UpgradeTests {
     #expect(try instance.ask("status").text.contains("process \(instance.number)"))
   }
 
-  @Test("changes nothing when the new binary does not run")
+  @Test("changes nothing when the new binary does not run", .disabled(if: forksAlways))
   func brokenBinary() throws {
     let port = try freePort()
     let instance = try Instance("listen \(port)\n", ownBinary: true)

@@ -8,9 +8,8 @@ struct FastCGIRequestTests {
     request.add("REQUEST_METHOD", "POST")
     request.add("LONG", [UInt8](repeating: 120, count: 300))
     request.add("EMPTY", "")
-    var bytes: [UInt8] = []
     let length = UInt64(content.utf8.count)
-    request.append(to: &bytes, contentLength: length, keepsConnection: keeps)
+    var bytes = request.encoded(contentLength: length, keepsConnection: keeps)
     for piece in content.split(separator: "|") {
       bytes += Records.record(.standardInput, Array(piece.utf8), padding: 5)
     }

@@ -22,34 +22,37 @@ extension ReverseProxy {
     guard let target = exchange.hand.gateway else { throw ExchangeError(.fileMissing) }
     let part = exchange.hand.part.data
     let length = contentLength
-    var request = gateway.constants
+    // Its room is kept from one request to the next.
+    var request = GatewayRequest(gateway.form)
+    swap(&request, &client.worker.gatewayRequest)
+    defer { swap(&request, &client.worker.gatewayRequest) }
+    request.reset(to: gateway.constants)
     try addVariables(of: head, target, length, to: &request)
     guard request.fits else { throw ExchangeError(.headTooLarge) }
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(request.byteCount + part.count + 128)
-    request.append(
-      to: &bytes,
+    let isRecorded = gateway.form == .fastCGI
+    let most =
+      request.byteCount + GatewayRequest.frameByteLimit + part.count
+      + 3 * FastCGIRecord.headerByteCount
+    var out = loop.lend(most <= BufferSize.head.bytes ? .head : .body)
+    if most > out.freeCount { throw ExchangeError(.headTooLarge) }
+    request.write(
       contentLength: length,
       keepsConnection: started.keepsConnection,
       role: gateway.role,
       request: started.number
-    )
-    let isRecorded = gateway.form == .fastCGI
-    if !part.isEmpty, isRecorded { started.record(of: part.count).append(to: &bytes) }
-    if !part.isEmpty { bytes.append(copying: head.bytes.extracting(part)) }
-    if isRecorded, UInt64(part.count) == length { started.record(of: 0).append(to: &bytes) }
+    ) { out.append($0) }
+    if !part.isEmpty, isRecorded { out.append(started.record(of: part.count).bytes.span) }
+    if !part.isEmpty { out.append(head.bytes.extracting(part)) }
+    if isRecorded, UInt64(part.count) == length { out.append(started.record(of: 0).bytes.span) }
     let data = gateway.filters ? UInt64(target.data?.byteCount ?? 0) : nil
-    if data == 0, length == 0 { started.record(of: 0, .data).append(to: &bytes) }
-    var out = loop.lend(bytes.count <= BufferSize.head.bytes ? .head : .body)
-    if bytes.count > out.freeCount { throw ExchangeError(.headTooLarge) }
-    out.append(bytes.span)
+    if data == 0, length == 0 { out.append(started.record(of: 0, .data).bytes.span) }
     let metrics = plan.metrics
     let isShared = connection.carrier != nil
     client.worker.counters.add(
       to: isShared ? metrics.shared : exchange.isReused ? metrics.reused : metrics.opened
     )
     started.begin(
-      plain: bytes.count,
+      plain: out.count,
       content: length - UInt64(part.count),
       data: data,
       isHead: exchange.request.method == .head,
@@ -91,10 +94,8 @@ extension ReverseProxy {
     } else {
       request.add("CONTENT_TYPE", "")
     }
-    let own = route.gateway?.variables ?? []
-    let others = own.map { $0.name } + (exchange.grants ?? []).map(\.passed.variable)
-    addPlaces(bytes, without: others, to: &request)
-    if !own.isEmpty {
+    addPlaces(bytes, to: &request)
+    if let own = route.gateway?.variables, !own.isEmpty {
       var value = loop.lend(.head)
       for variable in own {
         value.truncate(to: 0)
@@ -135,34 +136,50 @@ extension ReverseProxy {
   }
 
   /// Adds who has asked, and whom.
-  private func addPlaces(
-    _ bytes: Span<UInt8>,
-    without own: [String],
-    to request: inout GatewayRequest
-  ) {
+  private func addPlaces(_ bytes: Span<UInt8>, to request: inout GatewayRequest) {
     let peer = client.clientAddress(of: exchange, bytes)
-    request.add("REMOTE_ADDR", peer.hostText)
-    if let port = peer.port, port > 0, !own.contains("REMOTE_PORT") {
-      request.add("REMOTE_PORT", number: UInt64(port))
-    }
-    let isEncrypted = "\(client.scheme)" == "https"
-    if !own.contains("REQUEST_SCHEME") {
-      request.add("REQUEST_SCHEME", isEncrypted ? "https" : "http")
-    }
-    if isEncrypted, !own.contains("HTTPS") { request.add("HTTPS", "on") }
-    request.add("SERVER_PROTOCOL", protocolName)
-    let listener = client.acceptor.plan.key
-    let host = exchange.request.host
-    if !own.contains("SERVER_NAME") {
-      if host.isEmpty {
-        request.add("SERVER_NAME", exchange.site?.name ?? "")
-      } else {
-        request.add("SERVER_NAME", bytes.extracting(host.range))
+    if let known = client.toldOf, known.plan === route.gateway, known.peer == peer,
+      exchange.grants == nil
+    {
+      request.add(known.variables)
+    } else {
+      let told = told(of: peer, as: request.form)
+      request.add(told)
+      if let plan = route.gateway, exchange.grants == nil {
+        client.toldOf = ToldClient(plan: plan, peer: peer, variables: told)
       }
     }
+    request.add("SERVER_PROTOCOL", protocolName)
+    guard !isSaid("SERVER_NAME") else { return }
+    let host = exchange.request.host
+    if host.isEmpty {
+      request.add("SERVER_NAME", exchange.site?.name ?? "")
+    } else {
+      request.add("SERVER_NAME", bytes.extracting(host.range))
+    }
+  }
+
+  /// What request after request of a client has in common.
+  private func told(of peer: SocketAddress, as form: GatewayProtocol) -> GatewayRequest {
+    var told = GatewayRequest(form)
+    told.add("REMOTE_ADDR", peer.hostText)
+    if let port = peer.port, port > 0, !isSaid("REMOTE_PORT") {
+      told.add("REMOTE_PORT", number: UInt64(port))
+    }
+    let isEncrypted = client.scheme.utf8CodeUnitCount == 5
+    if !isSaid("REQUEST_SCHEME") { told.add("REQUEST_SCHEME", isEncrypted ? "https" : "http") }
+    if isEncrypted, !isSaid("HTTPS") { told.add("HTTPS", "on") }
+    guard !isSaid("SERVER_PORT") else { return told }
+    let listener = client.acceptor.plan.key
     let port = listener.utf8.lastIndex(of: 0x3A).map { listener[listener.index(after: $0)...] }
-    guard !own.contains("SERVER_PORT") else { return }
-    request.add("SERVER_PORT", port.flatMap { UInt16($0) }.map { "\($0)" } ?? "80")
+    told.add("SERVER_PORT", port.flatMap { UInt16($0) }.map { "\($0)" } ?? "80")
+    return told
+  }
+
+  /// Whether the configuration, or an authorizer, says a variable in our place.
+  private func isSaid(_ name: String) -> Bool {
+    route.gateway?.variables.contains { $0.name == name } == true
+      || exchange.grants?.contains { $0.passed.variable == name } == true
   }
 
   private var protocolName: String {
@@ -227,11 +244,11 @@ extension ReverseProxy {
     _ bytes: Span<UInt8>,
     to request: inout GatewayRequest
   ) throws(ExchangeError) {
-    let name = Array("Host".utf8)
     switch upstream.plan.host {
-    case .client: request.add(field: name.span, bytes.extracting(exchange.request.authority.range))
-    case .member: request.add(field: name.span, Array((exchange.member?.name ?? "").utf8).span)
-    case .literal(let text): request.add(field: name.span, Array(text.utf8).span)
+    case .client:
+      request.add(field: "Host".utf8.span, bytes.extracting(exchange.request.authority.range))
+    case .member: request.add(field: "Host".utf8.span, (exchange.member?.name ?? "").utf8.span)
+    case .literal(let text): request.add(field: "Host".utf8.span, text.utf8.span)
     }
   }
 
@@ -245,5 +262,18 @@ extension ReverseProxy {
       }
       start = end + 2
     }
+  }
+}
+
+/// What applications are told of a client, as it was written for its last request.
+final class ToldClient {
+  /// For which application.
+  let plan: GatewayPlan
+  /// For whom.
+  let peer: SocketAddress
+  let variables: GatewayRequest
+
+  init(plan: GatewayPlan, peer: SocketAddress, variables: GatewayRequest) {
+    (self.plan, self.peer, self.variables) = (plan, peer, variables)
   }
 }
