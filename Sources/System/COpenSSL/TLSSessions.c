@@ -6,11 +6,23 @@
 #include <openssl/x509_vfy.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
+enum { record_bytes = 16384, overhead_bytes = 512, gathered_records = 4 };
+
+// Records that go to the socket with one call: many bytes cost the kernel less at once than in pieces.
+typedef struct {
+  size_t count, sent;
+  // Where each record ends, and how much content it has.
+  unsigned record_count, sent_records;
+  size_t ends[gathered_records], content[gathered_records];
+  uint8_t bytes[gathered_records * (record_bytes + overhead_bytes)];
+} gathering;
+
 // A session reads and writes its socket by a BIO of our own: it knows whether the socket was emptied,
-// raises no signal, and can be given bytes that were received before.
+// raises no signal, can be given bytes that were received before, and gathers records.
 typedef struct {
   SSL *tls;
   int socket;
@@ -24,6 +36,10 @@ typedef struct {
   uint64_t message_count, received;
   uint8_t *carried;
   size_t carried_count, carried_used;
+  // Where records are gathered just now, and those that the socket has not taken yet.
+  gathering *gathered, *backlog;
+  // Content that the socket has taken, and of which nobody was told.
+  size_t untold;
 } socket_state;
 
 static BIO_METHOD *method;
@@ -96,9 +112,57 @@ static int socket_read(BIO *bio, char *out, int count) {
   return -1;
 }
 
+// Gives a socket as many records as it takes; 0, or a negated error number.
+static int64_t send_gathered(socket_state *state, gathering *records) {
+  int flags = MSG_NOSIGNAL | (state->ends_next ? MSG_MORE : 0);
+  while (records->sent < records->count) {
+    size_t left = records->count - records->sent;
+    ssize_t result = send(state->socket, records->bytes + records->sent, left, flags);
+    if (result < 0) {
+      if (errno == EINTR) continue;
+      if (errno == EAGAIN) return -EAGAIN;
+      state->error = errno;
+      state->has_failed = 1;
+      return -state->error;
+    }
+    records->sent += (size_t)result;
+    while (records->sent_records < records->record_count &&
+           records->ends[records->sent_records] <= records->sent) {
+      state->untold += records->content[records->sent_records++];
+    }
+  }
+  return 0;
+}
+
+// Sends what the socket has not taken before, which goes before everything else.
+static int64_t send_backlog(socket_state *state) {
+  if (state->error > 0) return -state->error;
+  if (!state->backlog) return 0;
+  int64_t result = send_gathered(state, state->backlog);
+  if (result != 0) return result;
+  OPENSSL_free(state->backlog);
+  state->backlog = NULL;
+  return 0;
+}
+
 static int socket_write(BIO *bio, const char *bytes, int count) {
   socket_state *state = BIO_get_data(bio);
   BIO_clear_retry_flags(bio);
+  gathering *records = state->gathered;
+  if (records) {
+    if (sizeof records->bytes - records->count < (size_t)count) {
+      BIO_set_retry_write(bio);
+      return -1;
+    }
+    memcpy(records->bytes + records->count, bytes, (size_t)count);
+    records->count += (size_t)count;
+    return count;
+  }
+  int64_t before = send_backlog(state);
+  if (before != 0) {
+    if (before == -EAGAIN) BIO_set_retry_write(bio);
+    return -1;
+  }
   // What ends a handshake behind which a request has come already, as a ticket does, goes with the answer;
   // the last answer goes with the end.
   int more = state->ends_next || (SSL_in_init(state->tls) && SSL_has_pending(state->tls));
@@ -126,7 +190,10 @@ static long socket_control(BIO *bio, int command, long number, void *pointer) {
 
 static int socket_destroy(BIO *bio) {
   socket_state *state = BIO_get_data(bio);
-  if (state) OPENSSL_free(state->carried);
+  if (state) {
+    OPENSSL_free(state->carried);
+    OPENSSL_free(state->backlog);
+  }
   OPENSSL_free(state);
   BIO_set_data(bio, NULL);
   return 1;
@@ -334,25 +401,58 @@ int64_t martlet_tls_receive(martlet_tls *tls, void *bytes, size_t count) {
   return result == 1 ? (int64_t)received : failure(tls, result);
 }
 
+// Puts content into records, and sends them; 0, or a negated error number.
+static int64_t send_records(martlet_tls *tls, const uint8_t *bytes, size_t count) {
+  socket_state *state = state_of(tls);
+  gathering records;
+  records.count = records.sent = records.record_count = records.sent_records = 0;
+  state->gathered = &records;
+  int64_t error = 0;
+  while (error == 0 && count > 0 && records.record_count < gathered_records) {
+    ERR_clear_error();
+    size_t taken = 0;
+    int result = SSL_write_ex(tls, bytes, count, &taken);
+    if (result == 1) {
+      records.ends[records.record_count] = records.count;
+      records.content[records.record_count++] = taken;
+      bytes += taken;
+      count -= taken;
+    } else {
+      error = failure(tls, result);
+      if (error == 0) error = -EPIPE;
+    }
+  }
+  state->gathered = NULL;
+  int64_t result = send_gathered(state, &records);
+  if (result == -EAGAIN) {
+    // No more than was gathered: nobody looks at what is behind it.
+    state->backlog = OPENSSL_memdup(&records, offsetof(gathering, bytes) + records.count);
+    if (!state->backlog) {
+      state->error = ENOMEM;
+      state->has_failed = 1;
+      return -ENOMEM;
+    }
+  }
+  if (result != 0) return result;
+  // What found no room is given again, now that there is some.
+  return error == -EAGAIN && records.record_count > 0 ? 0 : error;
+}
+
 int64_t martlet_tls_send(martlet_tls *tls, const void *bytes, size_t count, int ends_next) {
   socket_state *state = state_of(tls);
   state->ends_next = ends_next != 0;
+  int64_t error = send_backlog(state);
   size_t sent = 0;
-  // A call takes one record at a time, though the socket may take more.
-  while (sent < count) {
-    ERR_clear_error();
-    size_t taken = 0;
-    int result = SSL_write_ex(tls, (const uint8_t *)bytes + sent, count - sent, &taken);
-    if (result != 1) {
-      int64_t error = failure(tls, result);
-      if (sent > 0) break;
-      state->ends_next = 0;
-      return error == 0 ? -EPIPE : error;
-    }
-    sent += taken;
+  while (1) {
+    // What the socket has taken of what was given before, or just now.
+    size_t told = state->untold < count - sent ? state->untold : count - sent;
+    state->untold -= told;
+    sent += told;
+    if (error != 0 || sent == count) break;
+    error = send_records(tls, (const uint8_t *)bytes + sent, count - sent);
   }
   state->ends_next = 0;
-  return (int64_t)sent;
+  return sent > 0 || error == 0 ? (int64_t)sent : error;
 }
 
 int martlet_tls_has_input(martlet_tls *tls) {
