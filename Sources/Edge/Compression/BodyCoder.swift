@@ -44,15 +44,20 @@ public final class BodyCoder: @unchecked Sendable {
     }
   }
 
-  /// How many bytes it takes before they have to be coded.
-  public static let inputBytes = 32 << 10
-  /// How many bytes come out at a time: more than come of an input that cannot be made smaller.
+  /// How many bytes a coder of this kind takes before they have to be coded.
+  ///
+  /// A page is coded best without a break: meanwhile another one drives the tables that it needs out of the
+  /// processor's caches.
+  static func inputBytes(of kind: Kind) -> Int {
+    kind.level > 0 && kind.window.rawValue >= CodingWindow.large.rawValue ? 128 << 10 : 32 << 10
+  }
+  /// How many bytes come out at a time.
   public static let outputBytes = 34 << 10
 
   /// What it is good for.
   public let kind: Kind
   private let machine: Machine
-  private var input = CodedBlock(capacity: inputBytes)
+  private var input: CodedBlock
   /// How much of it was taken by the machine.
   private var start = 0
   /// What came out and was not passed on yet.
@@ -65,6 +70,7 @@ public final class BodyCoder: @unchecked Sendable {
   /// nil without memory.
   public init?(_ kind: Kind) {
     self.kind = kind
+    input = CodedBlock(capacity: Self.inputBytes(of: kind))
     if kind.level > 0 {
       guard let encoder = Encoder(kind.coding, level: kind.level, window: kind.window) else {
         return nil
@@ -120,7 +126,7 @@ public final class BodyCoder: @unchecked Sendable {
 
   /// Codes what was put in.
   ///
-  /// The whole of it may take a millisecond.
+  /// The whole of it may take some milliseconds.
   public func run(_ push: Push) -> Outcome {
     let storage = input.storage
     let bytes = storage.span.extracting(0..<input.count)
@@ -140,7 +146,7 @@ public final class BodyCoder: @unchecked Sendable {
 
   /// How many bytes of memory it holds.
   public var byteCount: Int {
-    let own = Self.inputBytes + Self.outputBytes
+    let own = input.capacity + Self.outputBytes
     switch machine {
     case .encoder(let encoder): return own + encoder.byteCount
     case .decoder(let decoder): return own + decoder.byteCount
@@ -149,7 +155,7 @@ public final class BodyCoder: @unchecked Sendable {
 
   /// Roughly how many bytes of memory a coder of this kind will hold.
   public static func byteCount(of kind: Kind) -> Int {
-    let own = inputBytes + outputBytes
+    let own = inputBytes(of: kind) + outputBytes
     switch (kind.coding, kind.level) {
     case (.gzip, 1...): return own + (kind.window == .large ? 272 << 10 : 136 << 10)
     case (.zstandard, 1...3): return own + 1792 << 10
