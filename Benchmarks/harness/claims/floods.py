@@ -23,7 +23,7 @@ CROWD_SECONDS = 0.2
 #: How many requests others make a second meanwhile, and on how many connections.
 RATE, CONNECTIONS = 4_000, 32
 #: Between two attacks on a server that others use, and how long each may take.
-PAUSE_SECONDS, SHORT_SECONDS = 0.1, 0.05
+PAUSE_SECONDS, SHORT_SECONDS = 0.25, 0.05
 
 SHARE_LIMIT = 2.0
 MEMORY_LIMIT = 1_024.0
@@ -141,7 +141,7 @@ CLAIMS = [
         f"for {ATTACK_SECONDS:g} s or until it is closed: processor time of all processes in that "
         f"second; growth of anonymous memory with {CROWD} of them at a time; and the p99 of "
         f"{RATE:,} requests a second on {CONNECTIONS} connections of HTTP/1.1 while one flood "
-        "follows the other, to the p99 before. {rounds} rounds.",
+        f"follows the other every {PAUSE_SECONDS:g} s, to the p99 before. {{rounds}} rounds.",
         measure_all,
     )
 ]
