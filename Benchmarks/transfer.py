@@ -89,7 +89,7 @@ def main() -> None:
     }
     for way, ratio in ratios.items():
         print(f"martlet by {way}\t{ratio:.2f}")
-    if ratios["socat"] < LEAST:
+    if min(ratios.values()) < LEAST:
         sys.exit(1)
 
 

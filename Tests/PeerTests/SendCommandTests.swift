@@ -258,6 +258,38 @@ extension PeerTests {
       }
     }
 
+    @Test("serves connections that come together on several threads")
+    func spreads() async throws {
+      try await Rig.run { rig in
+        let (peer, address) = try receiver(rig)
+        let lines = try strange(
+          rig,
+          """
+          import os
+          held = []
+          for number in range(3):
+              held.append((s, f))
+              s = socket.create_connection((host, int(port)))
+              f = s.makefile("rwb")
+              say({"do": "hello", "version": 1, "session": "stranger"})
+          folder = "/proc/\(peer.identifier)"
+          numbers = os.listdir(folder + "/fd")
+          sockets = {n for n in numbers if os.readlink(f"{folder}/fd/{n}").startswith("socket:")}
+          counts = []
+          for number in numbers:
+              with open(f"{folder}/fdinfo/{number}") as lines:
+                  watched = {line.split()[1] for line in lines if line.startswith("tfd:")}
+              counts.append(len(watched & sockets))
+          # How many sockets each loop has: one what listens, two others the connections.
+          print(sorted(count for count in counts if count))
+
+          """,
+          address
+        )
+        #expect(lines == ["ok", "ok", "ok", "ok", "[1, 2, 2]"])
+      }
+    }
+
     @Test(
       "lets no name leave the folder",
       arguments: [

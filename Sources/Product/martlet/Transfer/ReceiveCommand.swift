@@ -83,10 +83,8 @@ struct ReceiveCommand: ParsableCommand {
       )
     }
     let (addresses, begin) = (try addresses(), ContinuousClock.now)
-    for address in addresses {
-      let socket = try Self.bound(to: address)
-      for _ in 0..<Self.loopCount { try Self.serve(try socket.duplicate(), receiver) }
-    }
+    let loops = try ReceiveLoops(count: Self.loopCount)
+    for address in addresses { try Self.serve(try Self.bound(to: address), receiver, on: loops) }
     receiver.isOver.wait()
     report(receiver.tally, ContinuousClock.now - begin)
   }
@@ -135,10 +133,11 @@ struct ReceiveCommand: ParsableCommand {
     }
   }
 
-  /// Accepts connections on a loop with a thread of its own.
+  /// Accepts connections on a loop with a thread of its own, and has each served on the loop with the fewest.
   private static func serve(
     _ socket: consuming Descriptor,
-    _ receiver: Receiver
+    _ receiver: Receiver,
+    on loops: ReceiveLoops
   ) throws(SystemError) {
     let number = socket.release()
     let loop = try EventLoop()
@@ -146,7 +145,7 @@ struct ReceiveCommand: ParsableCommand {
       loop.run(until: {
         do {
           let listener = try Listener(adopting: Descriptor(adopting: number), on: loop)
-          while true { try await accept(listener, receiver, on: loop) }
+          while true { try await accept(listener, receiver, on: loop, loops) }
         } catch {
           Console.complain("nothing more is accepted: \(error)")
         }
@@ -157,13 +156,18 @@ struct ReceiveCommand: ParsableCommand {
   private static func accept(
     _ listener: Listener,
     _ receiver: Receiver,
-    on loop: EventLoop
+    on loop: EventLoop,
+    _ loops: ReceiveLoops
   ) async throws {
     do {
       let accepted = try await listener.accept()
       let peer = accepted.peer
-      let stream = try MartletNet.Stream(adopting: accepted.descriptor, on: loop)
-      loop.spawn { await serve(stream, from: peer, receiver, on: loop) }
+      let number = accepted.descriptor.release()
+      loop.spawn {
+        await loops.run { loop in
+          await serve(Descriptor(adopting: number), from: peer, receiver, on: loop)
+        }
+      }
     } catch {
       // No descriptor is free, for one: the connection waits in the kernel's queue.
       Console.complain("not accepted: \(error)")
@@ -172,12 +176,13 @@ struct ReceiveCommand: ParsableCommand {
   }
 
   private static func serve(
-    _ stream: MartletNet.Stream,
+    _ socket: consuming Descriptor,
     from peer: SocketAddress,
     _ receiver: Receiver,
     on loop: EventLoop
   ) async {
     do {
+      let stream = try MartletNet.Stream(adopting: socket, on: loop)
       if let context = receiver.context {
         let session = try TLSSession(context, socket: stream.descriptor, as: .server)
         try await session.begin(
