@@ -28,21 +28,22 @@ final class OrderedStore<Element: Sendable>: QueueStore {
     state.withLock { state in
       if state.isClosed { return .closed }
       guard state.entries.count < capacity else { return .full }
-      state.entries.append(Entry(element: element, number: state.putCount))
+      let entry = Entry(element: element, number: state.putCount)
+      state.entries.append(entry)
       state.putCount += 1
-      if precedes != nil { rise(&state.entries) }
+      if let precedes {
+        Self.rise(entry, from: state.entries.count - 1, of: &state.entries, by: precedes)
+      }
       return .done
     }
   }
 
   func take() -> Taken<Element> {
     state.withLock { state in
-      guard !state.entries.isEmpty else { return state.isClosed ? .closed : .empty }
-      guard precedes != nil else { return .element(state.entries.removeLast().element) }
-      state.entries.swapAt(0, state.entries.count - 1)
-      let entry = state.entries.removeLast()
-      sink(&state.entries)
-      return .element(entry.element)
+      guard let last = state.entries.popLast() else { return state.isClosed ? .closed : .empty }
+      guard let precedes, let first = state.entries.first else { return .element(last.element) }
+      Self.refill(&state.entries, with: last, by: precedes)
+      return .element(first.element)
     }
   }
 
@@ -52,32 +53,50 @@ final class OrderedStore<Element: Sendable>: QueueStore {
   var count: Int { state.withLock { $0.entries.count } }
   var putCount: Int { state.withLock(\.putCount) }
 
-  private func isBefore(_ first: Entry, _ second: Entry) -> Bool {
-    guard let precedes else { return first.number > second.number }
-    if precedes(first.element, second.element) { return true }
-    if precedes(second.element, first.element) { return false }
-    return first.number < second.number
+  // MARK: The heap
+
+  // Others wait for the lock meanwhile: each pair is compared once, and entries move into a hole instead of
+  // changing places.
+
+  private typealias Order = @Sendable (Element, Element) -> Bool
+
+  private static func isBefore(_ first: Entry, _ second: Entry, by precedes: Order) -> Bool {
+    // The one that came first goes first unless the other precedes it.
+    first.number < second.number
+      ? !precedes(second.element, first.element) : precedes(first.element, second.element)
   }
 
-  private func rise(_ entries: inout [Entry]) {
-    var place = entries.count - 1
-    while place > 0, isBefore(entries[place], entries[(place - 1) / 2]) {
-      entries.swapAt(place, (place - 1) / 2)
-      place = (place - 1) / 2
+  /// Lets an entry rise from a hole to its place.
+  private static func rise(
+    _ entry: Entry,
+    from start: Int,
+    of entries: inout [Entry],
+    by precedes: Order
+  ) {
+    var hole = start
+    while hole > 0 {
+      let parent = (hole - 1) / 2
+      guard isBefore(entry, entries[parent], by: precedes) else { break }
+      entries[hole] = entries[parent]
+      hole = parent
     }
+    entries[hole] = entry
   }
 
-  private func sink(_ entries: inout [Entry]) {
-    var place = 0
-    while true {
-      var least = place
-      for child in [2 * place + 1, 2 * place + 2]
-      where child < entries.count && isBefore(entries[child], entries[least]) {
-        least = child
+  /// Fills the hole that the first entry has left with what was the last.
+  ///
+  /// That one belongs far down nearly always: the hole goes down to the end, which takes one comparison on each
+  /// level, and the entry rises from there.
+  private static func refill(_ entries: inout [Entry], with last: Entry, by precedes: Order) {
+    var hole = 0
+    while 2 * hole + 1 < entries.count {
+      var child = 2 * hole + 1
+      if child + 1 < entries.count, isBefore(entries[child + 1], entries[child], by: precedes) {
+        child += 1
       }
-      guard least != place else { return }
-      entries.swapAt(place, least)
-      place = least
+      entries[hole] = entries[child]
+      hole = child
     }
+    rise(last, from: hole, of: &entries, by: precedes)
   }
 }

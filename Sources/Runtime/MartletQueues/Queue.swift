@@ -35,8 +35,9 @@ public final class Queue<Element: Sendable>: Sendable {
   /// How many elements it holds at most.
   public let capacity: Int
   private let store: any QueueStore<Element>
-  /// The same store, where it is one without a lock: called directly.
+  /// The same store as what it is, one of both: called directly, there is code for its elements.
   private let ring: Ring<Element>?
+  private let ordered: OrderedStore<Element>?
   let takers = WaitGate()
   let putters = WaitGate()
   private let joiners = WaitGate()
@@ -51,14 +52,16 @@ public final class Queue<Element: Sendable>: Sendable {
     switch order.kind {
     case .firstIn:
       let ring = Ring<Element>(capacity: capacity)
-      self.ring = ring
+      (self.ring, ordered) = (ring, nil)
       store = ring
     case .lastIn:
-      ring = nil
-      store = OrderedStore(capacity: capacity, precedes: nil)
+      let ordered = OrderedStore<Element>(capacity: capacity, precedes: nil)
+      (ring, self.ordered) = (nil, ordered)
+      store = ordered
     case .priority(let precedes):
-      ring = nil
-      store = OrderedStore(capacity: capacity, precedes: precedes)
+      let ordered = OrderedStore<Element>(capacity: capacity, precedes: precedes)
+      (ring, self.ordered) = (nil, ordered)
+      store = ordered
     }
   }
 
@@ -229,13 +232,13 @@ public final class Queue<Element: Sendable>: Sendable {
   }
 
   func putNow(_ element: Element) -> Putting {
-    let result = ring?.put(element) ?? store.put(element)
+    let result = ring?.put(element) ?? ordered?.put(element) ?? store.put(element)
     if result == .done { takers.wake() }
     return result
   }
 
   func takeNow() -> Taken<Element> {
-    let result = ring?.take() ?? store.take()
+    let result = ring?.take() ?? ordered?.take() ?? store.take()
     if case .element = result { putters.wake() }
     return result
   }

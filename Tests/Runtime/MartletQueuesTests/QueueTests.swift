@@ -28,7 +28,7 @@ struct QueueTests {
     var random = Seeded(state: UInt64(capacity))
     let queues = [
       Queue<Int>(capacity: capacity), Queue(.lastIn, capacity: capacity),
-      Queue(.priority(<), capacity: capacity),
+      Queue(.priority { $0 / 10 < $1 / 10 }, capacity: capacity),
     ]
     for (kind, queue) in queues.enumerated() {
       var model: [Int] = []
@@ -40,7 +40,12 @@ struct QueueTests {
           if model.count < capacity { model.append(value) }
         } else {
           let place =
-            kind == 0 ? 0 : kind == 1 ? model.count - 1 : model.firstIndex(of: model.min() ?? 0)
+            switch kind {
+            case 0: 0
+            case 1: model.count - 1
+            // Of those of one rank the first.
+            default: model.indices.min { model[$0] / 10 < model[$1] / 10 }
+            }
           let expected = model.isEmpty ? nil : place.map { model.remove(at: $0) }
           #expect(queue.tryTake() == expected)
         }
