@@ -18,6 +18,7 @@ from harness.load import Generator
 from harness.martlet import Form, Martlet
 from harness.peers import HAProxy, Nginx, Peer
 from harness.processes import LOAD_CORE, BenchmarkError
+from harness.titles import TITLES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -81,7 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
     failed = False
     writes = is_reported(arguments)
     command = "make bench" if not arguments.claim else f"make bench CLAIM={arguments.claim[0]}"
-    titles = {name: claim.title for name, claim in CLAIMS.items()}
     facts = machine.facts(arguments.martlet)
     for name in arguments.claim or CLAIMS:
         bench = Bench(peers, generator, arguments.rounds, arguments.seconds)
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         if writes:
             # After every claim: a later one that fails or is stopped takes nothing away.
             part = report.Report(facts, command, {name: note}, tuple(fresh))
-            report.write(REPOSITORY / "docs", part, titles)
+            report.write(REPOSITORY / "docs", part, TITLES)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     return 1 if failed else 0

@@ -5,13 +5,20 @@ from __future__ import annotations
 
 import argparse
 import json
+import queue
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+
+from harness import machine, report
+from harness.report import Report, Row
+from harness.titles import TITLES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -22,7 +29,10 @@ MODULES = {
     "MartletSystem": ("Sources/System/MartletSystem", ["CLinux", "MartletBytes"]),
     "MartletSync": ("Sources/Runtime/MartletSync", ["MartletSystem"]),
     "MartletQueues": ("Sources/Runtime/MartletQueues", ["MartletSystem", "MartletSync"]),
-    "MartletLoop": ("Sources/Runtime/MartletLoop", ["CLinux", "MartletSystem"]),
+    "MartletLoop": (
+        "Sources/Runtime/MartletLoop",
+        ["CLinux", "MartletBytes", "MartletSystem"],
+    ),
     "MartletProcess": (
         "Sources/Runtime/MartletProcess",
         ["MartletSystem", "MartletSync", "MartletQueues", "MartletLoop"],
@@ -43,6 +53,27 @@ BOUNDS = [
     ("process pool, one at a time", "Python, one at a time by processes", 0.2),
     ("process pool, many at a time", "Python, many at a time by processes", 0.2),
 ]
+
+# Figures that are shown beside others, without a bound.
+BESIDES = [("priority queue, 2 to 2 threads", "Python, priority queue, 2 to 2 threads")]
+
+# What jobs do, and by what all of them are done that others are compared with.
+JOBS = ("computing", "waiting", "both")
+JOBS_BASE = "by coroutines"
+
+NOTES = {
+    "library": (
+        "`Benchmarks/library.py`, nanoseconds: of a lock and its release that nobody contends for, "
+        "of an element through a queue of 1,024 places, of a task from its submission to its "
+        "result. Locks are the least of nine rounds in turn, queues their middle, pools the least "
+        "of three."
+    ),
+    "jobs": (
+        "`Benchmarks/library.py`, milliseconds of a job, of 32 that are given at a time: they "
+        "compute for about a millisecond, wait for 50, or wait and then compute; the least of two "
+        "rounds. They are compared with one loop whose coroutines do all of it."
+    ),
+}
 
 
 def manifest() -> str:
@@ -116,13 +147,36 @@ def python_pool_figures(
     return {f"Python, {name} at a time{suffix}": figure for name, figure in found.items()}
 
 
+def python_priority_queue(rounds: int) -> float:
+    """The nanoseconds of an element through Python's, from two threads to two."""
+    waiting: queue.PriorityQueue[int] = queue.PriorityQueue(1024)
+
+    def put() -> None:
+        for value in range(rounds // 2):
+            waiting.put(value)
+
+    def take() -> None:
+        for _ in range(rounds // 2):
+            waiting.get()
+
+    def run() -> None:
+        threads = [threading.Thread(target=each) for each in (put, put, take, take)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    return timed(rounds, run)
+
+
 def python_figures(rounds: int = 20_000) -> dict[str, float]:
-    """The same of Python's pools of threads and of processes."""
+    """The same of Python's pools of threads and of processes, and of its queue."""
     with ThreadPoolExecutor(2) as pool:
         found = python_pool_figures(pool, int, (), rounds)
     with ProcessPoolExecutor(2) as pool:
         data = (bytes(1024),)
         found |= python_pool_figures(pool, same, data, max(rounds // 4, 1), " by processes")
+    found["Python, priority queue, 2 to 2 threads"] = python_priority_queue(rounds * 2)
     return found
 
 
@@ -131,14 +185,57 @@ def verdicts(measured: dict[str, float]) -> list[tuple[str, str, float, float]]:
     return [(name, peer, measured[name] / measured[peer], bound) for name, peer, bound in BOUNDS]
 
 
+def job_rows(measured: dict[str, float]) -> list[Row]:
+    """What jobs cost, in milliseconds, beside coroutines of one loop."""
+    rows = []
+    for work in JOBS:
+        base = measured[f"{work}, {JOBS_BASE}"]
+        for name, figure in measured.items():
+            if not name.startswith(f"{work}, "):
+                continue
+            row = Row("jobs", name, figure / 1e6, "ms")
+            if name != f"{work}, {JOBS_BASE}":
+                row = replace(row, peer=JOBS_BASE, peer_figure=base / 1e6, ratio=figure / base)
+            rows.append(row)
+    return rows
+
+
+def rows(measured: dict[str, float]) -> list[Row]:
+    """The rows of the report: with a bound, beside another, and alone."""
+    pairs = [*BOUNDS, *((name, peer, None) for name, peer in BESIDES)]
+    found = []
+    for name, peer, bound in pairs:
+        ratio = measured[name] / measured[peer]
+        reached = None if bound is None else ratio <= bound
+        found.append(
+            Row("library", name, measured[name], "ns", peer, measured[peer], ratio, bound, reached)
+        )
+    jobs = job_rows(measured)
+    told = {text for pair in pairs for text in pair[:2]} | {row.what for row in jobs}
+    found += [
+        Row("library", name, figure, "ns")
+        for name, figure in measured.items()
+        if name not in told
+    ]
+    return found + jobs
+
+
 def main() -> int:
     """Ends with 1 when a ratio is above its bound."""
     parser = argparse.ArgumentParser(prog="library", description=__doc__)
     parser.add_argument("--json", action="store_true", help="print the figures as JSON")
+    parser.add_argument(
+        "--no-report", action="store_true", help="leave docs/performance.* as it is"
+    )
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         measured = figures(built(Path(folder)))
     measured |= python_figures()
+    if not arguments.no_report:
+        fresh = Report(
+            machine.own_facts(), "Benchmarks/library.py", NOTES, tuple(rows(measured))
+        )
+        report.write(REPOSITORY / "docs", fresh, TITLES)
     if arguments.json:
         print(json.dumps(measured, indent=2))
     else:

@@ -39,20 +39,27 @@ def memory_gigabytes() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def facts(martlet: Path) -> dict[str, str]:
-    """What a reader needs to know to repeat the figures."""
+def own_facts() -> dict[str, str]:
+    """What a reader needs to know to repeat figures without proxies."""
     return {
         "cores": str(os.cpu_count()),
         "processor": processor_model(),
         "memory": f"{memory_gigabytes():.0f} GiB",
         "kernel": platform.release(),
-        "congestion control": congestion_control(),
         "system": first_line(["sed", "-n", 's/^PRETTY_NAME="\\(.*\\)"/\\1/p', "/etc/os-release"]),
+        "swift": version_number(first_line(["swift", "--version"])),
+    }
+
+
+def facts(martlet: Path) -> dict[str, str]:
+    """What a reader needs to know to repeat the figures."""
+    return {
+        **own_facts(),
+        "congestion control": congestion_control(),
         "martlet": first_line([str(martlet), "--version"]),
         "nginx": version_number(first_line(["nginx", "-v"])),
         "haproxy": version_number(first_line(["haproxy", "-v"])),
         "wrk": version_number(first_line(["wrk", "--version"])),
-        "swift": version_number(first_line(["swift", "--version"])),
     }
 
 

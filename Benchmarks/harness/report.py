@@ -50,7 +50,7 @@ class Report:
         notes = {
             name: text for name, text in {**self.notes, **other.notes}.items() if name in order
         }
-        return Report(other.machine, other.command, notes, tuple(rows))
+        return Report({**self.machine, **other.machine}, other.command, notes, tuple(rows))
 
     def to_json(self) -> str:
         """The file `docs/performance.json`."""
@@ -135,7 +135,8 @@ def table(rows: Iterable[Row]) -> str:
 INTRODUCTION = """# Performance
 
 Written by `make bench`, not by hand: the figures below are what the command measured on the
-machine named here. `make bench CLAIM=name` measures one claim anew and replaces its rows.
+machine named here. `make bench CLAIM=name` measures one claim anew and replaces its rows;
+`Benchmarks/library.py` writes those of the library, which say themselves how they were measured.
 
 nginx, HAProxy and Martlet do the same job with the same rights, one after the other in rounds:
 the proxy alone on core 0, the load and the upstream server (nginx, answering from memory) on
