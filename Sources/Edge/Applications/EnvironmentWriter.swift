@@ -1,4 +1,5 @@
 import MartletBytes
+import MartletSystem
 
 /// Writes the variables of CGI that PEP 3333 asks for.
 ///
@@ -8,37 +9,69 @@ import MartletBytes
 /// - Source: RFC 3875, section 4.1; PEP 3333, "environ Variables".
 struct EnvironmentWriter {
   private(set) var bytes: [UInt8]
-  /// How long the first part is, in bytes.
-  private(set) var commonLength = 0
   /// Where the fields are that were written.
   private var fields: [(name: Range<Int>, value: Range<Int>)] = []
 
   init(_ bytes: [UInt8]) { self.bytes = bytes }
 
   /// Writes what a head of HTTP/1.1 says, which is known to be in order.
+  ///
+  /// - Returns: How long the first part is, in bytes.
   mutating func write(
     _ head: Span<UInt8>,
     _ context: WorkerRequest.Context,
-    contentLength: UInt64?
-  ) throws(WorkerRequestError) {
+    contentLength: UInt64?,
+    _ known: KnownFields
+  ) throws(WorkerRequestError) -> Int {
     let start = bytes.count
     let lineEnd = ByteSearch.firstIndex(of: 0x0A, in: head, from: 0) ?? head.count
-    let hasType = writeCommon(head, behind: lineEnd, context)
-    commonLength = bytes.count - start
-    var length: [UInt8] = []
-    if let contentLength, contentLength > 0 || hasType { length += String(contentLength).utf8 }
+    let hasType = putCommon(head.extracting(lineEnd..<head.count), context, known)
+    let commonLength = bytes.count - start
+    let length = contentLength.flatMap { $0 > 0 || hasType ? $0 : nil }
     try writeOwn(head.extracting(0..<lineEnd), context, contentLength: length)
+    return commonLength
   }
 
-  /// Writes the fields, and what is known of the server.
+  /// Replaces the two bytes at a place by a number.
+  mutating func replace(at place: Int, by number: Int) {
+    bytes[place] = UInt8(truncatingIfNeeded: number)
+    bytes[place + 1] = UInt8(truncatingIfNeeded: number >> 8)
+  }
+
+  /// Writes bytes as they are.
+  mutating func put(_ more: [UInt8]) { bytes += more }
+
+  /// Writes the fields, and what is known of the server, as it was written for an earlier request if there was one.
+  ///
+  /// - Returns: Whether the content's type is said.
+  private mutating func putCommon(
+    _ text: Span<UInt8>,
+    _ context: WorkerRequest.Context,
+    _ known: KnownFields
+  ) -> Bool {
+    guard let sum = KnownFields.sum(of: text) else { return writeCommon(text, context) }
+    if let written = known.written(text, withSum: sum, in: context) {
+      bytes += written.bytes
+      return written.hasType
+    }
+    let start = bytes.count
+    let hasType = writeCommon(text, context)
+    if known.keeps(sum: sum) {
+      let written = KnownFields.Written(text, context, as: bytes[start...], hasType: hasType)
+      known.keep(written, withSum: sum)
+    }
+    return hasType
+  }
+
+  /// Writes the fields, which begin with the end of the line before them, and what is known of the server.
   ///
   /// - Returns: Whether the content's type is said.
   private mutating func writeCommon(
     _ head: Span<UInt8>,
-    behind lineEnd: Int,
     _ context: WorkerRequest.Context
   ) -> Bool {
-    var end = lineEnd
+    fields.reserveCapacity(16)
+    var end = 0
     var hasType = false
     var host = 0..<0
     while end + 1 < head.count {
@@ -68,7 +101,7 @@ struct EnvironmentWriter {
   private mutating func writeOwn(
     _ line: Span<UInt8>,
     _ context: WorkerRequest.Context,
-    contentLength: [UInt8]
+    contentLength: UInt64?
   ) throws(WorkerRequestError) {
     let first = ByteSearch.firstIndex(of: 0x20, in: line, from: 0) ?? line.count
     let start = min(first + 1, line.count)
@@ -81,12 +114,27 @@ struct EnvironmentWriter {
     putValue(line.extracting(min(pathEnd + 1, last)..<last))
     bytes += context.scriptName
     putValue(line.extracting(start..<last))
-    putValue(contentLength.span)
-    putValue(context.clientAddress.span)
-    if context.clientPort > 0 { bytes += String(context.clientPort).utf8 }
+    if let contentLength { putDecimal(contentLength) }
     bytes.append(0)
+    putClient(context.client)
     // The last value has no zero behind it: the reader splits at zeros.
-    bytes += context.identifier
+    if let (high, low) = context.identifier { putHexadecimal(high, low) }
+  }
+
+  private mutating func putClient(_ client: SocketAddress?) {
+    switch client {
+    case .ipv4(let host, _):
+      for shift: UInt32 in [24, 16, 8] {
+        putDecimal(UInt64(host >> shift & 255))
+        bytes.append(0x2E)
+      }
+      putDecimal(UInt64(host & 255))
+    case .some(let client): bytes += client.hostText.utf8
+    case nil: break
+    }
+    bytes.append(0)
+    if let port = client?.port, port > 0 { putDecimal(UInt64(port)) }
+    bytes.append(0)
   }
 
   private mutating func writeServer(_ host: Span<UInt8>, _ context: WorkerRequest.Context) {
@@ -141,13 +189,17 @@ struct EnvironmentWriter {
   private static let lengthName = Array("content-length".utf8)
   private static let codingName = Array("transfer-encoding".utf8)
   private static let cookieName = Array("cookie".utf8)
+  private static let fieldPrefix = Array("HTTP_".utf8)
 
   private mutating func putField(_ name: Span<UInt8>, _ value: Span<UInt8>) {
     let start = bytes.count
-    bytes += [0x48, 0x54, 0x54, 0x50, 0x5F]
-    for index in name.indices {
-      let byte = name[index]
-      bytes.append(byte == 0x2D ? 0x5F : (0x61...0x7A).contains(byte) ? byte & 0xDF : byte)
+    bytes += Self.fieldPrefix
+    let nameStart = bytes.count
+    bytes.append(copying: name)
+    var letters = bytes.mutableSpan
+    for index in nameStart..<letters.count {
+      let byte = letters[index]
+      letters[index] = byte == 0x2D ? 0x5F : (0x61...0x7A).contains(byte) ? byte & 0xDF : byte
     }
     if let earlier = fields.firstIndex(where: { isSame($0.name, start..<bytes.count) }) {
       let isCookie = name.count == 6 && equalIgnoringCase(name, Self.cookieName.span)
@@ -187,6 +239,31 @@ struct EnvironmentWriter {
     bytes += name.utf8
     bytes.append(0)
     putValue(value)
+  }
+
+  private mutating func putDecimal(_ number: UInt64) {
+    if number >= 10 { putDecimal(number / 10) }
+    bytes.append(0x30 + UInt8(number % 10))
+  }
+
+  private mutating func putHexadecimal(_ high: UInt64, _ low: UInt64) {
+    let start = bytes.count
+    bytes += Self.noDigits
+    var digits = bytes.mutableSpan
+    var (high, low) = (high, low)
+    for index in (start..<start + 16).reversed() {
+      digits[index] = Self.letter(of: high)
+      digits[index + 16] = Self.letter(of: low)
+      high >>= 4
+      low >>= 4
+    }
+  }
+
+  private static let noDigits = [UInt8](repeating: 0x30, count: 32)
+
+  private static func letter(of number: UInt64) -> UInt8 {
+    let digit = UInt8(truncatingIfNeeded: number) & 15
+    return digit < 10 ? 0x30 + digit : 0x57 + digit
   }
 
   private mutating func putValue(_ value: Span<UInt8>) {

@@ -5,10 +5,8 @@ public import MartletSystem
 public struct WorkerRequest: Sendable {
   /// What is known of a request besides its head.
   public struct Context: Sendable {
-    /// The client's address without the port.
-    public var clientAddress: [UInt8] = []
-    /// The client's port; 0: it has none.
-    public var clientPort: UInt16 = 0
+    /// The client's address.
+    public var client: SocketAddress?
     /// `http` or `https`.
     public var scheme: [UInt8] = []
     /// By what the server is known where the request does not say.
@@ -17,8 +15,8 @@ public struct WorkerRequest: Sendable {
     public var scriptName: [UInt8] = []
     /// The version that the client speaks.
     public var version: [UInt8] = []
-    /// By what the request is known in logs.
-    public var identifier: [UInt8] = []
+    /// By what the request is known in logs, there in 32 hexadecimal digits.
+    public var identifier: (high: UInt64, low: UInt64)?
     /// How important it is where requests wait, from 0 to 9.
     public var priority = 5
 
@@ -77,6 +75,8 @@ public struct WorkerRequest: Sendable {
   /// Writes a request with its environment and its body, as far as that does not lie in a file or is to
   /// come; `contentLength` is nil where nobody has said how long it will be.
   ///
+  /// What its fields become is looked up in `known`.
+  ///
   /// - Throws: ``WorkerRequestError``.
   public init(
     number: UInt64,
@@ -85,7 +85,8 @@ public struct WorkerRequest: Sendable {
     context: Context,
     body: [UInt8],
     attachment: Attachment? = nil,
-    contentLength: UInt64?
+    contentLength: UInt64?,
+    known: KnownFields
   ) throws(WorkerRequestError) {
     self.number = number
     self.loop = loop
@@ -97,17 +98,14 @@ public struct WorkerRequest: Sendable {
     bytes.append(little: number)
     let isInFile = attachment?.use == .body
     bytes.append(little: isInFile ? contentLength ?? 0 : UInt64(body.count))
-    var writer = EnvironmentWriter(bytes)
-    try writer.write(head, context, contentLength: contentLength)
-    bytes = writer.bytes
-    let size = bytes.count - Self.headBytes
+    var writer = EnvironmentWriter(consume bytes)
+    let commonSize = try writer.write(head, context, contentLength: contentLength, known)
+    let size = writer.bytes.count - Self.headBytes
     guard size <= Self.environmentLimit else { throw .tooLarge }
-    for (place, count) in [(4, writer.commonLength), (6, size - writer.commonLength)] {
-      bytes[place] = UInt8(count & 255)
-      bytes[place + 1] = UInt8(count >> 8)
-    }
-    bytes += body
-    self.bytes = bytes
+    writer.replace(at: 4, by: commonSize)
+    writer.replace(at: 6, by: size - commonSize)
+    if !body.isEmpty { writer.put(body) }
+    self.bytes = writer.bytes
   }
 
   /// The message that a part of a streamed body is; none: the body is over.

@@ -41,7 +41,8 @@ struct ApplicationTests {
       context: context,
       body: body,
       attachment: stream.map { WorkerRequest.Attachment($0, for: .stream) },
-      contentLength: stream == nil ? UInt64(body.count) : nil
+      contentLength: stream == nil ? UInt64(body.count) : nil,
+      known: KnownFields()
     )
   }
 

@@ -15,6 +15,8 @@ final class ApplicationClient: TurnEnd {
   private var lastNumber: UInt64
   /// What goes to workers when the turn ends.
   private var outbox = WorkerOutbox()
+  /// What requests to the application say again and again.
+  let knownFields = KnownFields()
   private var isSendPlanned = false
   private var message = [UInt8](repeating: 0, count: WorkerAnswer.messageBytes)
 
@@ -139,6 +141,7 @@ final class ApplicationClient: TurnEnd {
     _ file: OpenFile?,
     from process: Int32
   ) {
+    let stream: ApplicationStream?
     switch answer.kind {
     case .ready: return application.noteReady(process, at: loop.now, into: &outbox)
     case .lock:
@@ -146,13 +149,10 @@ final class ApplicationClient: TurnEnd {
       return application.noteLock(waited, lookCount: answer.number, of: process)
     case .whole, .end, .cut:
       application.complete(answer.number, of: process, at: loop.now, into: &outbox)
-    case .head, .data, .rest: break
+      stream = streams.removeValue(forKey: answer.number)
+    case .head, .data, .rest: stream = streams[answer.number]
     }
-    guard let stream = streams[answer.number] else { return }
-    if answer.kind == .whole || answer.kind == .end || answer.kind == .cut {
-      streams[answer.number] = nil
-    }
-    stream.take(answer, bytes, file)
+    stream?.take(answer, bytes, file)
   }
 
   /// Ends what a worker was at that has ended.

@@ -137,7 +137,9 @@ final class ApplicationStream: InnerSocket {
     while let end = ByteSearch.firstIndex(of: 0x0A, in: bytes, from: start) {
       let line = bytes.extracting(start..<end)
       start = end + 1
-      if line.count > 15, equalIgnoringCase(line.extracting(0..<15), Self.length.span) {
+      // Few begin like those that matter.
+      guard line.count > 15, let letter = Letter(rawValue: line[0] | 0x20) else { continue }
+      if letter == .c, equalIgnoringCase(line.extracting(0..<15), Self.length.span) {
         var value: UInt64 = 0
         for index in 15..<line.count where (0x30...0x39).contains(line[index]) {
           value = value &* 10 &+ UInt64(line[index] - 0x30)
@@ -145,16 +147,25 @@ final class ApplicationStream: InnerSocket {
         contentLength = value
         return value == 0 ? .empty : .fixed(value)
       }
-      if line.count > 18, equalIgnoringCase(line.extracting(0..<18), Self.coding.span) {
+      if letter == .t, line.count > 18,
+        equalIgnoringCase(line.extracting(0..<18), Self.coding.span)
+      {
         return .chunks
       }
-      if client.application.takesWebSockets, line.count > 17,
+      if letter == .u, line.count > 17, client.application.takesWebSockets,
         equalIgnoringCase(line.extracting(0..<18), Self.upgrade.span)
       {
         return openTunnel()
       }
     }
     return .empty
+  }
+
+  /// How lines begin that say what follows the head.
+  private enum Letter: UInt8 {
+    case c = 0x63
+    case t = 0x74
+    case u = 0x75
   }
 
   private static let headMethod = Array("HEAD ".utf8)
@@ -258,7 +269,8 @@ final class ApplicationStream: InnerSocket {
         context: context,
         body: body,
         attachment: file.map { WorkerRequest.Attachment($0, for: use) },
-        contentLength: streamed == nil ? bodyLength : contentLength
+        contentLength: streamed == nil ? bodyLength : contentLength,
+        known: client.knownFields
       )
     } catch {
       switch error {
