@@ -79,6 +79,37 @@ extension PeerTests {
       }
     }
 
+    private static let forms = """
+      async def app(scope, receive, send):
+          if scope["type"] == "lifespan":
+              raise ValueError("nothing to begin")
+          fields = [(b"x-one", b"1"), (b"x-two", b"2")]
+          form = scope["path"][1:]
+          if form == "generator":
+              fields = (pair for pair in fields)
+          elif form == "lists":
+              fields = [list(pair) for pair in fields]
+          elif form == "arrays":
+              fields = [tuple(map(bytearray, pair)) for pair in fields]
+          await send({"type": "http.response.start", "status": 200, "headers": fields})
+          await send({"type": "http.response.body", "body": form.encode()})
+      """
+
+    @Test("by ASGI give the fields of an answer in any form, and each answer has them")
+    func forms() async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(rig, Self.forms, interface: "asgi")
+        let wire = try Wire(to: martlet.endpoint)
+        for form in ["generator", "tuples", "lists", "arrays", "generator", "tuples"] {
+          try wire.send(text: "GET /\(form) HTTP/1.1\r\nHost: a\r\n\r\n")
+          let answer = try wire.receiveAnswer()
+          #expect(answer.text == form)
+          #expect(answer.fields["x-one"] == "1", "of \(form)")
+          #expect(answer.fields["x-two"] == "2", "of \(form)")
+        }
+      }
+    }
+
     @Test("by ASGI have a task and a context for each request, whether it waits or not")
     func tasks() async throws {
       try await Rig.run { rig in

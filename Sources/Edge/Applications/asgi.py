@@ -68,11 +68,11 @@ class EventExchange:
         # None: the application has had it.
         self.body = body
         self.is_to_head = scope["method"] == "HEAD"
-        self.begun = perf_counter()
 
     time = Answer.time
 
     async def serve(self):
+        self.begun = perf_counter()
         try:
             await self.worker.application(self.scope, self.receive, self.send)
             if not self.is_ended:
@@ -232,27 +232,28 @@ event_heads = {}
 
 def event_head(event):
     """The head of an answer and the length of its body; heads that come again are known."""
+    key = (event["status"], *map(tuple, event.get("headers", ())))
     try:
-        key = (event["status"], *map(tuple, event.get("headers", ())))
         known = event_heads.get(key)
     except TypeError:
-        return checked_event_head(event)
+        # What cannot be a key can be a head.
+        return checked_event_head(*key)
     if known is None:
-        known = checked_event_head(event)
+        known = checked_event_head(*key)
         if len(event_heads) >= KNOWN_HEADS:
             event_heads.clear()
         event_heads[key] = known
     return known
 
 
-def checked_event_head(event):
+def checked_event_head(status, *headers):
     """The head of an answer, checked."""
     length = None
-    status = int(event["status"])
+    status = int(status)
     if not 200 <= status <= 999:
         raise ValueError("%d is no status of an answer" % status)
     lines = [b"%d %s" % (status, REASONS.get(status, b"OK"))]
-    for name, value in event.get("headers", ()):
+    for name, value in headers:
         lower = bytes(name).lower()
         if lower in EVENT_HOP_BY_HOP:
             continue
@@ -297,31 +298,27 @@ class Beginner:
         self.call_soon = loop.call_soon
         self.steps = []
 
-    def begin(self, coroutine):
-        """Begins a task; it is over already if nothing made it wait."""
+    def begin(self, coroutines):
+        """Begins a task for each; those are over already that nothing made wait."""
         if self.loop.get_task_factory() is not None:
-            return self.loop.create_task(coroutine)
+            return [self.loop.create_task(coroutine) for coroutine in coroutines]
         if BEGINS_AT_ONCE:
-            return asyncio.Task(coroutine, loop=self.loop, eager_start=True)
+            return [asyncio.Task(coroutine, loop=self.loop, eager_start=True)
+                    for coroutine in coroutines]
+        # None of them runs before all are made: what takes their first steps serves nobody else.
         self.loop.call_soon = self.note
         try:
-            task = asyncio.Task(coroutine, loop=self.loop)
+            tasks = [asyncio.Task(coroutine, loop=self.loop) for coroutine in coroutines]
         finally:
             del self.loop.call_soon
-        first = None
-        for step, context in self.steps:
-            if step.__self__ is task:
-                first = step, context
-            else:
-                self.call_soon(step, context=context)
-        self.steps.clear()
-        step, context = first
-        context.run(step)
-        return task
+        steps, self.steps = self.steps, []
+        for step, context in steps:
+            context.run(step)
+        return tasks
 
     def note(self, call, *words, context=None):
-        """Takes note of the task's first step; what else is to be called is somebody else's."""
-        if words or not isinstance(getattr(call, "__self__", None), asyncio.Task):
+        """Takes note of a task's first step; what else is to be called is somebody else's."""
+        if words or type(getattr(call, "__self__", None)) is not asyncio.Task:
             return self.call_soon(call, *words, context=context)
         self.steps.append((call, context))
 
@@ -340,6 +337,9 @@ def run_events(main):
         loop.run_until_complete(loop.shutdown_asyncgens())
         asyncio.set_event_loop(None)
         loop.close()
+
+
+OWN_WORDS = ("method", "asgi", "path", "raw_path", "query_string", "headers", "client", "state")
 
 
 class EventWorker(Worker):
@@ -411,6 +411,7 @@ class EventWorker(Worker):
             self.lock.wake()
         self.is_crowded = len(requests) > 1
         self.is_taking = True
+        exchanges = []
         for kind, flags, loop, number, common, own, length, data, file in requests:
             if kind == GONE:
                 exchange = self.exchanges.get(number)
@@ -420,14 +421,16 @@ class EventWorker(Worker):
             scope, identifier = self.scope(common, own)
             if flags & WEBSOCKET:
                 connection = socket.socket(fileno=file)
-                self.begin(WebSocketExchange(self, loop, number, scope, identifier, connection))
+                exchanges.append(
+                    WebSocketExchange(self, loop, number, scope, identifier, connection))
                 continue
             exchange = EventExchange(self, loop, number, scope, identifier, None if flags else data)
             if flags & STREAMED:
                 exchange.source = EventStream(self.loop, file, data)
             elif flags:
                 exchange.source = EventFile(file, length)
-            self.begin(exchange)
+            exchanges.append(exchange)
+        self.begin(exchanges)
         self.is_taking = False
         for channel in self.channels:
             self.release(channel)
@@ -455,13 +458,15 @@ class EventWorker(Worker):
             for _ in range(count):
                 channel.held.popleft()
 
-    def begin(self, exchange):
-        task = self.beginner.begin(exchange.serve())
-        if task.done():
-            return self.note_end()
-        exchange.task = task
-        self.exchanges[exchange.number] = exchange
-        task.add_done_callback(functools.partial(self.forget, exchange.number))
+    def begin(self, exchanges):
+        tasks = self.beginner.begin([exchange.serve() for exchange in exchanges])
+        for exchange, task in zip(exchanges, tasks):
+            if task.done():
+                self.note_end()
+            else:
+                exchange.task = task
+                self.exchanges[exchange.number] = exchange
+                task.add_done_callback(functools.partial(self.forget, exchange.number))
 
     def forget(self, number, _):
         self.exchanges.pop(number)
@@ -473,21 +478,22 @@ class EventWorker(Worker):
 
     def scope(self, common, own):
         """The scope of a request, and by what it is known: ASGI, HTTP connection scope."""
-        known = self.known.get(common) or self.take_apart(common)
-        scope, root, headers = known[0].copy(), known[1], known[2].copy()
-        method, path, query, target, length, address, port, identifier = own.split(b"\0")
-        path = path.decode("utf-8", "replace")
+        scope, root, headers = self.known.get(common) or self.take_apart(common)
+        scope, headers = scope.copy(), headers.copy()
+        (scope["method"], path, query, target, length, address, port, identifier
+         ) = own.decode("latin-1").split("\0")
+        if not path.isascii():
+            path = path.encode("latin-1").decode("utf-8", "replace")
         if length:
-            headers.append((b"content-length", length))
+            headers.append((b"content-length", length.encode("latin-1")))
         scope["asgi"] = {"version": "3.0", "spec_version": "2.4"}
-        scope["method"] = method.decode("latin-1")
         scope["path"] = root + path if root else path
-        scope["raw_path"] = target.partition(b"?")[0]
-        scope["query_string"] = query
+        scope["raw_path"] = target.partition("?")[0].encode("latin-1")
+        scope["query_string"] = query.encode("latin-1")
         scope["headers"] = headers
-        scope["client"] = (address.decode("latin-1"), int(port or 0))
+        scope["client"] = (address, int(port or 0))
         scope["state"] = self.state.copy()
-        return scope, identifier.decode("latin-1")
+        return scope, identifier
 
     def take_apart(self, common):
         """The scope as far as requests have it in common, the part of the path in front, and the fields."""
@@ -509,6 +515,8 @@ class EventWorker(Worker):
             "root_path": root,
             "server": (environ["SERVER_NAME"], int(environ["SERVER_PORT"] or "0")),
         }
+        # What each request has of its own replaces these: no copy has to grow for it.
+        scope.update(dict.fromkeys(OWN_WORDS))
         known = scope, root, headers
         self.remember(common, known)
         return known

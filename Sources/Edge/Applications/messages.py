@@ -25,8 +25,9 @@ from time import perf_counter
 
 REQUEST = struct.Struct("<BBHHHQQ")
 ANSWER = struct.Struct("<BBHIIQI")
+REQUEST_BYTES = REQUEST.size
 WHOLE, HEAD, DATA, END, CUT, REST, READY, LOCK = 1, 2, 3, 4, 5, 6, 7, 8
-ASK, GONE = 1, 2
+GONE = 2
 IN_FILE, WEBSOCKET, STREAMED = 1, 2, 4
 HAS_LENGTH = 1
 LONGEST = 0xFFFFFFFF
@@ -143,18 +144,16 @@ class FileWrapper:
 def requests_in(message, descriptor):
     """The requests in a message: kind, flags, loop, number, common, own, body length, body, descriptor."""
     requests = []
-    at = 0
-    while at < len(message):
+    at, end = 0, len(message)
+    while at < end:
         kind, loop, flags, common_size, own_size, number, length = REQUEST.unpack_from(message, at)
-        own = at + REQUEST.size + common_size
-        common = message[at + REQUEST.size:own]
-        at = own + own_size
-        own = message[own:at]
-        body = b""
-        if flags != IN_FILE and length:
-            body = message[at:at + length]
-            at += length
-        requests.append((kind, flags, loop, number, common, own, length, body, descriptor))
+        at += REQUEST_BYTES
+        own = at + common_size
+        body = own + own_size
+        after = body if flags == IN_FILE else body + length
+        requests.append((kind, flags, loop, number, message[at:own], message[own:body], length,
+                         message[body:after], descriptor))
+        at = after
     return requests
 
 
@@ -198,9 +197,9 @@ class Answer:
     sent = 0
     rest = None
 
-    def __init__(self, worker, channel, number, environ):
+    def __init__(self, worker, channel, number, is_to_head):
         self.worker, self.channel, self.number = worker, channel, number
-        self.is_to_head = environ["REQUEST_METHOD"] == "HEAD"
+        self.is_to_head = is_to_head
         self.begun = perf_counter()
 
     def time(self):
@@ -228,22 +227,25 @@ class Answer:
 
     def send_whole(self, body):
         self.is_sent = True
-        head = self.head
+        head, channel, worker = self.head, self.channel, self.worker
         taken = self.time()
         count = len(body)
         start = ANSWER.pack(WHOLE, 0 if self.length is None else HAS_LENGTH, 0, len(head), count,
                             self.number, taken)
-        channel = self.channel
         if count + len(head) >= COPIED_BYTES:
             channel.socket.sendmsg((start, head, body))
             return
-        may_wait = taken < HELD_MICROSECONDS and self.worker.has_more()
-        if not may_wait and not channel.held:
-            channel.socket.send(start + head + body)
-            return
-        channel.held.append(start + head + body)
-        if not may_wait or len(channel.held) >= HELD_COUNT:
+        held = channel.held
+        # The next request is there, and whoever answers this one answers it.
+        if taken < HELD_MICROSECONDS and worker.ready and worker.waits < WAITING_SAMPLES:
+            held.append(start + head + body)
+            if len(held) >= HELD_COUNT:
+                channel.flush()
+        elif held:
+            held.append(start + head + body)
             channel.flush()
+        else:
+            channel.socket.send(start + head + body)
 
     def write(self, data):
         """Sends a piece; what goes beyond the bound waits until the client has taken the rest."""

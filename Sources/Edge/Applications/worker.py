@@ -6,6 +6,9 @@ WAITING_SAMPLES = 3
 # How often it is looked whether a request that began as a quick one is slow.
 TURN_SECONDS = 0.002
 IDLE_LOOKS = 10
+OWN_VARIABLES = (
+    "REQUEST_METHOD", "PATH_INFO", "QUERY_STRING", "REQUEST_URI", "REMOTE_ADDR",
+    "martlet.request_id", "wsgi.input")
 
 
 class Worker:
@@ -132,14 +135,10 @@ class Worker:
             # Other threads take what is in it while this one waits for more.
             message = bytes(memoryview(buffers[0])[:count])
             descriptor = struct.unpack("i", ancillary[0][2][:4])[0] if ancillary else None
-            for request in requests_in(message, descriptor):
-                if request[0] == ASK:
-                    self.ready.append(request)
+            self.ready.extend(requests_in(message, descriptor))
+            if self.lock.is_asleep:
+                self.lock.wake()
         return True
-
-    def has_more(self):
-        """Whether the next request is there, and answered by whoever asks."""
-        return self.ready and self.waits < WAITING_SAMPLES
 
     def flush(self):
         for channel in self.channels:
@@ -180,13 +179,13 @@ class Worker:
     def respond(self, request):
         """Answers a request."""
         self.served += 1
-        if self.lock.is_asleep:
-            self.lock.wake()
+        # Applications of WSGI are not told of clients that have gone: each is a request.
         _, flags, loop, number, common, own, length, body, descriptor = request
         environ = (self.known.get(common) or self.take_apart(common)).copy()
-        (environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"],
-         environ["REQUEST_URI"], content_length, environ["REMOTE_ADDR"], port,
-         environ["martlet.request_id"]) = own.decode("latin-1").split("\0")
+        (method, environ["PATH_INFO"], environ["QUERY_STRING"], environ["REQUEST_URI"],
+         content_length, environ["REMOTE_ADDR"], port, environ["martlet.request_id"]
+         ) = own.decode("latin-1").split("\0")
+        environ["REQUEST_METHOD"] = method
         if content_length:
             environ["CONTENT_LENGTH"] = content_length
         if port:
@@ -197,7 +196,7 @@ class Worker:
         else:
             body = io.BytesIO(body)
         environ["wsgi.input"] = body
-        answer = Answer(self, self.channels[loop], number, environ)
+        answer = Answer(self, self.channels[loop], number, method == "HEAD")
         try:
             self.answer(environ, answer)
         except SystemExit as leaving:
@@ -218,6 +217,8 @@ class Worker:
         words = common.decode("latin-1").split("\0")
         environ = self.base.copy()
         environ.update(zip(words[0::2], words[1::2]))
+        # What each request has of its own replaces these: no copy has to grow for it.
+        environ.update(dict.fromkeys(OWN_VARIABLES, ""))
         self.remember(common, environ)
         return environ
 
