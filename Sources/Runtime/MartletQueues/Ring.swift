@@ -2,7 +2,8 @@
 // 1. A position is a lap, a mark and an index below `capacity`. `tail` is where the next element goes, `head`
 //    where the next one is taken; who moves one of them by an exchange owns the element at its old place.
 // 2. The stamp of a place says whose turn it is there: the tail's position when it is empty, that and one
-//    when it is full. It is written, with release, after the element was moved in or out.
+//    when it is full. It is written, with release, after the element was moved in or out; by an exchange after it
+//    was moved in, see `publish`.
 // 3. `elements` holds an initialised value exactly where the stamp says full, or between the exchange and
 //    the stamp's store of who owns it.
 // 4. The mark of `tail` means closed: no exchange for a put succeeds after it.
@@ -71,7 +72,7 @@ final class Ring<Element: Sendable>: QueueStore, @unchecked Sendable {
         )
         if isMine {
           unsafe (elements + index).initialize(to: element)
-          unsafe stamps[index].store(seen &+ 1, ordering: .releasing)
+          publish(seen &+ 1, at: index)
           return .done
         }
         seen = found
@@ -85,6 +86,15 @@ final class Ring<Element: Sendable>: QueueStore, @unchecked Sendable {
         seen = unsafe tail.pointee.load(ordering: .sequentiallyConsistent)
       }
     }
+  }
+
+  /// Stamps a place whose element may be taken from now on.
+  ///
+  /// By an exchange: the optimiser puts the element's retain behind stores, atomic ones too, and by then who has
+  /// taken it may have let go of the last reference.
+  @inline(__always)
+  private func publish(_ stamp: UInt, at index: Int) {
+    _ = unsafe stamps[index].exchange(stamp, ordering: .acquiringAndReleasing)
   }
 
   func take() -> Taken<Element> {
