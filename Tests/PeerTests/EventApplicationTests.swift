@@ -42,6 +42,49 @@ extension PeerTests {
           await send({"type": "http.response.body", "body": text.encode() + body})
       """
 
+    @Test("by ASGI are told of clients that leave as soon as they have asked")
+    func leaving() async throws {
+      try await Rig.run { rig in
+        let martlet = try ApplicationTests.start(
+          rig,
+          """
+          counts = {"here": 0, "gone": 0}
+
+          async def app(scope, receive, send):
+              if scope["type"] != "http":
+                  return
+              if scope["path"] == "/leave":
+                  counts["here"] += 1
+                  while (await receive())["type"] != "http.disconnect":
+                      pass
+                  counts["gone"] += 1
+                  return
+              text = b"%d" % (counts["here"] - counts["gone"])
+              await send({"type": "http.response.start", "status": 200, "headers": []})
+              await send({"type": "http.response.body", "body": text})
+          """,
+          "processes 1",
+          interface: "asgi"
+        )
+        for _ in 0..<20 {
+          // They are let go of, and closed by that, as soon as all have asked.
+          let wires = try (0..<16).map { _ in try Wire(to: martlet.endpoint) }
+          for wire in wires {
+            wire.resetAtEnd()
+            try wire.send(text: "GET /leave HTTP/1.1\r\nHost: a\r\n\r\n")
+          }
+        }
+        let wire = try Wire(to: martlet.endpoint)
+        let deadline = ContinuousClock.now + patience
+        var left = ""
+        while left != "0", ContinuousClock.now < deadline {
+          try wire.send(text: "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+          left = try wire.receiveAnswer().text
+        }
+        #expect(left == "0", "clients of which nobody has said that they have left")
+      }
+    }
+
     @Test("by ASGI live from their beginning to their end, and answer in between")
     func asgi() async throws {
       try await Rig.run { rig in

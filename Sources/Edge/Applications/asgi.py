@@ -414,6 +414,9 @@ class EventWorker(Worker):
         exchanges = []
         for kind, flags, loop, number, common, own, length, data, file in requests:
             if kind == GONE:
+                # The one who has gone may have come with the same message.
+                self.begin(exchanges)
+                exchanges = []
                 exchange = self.exchanges.get(number)
                 if exchange is not None:
                     exchange.leave()

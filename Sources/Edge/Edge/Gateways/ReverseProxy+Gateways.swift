@@ -138,15 +138,15 @@ extension ReverseProxy {
   /// Adds who has asked, and whom.
   private func addPlaces(_ bytes: Span<UInt8>, to request: inout GatewayRequest) {
     let peer = client.clientAddress(of: exchange, bytes)
-    if let known = client.toldOf, known.plan === route.gateway, known.peer == peer,
+    if let known = client.clientVariables, known.plan === route.gateway, known.peer == peer,
       exchange.grants == nil
     {
       request.add(known.variables)
     } else {
-      let told = told(of: peer, as: request.form)
+      let told = variables(of: peer, as: request.form)
       request.add(told)
       if let plan = route.gateway, exchange.grants == nil {
-        client.toldOf = ToldClient(plan: plan, peer: peer, variables: told)
+        client.clientVariables = ClientVariables(plan: plan, peer: peer, variables: told)
       }
     }
     request.add("SERVER_PROTOCOL", protocolName)
@@ -160,7 +160,7 @@ extension ReverseProxy {
   }
 
   /// What request after request of a client has in common.
-  private func told(of peer: SocketAddress, as form: GatewayProtocol) -> GatewayRequest {
+  private func variables(of peer: SocketAddress, as form: GatewayProtocol) -> GatewayRequest {
     var told = GatewayRequest(form)
     told.add("REMOTE_ADDR", peer.hostText)
     if let port = peer.port, port > 0, !isSaid("REMOTE_PORT") {
@@ -266,7 +266,7 @@ extension ReverseProxy {
 }
 
 /// What applications are told of a client, as it was written for its last request.
-final class ToldClient {
+final class ClientVariables {
   /// For which application.
   let plan: GatewayPlan
   /// For whom.

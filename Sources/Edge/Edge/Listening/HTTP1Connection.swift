@@ -34,7 +34,7 @@ final class HTTP1Connection {
   /// A connection to a member that serves this client alone.
   var ownConnection: OwnConnection?
   /// What applications are told of the client.
-  var toldOf: ToldClient?
+  var clientVariables: ClientVariables?
   /// What came behind the last request: the beginning of the next one.
   var carried: Lent?
   /// The exchange that rests, or that a coroutine is to go on with.
