@@ -56,7 +56,6 @@ GROUPS = {
         ("varnish", "varnishtest, which runs the scenarios"),
         ("procps", "ps and pgrep"),
         ("iproute2", "hosts in network namespaces"),
-        ("redis-server", "a member that is checked"),
         ("postgresql-15", "a member that is checked"),
         ("mariadb-server-core", "a member that is checked"),
     ],
@@ -65,6 +64,7 @@ GROUPS = {
         ("libnginx-mod-stream", "nginx at layer 4, which is measured against"),
         ("haproxy", "a peer that is measured against"),
         ("varnish", "a cache that is measured against"),
+        ("h2o", "a server of HTTP/2 that is measured against"),
         ("gunicorn", "a server of applications that is measured against"),
         ("uwsgi-core", "a server of applications that is measured against"),
         ("uwsgi-plugin-python3", "Python in uWSGI"),
@@ -89,8 +89,8 @@ SERVICES = {
     "haproxy": ["haproxy"],
     "redis-server": ["redis-server"],
     "varnish": ["varnish", "varnishncsa"],
+    "h2o": ["h2o"],
     "php-fpm": ["php8.2-fpm"],
-    "redis-server": ["redis-server"],
     "postgresql-15": ["postgresql"],
 }
 

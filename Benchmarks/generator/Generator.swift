@@ -234,12 +234,20 @@ final class Generator {
     let now = Self.now()
     if now >= recordFrom {
       report.answers += 1
-      report.times.record(now - connection.intended)
+      record(now - connection.intended, of: connection.intended)
     } else {
       report.warmupAnswers += 1
     }
     lastAnswer = now
     release(connection, closing: head.closes || options.closes)
+  }
+
+  private func record(_ time: UInt64, of intended: UInt64) {
+    if options.window > 0, UInt64(Double(intended) / 1e9 / options.window) % 2 == 1 {
+      report.oddTimes.record(time)
+    } else {
+      report.times.record(time)
+    }
   }
 
   private func fail(_ connection: Connection, _ failure: Connection.Failure) {

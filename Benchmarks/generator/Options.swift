@@ -16,6 +16,9 @@ struct Options {
   var seconds = 5.0
   /// Time at the start whose answers are not recorded, in seconds.
   var warmup = 0.0
+  /// The length of windows of the monotonic clock, in seconds, of which every other one, that with an odd
+  /// number, has its answers timed apart; 0: there are none.
+  var window = 0.0
   /// Whether each request has a connection of its own.
   var closes = false
   /// How long an answer may take, in seconds.
@@ -45,6 +48,9 @@ struct Options {
     guard options.seconds > 0, options.seconds <= 3600 else {
       return .failure(OptionError(sentence: "--seconds goes up to 3600"))
     }
+    guard options.window >= 0, options.window <= 3600 else {
+      return .failure(OptionError(sentence: "--window goes up to 3600"))
+    }
     return .success(options)
   }
 
@@ -57,6 +63,7 @@ struct Options {
     case "--rate": return assign(\.rate, Double(value))
     case "--seconds": return assign(\.seconds, Double(value))
     case "--warmup": return assign(\.warmup, Double(value))
+    case "--window": return assign(\.window, Double(value))
     case "--timeout": return assign(\.timeout, Double(value))
     case "--body-bytes": return assign(\.bodyBytes, Int(value))
     default: return false

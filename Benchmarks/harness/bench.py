@@ -48,12 +48,20 @@ class Bench:
         print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
     def start_all(
-        self, stage: Stage, site: Site, label: str = "", upstream: Upstream | None = None
+        self,
+        stage: Stage,
+        site: Site,
+        label: str = "",
+        upstream: Upstream | None = None,
+        beside: Sequence[Peer] = (),
     ) -> list[Running]:
-        """Starts every peer, and the upstream if none is given, and checks each one's answers."""
+        """Starts every peer, and the upstream if none is given, and checks each one's answers.
+
+        - beside: peers of this job alone, which take part where others do.
+        """
         upstream = upstream or (CallServer(stage) if site.grpc else Upstream(stage))
         started = []
-        for peer in self.peers:
+        for peer in [*self.peers, *(beside if len(self.peers) > 1 else ())]:
             running = peer.start(stage, site, upstream.port, label)
             probe.check(running, site)
             started.append(running)

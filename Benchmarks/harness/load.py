@@ -25,6 +25,8 @@ class Load:
     failures: dict[str, int] = field(default_factory=dict)
     #: Latency from the intended start, in microseconds, by name: p50, p90, p99, p999, max.
     microseconds: dict[str, float] = field(default_factory=dict)
+    #: That of requests meant to start in windows with an odd number, where the load has such.
+    odd_microseconds: dict[str, float] = field(default_factory=dict)
     #: Answers while the load warmed up: served, but not timed.
     unrecorded: int = 0
 
@@ -90,6 +92,7 @@ def parse_generator(text: str) -> Load:
             float(report["seconds"]),
             {kind: int(count) for kind, count in report["failures"].items()},
             {name: float(value) for name, value in report["microseconds"].items()},
+            {name: float(value) for name, value in report.get("odd_microseconds", {}).items()},
             int(report["warmup_answers"]),
         )
     except (ValueError, KeyError, TypeError) as error:
@@ -245,12 +248,13 @@ class Generator:
         warmup: float = 0,
         close: bool = False,
         body_bytes: int = -1,
+        window: float = 0,
     ) -> list[str]:
         """The command line of a run."""
         command = [str(self.program), "--port", str(port), "--path", path]
         command += ["--connections", str(connections), "--seconds", f"{seconds:g}"]
         command += ["--rate", f"{rate:.1f}", "--warmup", f"{warmup:g}"]
-        command += ["--body-bytes", str(body_bytes)]
+        command += ["--body-bytes", str(body_bytes), "--window", f"{window:g}"]
         return command + (["--close"] if close else [])
 
     def run(
@@ -264,6 +268,7 @@ class Generator:
         warmup: float = 0,
         close: bool = False,
         body_bytes: int = -1,
+        window: float = 0,
     ) -> Load:
         """Runs to the end; failures are counted in the result, not raised."""
         command = self.command(
@@ -275,6 +280,7 @@ class Generator:
             warmup=warmup,
             close=close,
             body_bytes=body_bytes,
+            window=window,
         )
         return parse_generator(_output(command, seconds))
 

@@ -101,6 +101,23 @@ class GeneratorTests(unittest.TestCase):
         self.assertGreater(result.microseconds["p90"], STALL_SECONDS * 1e6 * 0.6)
         self.assertGreaterEqual(result.microseconds["max"], STALL_SECONDS * 1e6)
 
+    def test_every_other_window_is_timed_apart(self):
+        slow = []
+
+        def serve(connection):
+            while read_head(connection):
+                # Slow in windows with an odd number, and a request waits for no other: it is the only one.
+                if int(time.monotonic() / 0.2) % 2:
+                    slow.append(True)
+                    time.sleep(0.05)
+                connection.sendall(GOOD)
+
+        result = self.run_against(serve, connections=1, rate=10, seconds=1.2, window=0.2)
+        self.assertEqual(result.answers, 12)
+        self.assertTrue(slow)
+        self.assertLess(result.microseconds["p50"], 0.05e6)
+        self.assertGreater(result.odd_microseconds["p50"], 0.05e6)
+
     def test_told_to_end_it_tells_what_it_has(self):
         asked = []
 

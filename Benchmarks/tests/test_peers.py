@@ -1,16 +1,18 @@
 """The proxies get the same job, and one that does not do it is not measured."""
 
 import pathlib
+import shutil
 import subprocess
 import tempfile
 import unittest
 
 from benchmarks import Stub, answering
 from harness import peers, probe
+from harness.h2o import H2O
 from harness.martlet import Form, Martlet
 from harness.peers import HAProxy, Nginx, Running, Upstream
 from harness.processes import BenchmarkError, Stage, free_port
-from harness.site import BODIES, BULK, LARGE, PLAIN, REALISTIC, STREAM, TLS, Site
+from harness.site import BODIES, BULK, HTTP2, LARGE, PLAIN, REALISTIC, STREAM, TLS, Site
 
 SITES = {
     "plain": PLAIN,
@@ -135,6 +137,16 @@ class ProbeTests(unittest.TestCase):
                 upstream = Upstream(stage)
                 for peer in (Nginx(), HAProxy()):
                     probe.check(peer.start(stage, site, upstream.port), site)
+
+    @unittest.skipUnless(shutil.which("h2o"), "h2o is installed by `scripts/setup bench`")
+    def test_h2o_does_the_job_of_http2(self):
+        with Stage() as stage:
+            upstream = Upstream(stage)
+            probe.check(H2O().start(stage, HTTP2, upstream.port), HTTP2)
+
+    def test_a_job_that_h2o_is_not_configured_for_is_refused(self):
+        with self.assertRaisesRegex(BenchmarkError, "HTTP/2 alone"):
+            H2O().prepare(TLS, 1, 2, pathlib.Path("/nowhere"))
 
     def test_a_realistic_job_half_done_is_seen(self):
         half = Site(hosts=REALISTIC.hosts, paths=REALISTIC.paths)

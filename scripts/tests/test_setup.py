@@ -56,6 +56,11 @@ class PackageTests(unittest.TestCase):
         self.assertIn("varnish", names)
         self.assertIn("wrk", names)
 
+    def test_a_group_names_a_package_once(self):
+        for group, packages in setup.GROUPS.items():
+            names = [name for name, _ in packages]
+            self.assertEqual(sorted(set(names)), sorted(names), group)
+
     def test_an_unknown_group_names_the_known_ones(self):
         with self.assertRaisesRegex(setup.SetupError, "run, test, bench"):
             setup.wanted(["tests"])

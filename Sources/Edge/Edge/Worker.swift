@@ -414,6 +414,9 @@ final class Worker {
 
   // MARK: Exchanges
 
+  /// As many as ten connections of HTTP/2 have streams.
+  private static let freeExchangeLimit = 1024
+
   /// An exchange for a request that begins.
   func takeExchange() -> Exchange {
     guard let free = freeExchange else { return Exchange() }
@@ -426,7 +429,7 @@ final class Worker {
   /// Takes back an exchange that is over.
   func giveBack(_ exchange: Exchange) {
     exchange.release()
-    guard freeExchangeCount < 256 else { return }
+    guard freeExchangeCount < Self.freeExchangeLimit else { return }
     exchange.next = freeExchange
     freeExchange = exchange
     freeExchangeCount &+= 1

@@ -151,6 +151,7 @@ extension ConnectionMachine {
     _ out: inout [UInt8],
     _ sent: inout SentHead
   ) {
+    let names = FieldNameTable.shared
     var line = start
     while let end = lineEnd(text, line) {
       defer { line = end + 2 }
@@ -159,7 +160,8 @@ extension ConnectionMachine {
       else { continue }
       let value = HTTPGrammar.trimmed(colon + 1..<end, in: text)
       var isSecret = false
-      switch FieldName(text.extracting(line..<colon)) {
+      // What HTTP/1.1 has read or written: no name holds a control byte.
+      switch names.name(in: text, at: line, count: colon - line) {
       case .transferEncoding:
         sent.isChunked = true
         continue

@@ -75,7 +75,7 @@ public struct DecodedFields: Sendable {
     head.removeAll(keepingCapacity: true)
     lines.removeAll(keepingCapacity: true)
     pseudo.removeAll(keepingCapacity: true)
-    cookie.removeAll(keepingCapacity: true)
+    if !cookie.isEmpty { cookie.removeAll(keepingCapacity: true) }
     if !protocolName.isEmpty { protocolName = [] }
     contentLength = nil
     status = 0
@@ -108,11 +108,12 @@ public struct DecodedFields: Sendable {
 
   // MARK: One field
 
-  /// Takes a field, whose line is `name: value`.
+  /// Takes a field, whose line `name: value` lies in `line` of `bytes`.
   mutating func add(
-    _ line: Span<UInt8>,
+    _ bytes: Span<UInt8>,
+    _ line: Range<Int>,
     nameCount: Int,
-    kind: FieldKind,
+    _ kind: FieldKind,
     limits: ConnectionLimits
   ) {
     byteCount += line.count - 2 + 32
@@ -122,17 +123,17 @@ public struct DecodedFields: Sendable {
       return
     }
     guard defect == nil else { return }
-    let value = nameCount + 2..<line.count
+    let value = line.lowerBound + nameCount + 2..<line.upperBound
     if kind.isPseudo {
-      defect = addPseudo(line, value, kind)
+      defect = addPseudo(bytes, value, kind)
     } else {
       hasRegular = true
-      defect = addRegular(line, value, kind)
+      defect = addRegular(bytes, line, value, kind)
     }
   }
 
   private mutating func addPseudo(
-    _ line: Span<UInt8>,
+    _ bytes: Span<UInt8>,
     _ value: Range<Int>,
     _ kind: FieldKind
   ) -> String? {
@@ -142,26 +143,30 @@ public struct DecodedFields: Sendable {
     guard isOfRole, let member = Self.member(kind) else { return "unknown_pseudo_field" }
     guard seen.insert(member).inserted else { return "repeated_pseudo_field" }
     // What stands in a start line: no space, and no control byte.
-    for index in value where line[index] <= 0x20 || line[index] == 0x7F {
-      return "malformed_pseudo_field"
+    let unfit = ByteSearch.firstIndex(in: bytes, from: value.lowerBound, to: value.upperBound) {
+      $0 .<= Self.space .| $0 .== Self.delete
     }
+    guard unfit == nil else { return "malformed_pseudo_field" }
     let start = pseudo.count
-    pseudo.append(copying: line.extracting(value))
+    pseudo.append(copying: bytes.extracting(value))
     let range = start..<pseudo.count
     switch kind {
     case .method:
       method = range
-      guard HTTPGrammar.isToken(pseudo.span.extracting(range)) else { return "malformed_method" }
+      guard HTTPGrammar.isToken(bytes.extracting(value)) else { return "malformed_method" }
     case .scheme: scheme = range
     case .authority: authority = range
     case .path: path = range
     case .protocolName:
-      protocolName = Array(copying: line.extracting(value))
+      protocolName = Array(copying: bytes.extracting(value))
       guard HTTPGrammar.isToken(protocolName.span) else { return "malformed_protocol" }
-    default: return takeStatus(line.extracting(value))
+    default: return takeStatus(bytes.extracting(value))
     }
     return nil
   }
+
+  private static let space = ByteSearch.Block(repeating: 0x20)
+  private static let delete = ByteSearch.Block(repeating: 0x7F)
 
   private static func member(_ kind: FieldKind) -> Set? {
     switch kind {
@@ -190,7 +195,8 @@ public struct DecodedFields: Sendable {
   }
 
   private mutating func addRegular(
-    _ line: Span<UInt8>,
+    _ bytes: Span<UInt8>,
+    _ line: Range<Int>,
     _ value: Range<Int>,
     _ kind: FieldKind
   ) -> String? {
@@ -199,16 +205,16 @@ public struct DecodedFields: Sendable {
     case .malformedValue: return "malformed_field_value"
     case .connectionSpecific: return "connection_specific_field"
     case .te:
-      guard line.extracting(value).isText("trailers") else { return "connection_specific_field" }
+      guard bytes.extracting(value).isText("trailers") else { return "connection_specific_field" }
     case .cookie where role == .request:
       // Crumbs become one field again: RFC 9113, section 8.2.3.
       if !cookie.isEmpty { cookie += [0x3B, 0x20] }
-      cookie.append(copying: line.extracting(value))
+      cookie.append(copying: bytes.extracting(value))
       return nil
     case .contentLength:
       if role == .trailers { return "forbidden_trailer" }
       guard contentLength == nil else { return "repeated_content_length" }
-      guard let length = Self.number(line.extracting(value)) else {
+      guard let length = Self.number(bytes.extracting(value)) else {
         return "malformed_content_length"
       }
       contentLength = length
@@ -217,13 +223,13 @@ public struct DecodedFields: Sendable {
       guard !hasHost else { return "repeated_host" }
       hasHost = true
       host = pseudo.count..<pseudo.count + value.count
-      pseudo.append(copying: line.extracting(value))
+      pseudo.append(copying: bytes.extracting(value))
       return nil
     case .priority where role == .request:
-      priority = Priority(line.extracting(value))
+      priority = Priority(bytes.extracting(value))
     default: break
     }
-    lines.append(copying: line)
+    lines.append(copying: bytes.extracting(line))
     lines.append(0x0D)
     lines.append(0x0A)
     return nil
@@ -297,19 +303,24 @@ public struct DecodedFields: Sendable {
     return nil
   }
 
+  /// More than the constants of a head have together.
+  private static let wordsCount = 96
+
   private mutating func composeRequest(isLast: Bool) {
     let isTunnel = !protocolName.isEmpty
+    let pseudo = pseudo
+    head.reserveCapacity(pseudo.count + lines.count + cookie.count + Self.wordsCount)
     if isTunnel {
       head.put("GET ")
     } else {
-      head += pseudo[method]
+      head.append(copying: pseudo.span.extracting(method))
       head.append(0x20)
     }
-    head += pseudo[isConnect && !isTunnel ? authority : path]
+    head.append(copying: pseudo.span.extracting(isConnect && !isTunnel ? authority : path))
     head.put(" HTTP/1.1\r\n")
     if seen.contains(.authority) || hasHost {
       head.put("Host: ")
-      head += pseudo[seen.contains(.authority) ? authority : host]
+      head.append(copying: pseudo.span.extracting(seen.contains(.authority) ? authority : host))
       head.put("\r\n")
     }
     head += lines
@@ -330,6 +341,7 @@ public struct DecodedFields: Sendable {
   }
 
   private mutating func composeResponse(isLast: Bool, answersHead: Bool) {
+    head.reserveCapacity(lines.count + Self.wordsCount)
     head.put("HTTP/1.1 ")
     // RFC 8441, section 5: 101 is what 200 is in HTTP/1.1.
     let status = opensTunnel ? 101 : self.status

@@ -50,23 +50,21 @@ struct FieldDecoder: Sendable {
     }
   }
 
-  private mutating func addIndexed(
+  private func addIndexed(
     _ index: Int,
     into fields: inout DecodedFields,
     limits: ConnectionLimits
   ) throws(Defect) {
     guard index > 0 else { throw Defect() }
-    line.removeAll(keepingCapacity: true)
-    let entry: FieldTable.Entry
     if index <= StaticFields.count {
-      entry = known.entry(index)
-      known.copyLine(entry, into: &line)
+      let entry = known.entry(index)
+      let line = entry.start..<entry.start + entry.lineCount
+      fields.add(known.bytes.span, line, nameCount: entry.nameCount, entry.kind, limits: limits)
     } else {
-      guard let own = table.entry(index - StaticFields.count - 1) else { throw Defect() }
-      entry = own
-      table.copyLine(own, into: &line)
+      guard let entry = table.entry(index - StaticFields.count - 1) else { throw Defect() }
+      let line = table.line(of: entry)
+      fields.add(table.bytes.span, line, nameCount: entry.nameCount, entry.kind, limits: limits)
     }
-    fields.add(line.span, nameCount: entry.nameCount, kind: entry.kind, limits: limits)
   }
 
   private mutating func addLiteral(
@@ -104,7 +102,7 @@ struct FieldDecoder: Sendable {
     }
     let line = line
     if isKept { table.insert(line.span, nameCount: nameCount, kind: kind) }
-    fields.add(line.span, nameCount: nameCount, kind: kind, limits: limits)
+    fields.add(line.span, line.indices, nameCount: nameCount, kind, limits: limits)
   }
 
   /// Reads a number with a prefix of `bits` bits.

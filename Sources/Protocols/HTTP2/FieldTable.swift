@@ -19,7 +19,7 @@ struct FieldTable: Sendable {
   }
 
   /// The lines, one behind the other; the first byte is the one with the number `base`.
-  private var bytes: [UInt8] = []
+  private(set) var bytes: [UInt8] = []
   private var base = 0
   /// A ring: the newest entry stands before `head`.
   private var ring: [Entry] = []
@@ -38,10 +38,10 @@ struct FieldTable: Sendable {
     return ring[(head - 1 - index) & (ring.count - 1)]
   }
 
-  /// Appends the line of an entry, with its end.
-  func copyLine(_ entry: Entry, into out: inout [UInt8]) {
+  /// Where the line of an entry lies in ``bytes``.
+  func line(of entry: Entry) -> Range<Int> {
     let start = entry.start - base
-    out.append(copying: bytes.span.extracting(start..<start + entry.lineCount))
+    return start..<start + entry.lineCount
   }
 
   /// Appends the name of an entry.
@@ -63,16 +63,17 @@ struct FieldTable: Sendable {
     guard entry.lineCount == range.count else { return false }
     let start = entry.start - base
     let own = bytes.span
+    guard range.count >= 16 else {
+      return SixteenBytes(own, at: start).first(range.count)
+        == SixteenBytes(line, at: range.lowerBound).first(range.count)
+    }
     var offset = 0
-    while offset + 16 <= range.count {
-      guard
-        SixteenBytes(own, at: start + offset) == SixteenBytes(line, at: range.lowerBound + offset)
+    // The last sixteen may overlap what was compared.
+    while offset < range.count {
+      let place = min(offset, range.count - 16)
+      guard SixteenBytes(own, at: start + place) == SixteenBytes(line, at: range.lowerBound + place)
       else { return false }
       offset += 16
-    }
-    while offset < range.count {
-      guard own[start + offset] == line[range.lowerBound + offset] else { return false }
-      offset += 1
     }
     return true
   }

@@ -17,8 +17,8 @@ struct StaticFields: Sendable {
   static let schemeHTTPS = 7
   static let status = 8
 
-  /// The lines, as ``FieldTable`` keeps them.
-  private let bytes: [UInt8]
+  /// The lines, as ``FieldTable`` keeps them; an entry begins where it says.
+  let bytes: [UInt8]
   private let entries: [FieldTable.Entry]
   /// The numbers of names, found by ``place(of:)``; 0: none.
   private let places: [UInt8]
@@ -51,11 +51,6 @@ struct StaticFields: Sendable {
 
   /// The entry with a number from 1 to ``count``.
   func entry(_ index: Int) -> FieldTable.Entry { entries[index - 1] }
-
-  /// Appends the line of an entry.
-  func copyLine(_ entry: FieldTable.Entry, into out: inout [UInt8]) {
-    out.append(copying: bytes.span.extracting(entry.start..<entry.start + entry.lineCount))
-  }
 
   /// Appends the name of an entry.
   func copyName(_ entry: FieldTable.Entry, into out: inout [UInt8]) {

@@ -343,7 +343,7 @@ final class ApplicationStream: InnerSocket {
     if tunnel != nil, code.count == 3, code[0] == 0x31 {
       (isTunnel, hasContent) = (true, true)
       head += Self.lineEnd
-      return answer.add(head: head, isChunked: false, hasEnded: false)
+      return answer.add(head: &head, isChunked: false, hasEnded: false)
     }
     let isEmpty = isToHead || Self.hasNoContent(code)
     if !message.hasLength, !isEmpty {
@@ -358,7 +358,7 @@ final class ApplicationStream: InnerSocket {
     head += Self.lineEnd
     let isChunked = length == nil && !message.hasLength && !isEmpty
     hasContent = !isEmpty
-    answer.add(head: head, isChunked: isChunked, hasEnded: isEmpty || length == 0)
+    answer.add(head: &head, isChunked: isChunked, hasEnded: isEmpty || length == 0)
   }
 
   /// Whether the answer may have content.

@@ -40,6 +40,8 @@ final class HTTP2Connection: TurnEnd {
   /// When the client is asked whether it lives, while it waits for answers.
   private var pingAt = Deadline.never
   private(set) var requestCount = 0
+  /// What heads are taken into: the memory of one that was read.
+  private var head: [UInt8] = []
   private var input = FrameInput()
   private var output = FrameOutput()
   private var isDirty = false
@@ -192,11 +194,10 @@ final class HTTP2Connection: TurnEnd {
       return
     }
     streams[place] = stream
-    var head: [UInt8] = []
     machine.takeHead(into: &head)
     stream.begin(
       place,
-      head,
+      &head,
       isHead: machine.fields.isHead,
       isTunnel: !machine.fields.protocolName.isEmpty,
       isChunked: !isLast && machine.fields.contentLength == nil,
@@ -306,6 +307,7 @@ final class HTTP2Connection: TurnEnd {
     if machine.streamCount == 0 {
       machine.releaseMemory()
       output.clear()
+      head = []
     } else if hasWaiters {
       wakeWaiters()
     }

@@ -48,10 +48,10 @@ final class HTTP2Stream: InnerSocket, CarriedStream {
 
   // MARK: From the client
 
-  /// Has a request served, whose head is given.
+  /// Has a request served, whose head is given; what is left of that is of no use but for its memory.
   func begin(
     _ place: Int,
-    _ head: [UInt8],
+    _ head: inout [UInt8],
     isHead: Bool,
     isTunnel: Bool,
     isChunked: Bool,
@@ -60,10 +60,9 @@ final class HTTP2Stream: InnerSocket, CarriedStream {
     self.place = place
     self.isHead = isHead
     self.isTunnel = isTunnel
-    var head = head
     if isTunnel { head.insert(contentsOf: connection.worker.webSocketKey(), at: head.count - 2) }
     request.reset()
-    request.add(head: head, isChunked: isChunked && !isTunnel, hasEnded: hasEnded)
+    request.add(head: &head, isChunked: isChunked && !isTunnel, hasEnded: hasEnded)
     answer.reset()
   }
 

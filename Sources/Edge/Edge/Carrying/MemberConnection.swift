@@ -124,7 +124,7 @@ final class MemberConnection: SharedConnection {
       let (isChunked, opensTunnel) = (machine.fields.isChunked, machine.fields.opensTunnel)
       var head: [UInt8] = []
       machine.takeHead(into: &head)
-      stream.takeHead(head, isLast: isLast, isChunked: isChunked, opensTunnel: opensTunnel)
+      stream.takeHead(&head, isLast: isLast, isChunked: isChunked, opensTunnel: opensTunnel)
       touched.add(stream)
     case .data(let place, let range, let isLast):
       if let stream = served(place), stream.takeContent(bytes.extracting(range), isLast: isLast) {

@@ -76,18 +76,18 @@ final class MemberStream: SharedStream, CarriedStream {
 
   // MARK: From the member
 
-  func takeHead(_ head: [UInt8], isLast: Bool, isChunked: Bool, opensTunnel: Bool) {
+  /// Takes the head of an answer; what is left of it is of no use but for its memory.
+  func takeHead(_ head: inout [UInt8], isLast: Bool, isChunked: Bool, opensTunnel: Bool) {
     if isLast, let call { call.noteOutcome(in: head.span, worker: connection.worker) }
-    var head = head
     if opensTunnel, head.count > 2, !webSocketKey.isEmpty {
       head.insert(contentsOf: WebSocketAccept.line(for: webSocketKey), at: head.count - 2)
     }
     if browser != nil, !opensTunnel {
       let isFinal = !head.starts(with: Self.interim)
       browser?.translate(&head, isLast: isLast || !isFinal)
-      answer.add(head: head, isChunked: isFinal && !isLast, hasEnded: isLast)
+      answer.add(head: &head, isChunked: isFinal && !isLast, hasEnded: isLast)
     } else {
-      answer.add(head: head, isChunked: isChunked, hasEnded: isLast)
+      answer.add(head: &head, isChunked: isChunked, hasEnded: isLast)
     }
   }
 

@@ -29,9 +29,11 @@ struct StreamText {
   }
 
   /// Takes a head; behind the last one comes the content, in chunks if its length is not known.
-  mutating func add(head: [UInt8], isChunked: Bool, hasEnded: Bool) {
+  ///
+  /// What `head` holds afterwards is of no use but for its memory.
+  mutating func add(head: inout [UInt8], isChunked: Bool, hasEnded: Bool) {
     if textTaken == text.count {
-      text = head
+      swap(&text, &head)
       textTaken = 0
     } else {
       text += head
