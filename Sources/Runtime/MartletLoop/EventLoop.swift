@@ -67,8 +67,8 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
   var cancelledTasks: Set<UInt> = []
   /// One more than the largest number of a descriptor that was watched, and of an inner socket.
   var watchedEnd: (descriptors: Int32, inner: Int32) = (0, 0)
-  private var headBuffers = BufferPool(keptCount: keptBuffers)
-  private var bodyBuffers = BufferPool(keptCount: keptBuffers / 4)
+  private var headBuffers = BufferPool(keptCount: keptBuffers, mostCount: keptBuffers * 4)
+  private var bodyBuffers = BufferPool(keptCount: keptBuffers / 4, mostCount: keptBuffers)
   /// The pipes; see ``lendPipe()``.
   var pipes = PipePool()
   /// What is to be done before the loop waits.
@@ -291,6 +291,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     if pipes.freeCount > 0, limit < 0 || limit > PipePool.idleMilliseconds {
       limit = PipePool.idleMilliseconds
     }
+    if hasSurplus, limit < 0 || limit > BufferPool.idleMilliseconds {
+      limit = BufferPool.idleMilliseconds
+    }
     if !brief.isEmpty || !turnEnds.isEmpty { limit = 0 }
     // From here on other threads wake the loop; what they left before is seen by the look below.
     sleeping.store(true, ordering: .sequentiallyConsistent)
@@ -331,7 +334,13 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
     }
     expired.removeAll(keepingCapacity: true)
     if pipes.freeCount > 0 { pipes.drainIfIdle(at: now, kernel) }
+    if hasSurplus {
+      headBuffers.trim(at: now)
+      bodyBuffers.trim(at: now)
+    }
   }
+
+  private var hasSurplus: Bool { headBuffers.hasSurplus || bodyBuffers.hasSurplus }
 
   private func deliver(_ count: Int) {
     // Held once for all events of the turn.
@@ -511,6 +520,9 @@ public final class EventLoop: SerialExecutor, TaskExecutor, @unchecked Sendable 
 
   /// How many buffers are lent at this moment; a connection that is idle has none.
   public var lentCount: Int { headBuffers.lentCount + bodyBuffers.lentCount }
+
+  /// How many buffers wait to be lent: a few hundred for ever, more as long as they are used again and again.
+  public var freeBufferCount: Int { headBuffers.count + bodyBuffers.count }
 
   @usableFromInline
   func giveBack(_ memory: UnsafeMutableRawPointer, capacity: Int) {

@@ -163,18 +163,29 @@ public enum BufferSize: Sendable {
 /// Free buffers of one size, linked through their own first bytes.
 @safe
 struct BufferPool {
-  /// How many free buffers are kept; more are given back to the allocator.
+  /// How long a free buffer beyond ``keptCount`` may be of no use.
+  static let idleMilliseconds: Int32 = 1000
+
+  /// How many free buffers are kept for ever.
   let keptCount: Int
+  /// How many are kept as long as they are used; more are given back to the allocator at once.
+  let mostCount: Int
   private var first: UnsafeMutableRawPointer?
-  private var count = 0
+  private(set) var count = 0
+  /// How many were there at least since ``trim(at:)`` looked last: so many nobody has needed.
+  private var leastCount = 0
+  private var nextTrim: Int64 = 0
   /// How many were taken from the allocator and not given back to it.
   private var ownedCount = 0
 
   /// How many are not here.
   var lentCount: Int { ownedCount - count }
+  /// Whether there are more than are kept for ever.
+  var hasSurplus: Bool { count > keptCount }
 
-  init(keptCount: Int) {
+  init(keptCount: Int, mostCount: Int) {
     self.keptCount = keptCount
+    self.mostCount = mostCount
     unsafe first = nil
   }
 
@@ -186,11 +197,12 @@ struct BufferPool {
     // Safe: a free buffer's first word is the link that `give` wrote.
     unsafe first = free.load(as: UnsafeMutableRawPointer?.self)
     count &-= 1
+    if count < leastCount { leastCount = count }
     return unsafe free
   }
 
   mutating func give(_ memory: UnsafeMutableRawPointer) {
-    guard count < keptCount else {
+    guard count < mostCount else {
       unsafe memory.deallocate()
       ownedCount &-= 1
       return
@@ -200,11 +212,25 @@ struct BufferPool {
     count &+= 1
   }
 
-  mutating func drain() {
-    while let free = unsafe first {
+  /// Gives those of the surplus back to the allocator that nobody has needed since it was looked last, a
+  /// while ago.
+  mutating func trim(at now: Int64) {
+    guard now >= nextTrim else { return }
+    nextTrim = now + Int64(Self.idleMilliseconds) * 1_000_000
+    free(min(leastCount, count - keptCount))
+    leastCount = count
+  }
+
+  mutating func drain() { free(count) }
+
+  private mutating func free(_ number: Int) {
+    guard number > 0 else { return }
+    for _ in 0..<number {
+      guard let free = unsafe first else { break }
       unsafe first = free.load(as: UnsafeMutableRawPointer?.self)
       unsafe free.deallocate()
+      count &-= 1
+      ownedCount &-= 1
     }
-    count = 0
   }
 }

@@ -172,12 +172,26 @@ struct CoroutineTests {
     #expect(loop.lentCount == 2)
     driven.happen([.readable], on: socket)
     #expect(notes.lines == ["readable", "81920"] && loop.lentCount == 0)
-    // More than the loop keeps.
-    driven.start {
-      loop.spawn { await notes.hold(.head, 300, on: loop) }
-    }
-    #expect(loop.lentCount == 0)
     loop.forget(socket)
+  }
+
+  @Test("have as many buffers kept as were used in the last seconds")
+  func surplusBuffers() throws {
+    let driven = try DrivenLoop(.parking)
+    let (loop, notes) = (driven.loop, Notes())
+    driven.start { await notes.hold(.head, 600, on: loop) }
+    #expect(loop.lentCount == 0 && loop.freeBufferCount == 600)
+    // What is used again is kept; all of it was, since it was looked last.
+    driven.advance(by: .seconds(1))
+    driven.start { await notes.hold(.head, 500, on: loop) }
+    driven.advance(by: .seconds(1))
+    #expect(loop.freeBufferCount == 500)
+    driven.advance(by: .seconds(1))
+    driven.advance(by: .seconds(1))
+    #expect(loop.lentCount == 0 && loop.freeBufferCount == 256)
+    // More than is ever kept.
+    driven.start { await notes.hold(.head, 1100, on: loop) }
+    #expect(loop.lentCount == 0 && loop.freeBufferCount == 1024)
   }
 
   @Test("come from other threads and go back there", arguments: modes)
