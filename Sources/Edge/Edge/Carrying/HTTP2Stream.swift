@@ -13,8 +13,9 @@ import MartletSystem
 final class HTTP2Stream: InnerSocket, CarriedStream {
   let connection: HTTP2Connection
   private(set) var descriptor: Int32 = -1
-  /// What serves it; whoever lets go of that closes the socket, after which it is named no more. Not weak: what
-  /// has a weak reference is slower to retain, and this is retained again and again.
+  /// What serves it; whoever lets go of that closes the socket, after which it is named no more.
+  ///
+  /// Not weak: what has a weak reference is slower to retain, and this is retained again and again.
   private unowned var served: HTTP1Connection?
   /// Its place in the machine; nil while it carries none.
   private(set) var place: Int?
