@@ -39,13 +39,15 @@ def by_socat(source: Path, target: Path, options: list[str]) -> float:
     return time.monotonic() - start
 
 
-def by_martlet(martlet: Path, source: Path, folder: Path, parallel: int) -> float:
+def by_martlet(
+    martlet: Path, source: Path, folder: Path, parallel: int, options: list[str]
+) -> float:
     """The seconds that `martlet send` takes, until the receiver has verified all and ended."""
     command = [martlet, "receive", "--listen", "127.0.0.1:0", "--into", folder, "--once"]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     address = server.stdout.readline().split()[-1]
     start = time.monotonic()
-    command = [martlet, "send", source, "--to", address, "--parallel", str(parallel)]
+    command = [martlet, "send", source, "--to", address, "--parallel", str(parallel), *options]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     server.communicate()
     return time.monotonic() - start
@@ -61,7 +63,12 @@ def main() -> None:
     parser.add_argument("--martlet", type=Path, default=REPOSITORY / ".build/release/martlet")
     arguments = parser.parse_args()
     size = arguments.megabytes * 1_000_000
-    rates: dict[str, list[float]] = {"martlet": [], "socat": [], "socat -b 1048576": []}
+    rates: dict[str, list[float]] = {
+        "martlet": [],
+        "martlet --digest sha-256": [],
+        "socat": [],
+        "socat -b 1048576": [],
+    }
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         source = folder / "source"
@@ -69,12 +76,15 @@ def main() -> None:
         for _ in range(arguments.rounds):
             for way, figures in rates.items():
                 target = folder / "target"
-                if way == "martlet":
+                program, *options = way.split()
+                if program == "martlet":
                     target.mkdir()
-                    seconds = by_martlet(arguments.martlet, source, target, arguments.parallel)
+                    seconds = by_martlet(
+                        arguments.martlet, source, target, arguments.parallel, options
+                    )
                     came = target / "source"
                 else:
-                    seconds = by_socat(source, target, way.split()[1:])
+                    seconds = by_socat(source, target, options)
                     came = target
                 if subprocess.run(["cmp", source, came], check=False).returncode:
                     raise SystemExit(f"{way}: what came is another file")
@@ -85,7 +95,7 @@ def main() -> None:
     ratios = {
         way: statistics.median(a / b for a, b in zip(rates["martlet"], rates[way], strict=True))
         for way in rates
-        if way != "martlet"
+        if way.startswith("socat")
     }
     for way, ratio in ratios.items():
         print(f"martlet by {way}\t{ratio:.2f}")

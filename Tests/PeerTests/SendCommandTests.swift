@@ -258,6 +258,77 @@ extension PeerTests {
       }
     }
 
+    /// The same with blocks verified as OpenSSL's command does it.
+    private static let verified = """
+      import subprocess
+      def code(name, block, body):
+          key = hashlib.sha256(name.encode()).hexdigest()[:32]
+          command = ["openssl", "mac", "-cipher", "AES-128-GCM", "-macopt", "hexkey:" + key]
+          command += ["-macopt", "hexiv:%024x" % block, "GMAC"]
+          made = subprocess.run(command, input=body, stdout=subprocess.PIPE, check=True).stdout
+          return made.decode().strip().lower()
+      def verified(name, body, size):
+          facts = dict(name=name, size=len(body), mode=0o644, modified=5)
+          say(dict(facts, do="offer"))
+          blocks = [body[place:place + size] for place in range(0, len(body), size)]
+          codes = [code(name, number, block) for number, block in enumerate(blocks)]
+          say(dict(facts, do="block", block=0, digest=codes[0]), b"x" + blocks[0][1:])
+          for number, block in enumerate(blocks):
+              say(dict(facts, do="block", block=number, digest=codes[number]), block)
+          whole = hashlib.sha256(b"".join(map(bytes.fromhex, codes))).hexdigest()
+          say(dict(facts, do="finish", digest=whole))
+
+      """
+
+    @Test("takes what another program sends with codes, and notices what is not that")
+    func codes() async throws {
+      try await Rig.run { rig in
+        let (_, address) = try receiver(rig)
+        let blocks = "verified('a', b'0123456789abcdef' * (1 << 19) + b'rest', 8 << 20)"
+        let begun = Self.stranger.replacingOccurrences(
+          of: #""version": 1"#,
+          with: #""version": 1, "digest": "gmac""#
+        )
+        let file = try rig.write(begun + Self.verified + blocks, to: "codes.py")
+        let lines = try rig.outcome(of: ["python3", file, address]).lines
+        #expect(lines == ["ok", "ok", "block 0 of a came otherwise", "ok", "ok", "ok"])
+        let whole = String(repeating: "0123456789abcdef", count: 1 << 19) + "rest"
+        #expect(try rig.read("in/a") == Array(whole.utf8))
+        let other = try rig.write(
+          begun.replacingOccurrences(of: "gmac", with: "crc32"),
+          to: "other.py"
+        )
+        #expect(
+          try rig.outcome(of: ["python3", other, address]).lines == ["digests are gmac, sha-256"]
+        )
+      }
+    }
+
+    @Test("verifies by SHA-256 when it is told to, and begins anew where the other was used before")
+    func digests() async throws {
+      try await Rig.run { rig in
+        try rig.write("hello", to: "file")
+        let (_, address) = try receiver(rig)
+        let outcome = try send(rig, ["file"], to: address, ["--digest", "sha-256", "--json"])
+        // The SHA-256 of that of `hello`.
+        let digest = "9595c9df90075148eb06860365df33584b75bff782a510c6cd4883a419833d50"
+        #expect(outcome.status == 0 && outcome.lines[0].contains(digest), "\(outcome.lines)")
+        try rig.write(bytes(60 << 20), to: "big")
+        let sender = try rig.start(
+          [Rig.martletPath, "send", rig.path("big"), "--to", address, "--tries", "1"]
+        )
+        try wait(for: 2, blocksIn: rig)
+        sender.end()
+        _ = try? sender.status(within: .milliseconds(1))
+        // The receiver may not have noticed yet, and says so: then it is tried again.
+        let again = try send(rig, ["big"], to: address, ["--digest", "sha-256", "--json"])
+        #expect(again.status == 0, "\(again.lines)")
+        #expect(try isSame(rig, "big", "in/big"))
+        #expect(again.lines.last?.contains(#""present_bytes":0"#) ?? false, "\(again.lines)")
+        #expect(try send(rig, ["big"], to: address, ["--digest", "md5"]).status == 2)
+      }
+    }
+
     @Test("serves connections that come together on several threads")
     func spreads() async throws {
       try await Rig.run { rig in

@@ -362,6 +362,11 @@ let unsafeAllowances: [Allowance] = [
   ),
   Allowance(
     .unsafe,
+    "Sources/System/TLS/RunningCheck.swift",
+    "owns a code of OpenSSL, and lends it bytes with their counts for one call"
+  ),
+  Allowance(
+    .unsafe,
     "Sources/System/TLS/RunningDigest.swift",
     "owns a hash of OpenSSL, and lends it bytes with their counts for one call"
   ),

@@ -90,11 +90,15 @@ final class ReceiveFolder: Sendable {
   // MARK: Files
 
   /// Begins or goes on with a file; reads again what is there of it.
-  func begin(_ file: TransferFile, session: String) throws -> Standing {
+  func begin(
+    _ file: TransferFile,
+    _ verification: BlockVerification,
+    session: String
+  ) throws -> Standing {
     if let file = try find(file, session: session) { return .open(file) }
     if try isThere(file) { return .whole }
     let name = TransferDigest.text(try Self.digest(of: file.name).prefix(16))
-    let made = try ReceivedFile(file, session: session, name, in: work)
+    let made = try ReceivedFile(file, verification, session: session, name, in: work)
     try made.readAgain()
     try open.withLock { open throws(TransferProblem) in
       guard open.count < Self.openLimit else {

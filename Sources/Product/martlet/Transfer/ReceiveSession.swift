@@ -104,6 +104,8 @@ final class ReceiveSession {
   private let receiver: Receiver
   private let messages: HeadedStream
   private var session: String?
+  /// How the sender says that blocks are verified; who says nothing uses SHA-256.
+  private var verification = BlockVerification.sha256
   /// How often something was refused: who does nothing else is cut off.
   private var refusalCount = 0
 
@@ -185,6 +187,13 @@ final class ReceiveSession {
     if let token = receiver.token, !Self.isSame(token, Array((head["token"]?.text ?? "").utf8)) {
       throw TransferProblem("the token is another one")
     }
+    if let text = head["digest"]?.text {
+      guard let known = BlockVerification(rawValue: text) else {
+        let names = BlockVerification.allCases.map(\.rawValue).joined(separator: ", ")
+        throw TransferProblem("digests are \(names)")
+      }
+      verification = known
+    }
     guard receiver.begin(name) else {
       throw TransferProblem("there are too many connections", mayBeTriedAgain: true)
     }
@@ -199,10 +208,10 @@ final class ReceiveSession {
   }
 
   private func offer(_ file: TransferFile, _ session: String) async throws {
-    let folder = receiver.folder
+    let (folder, verification) = (receiver.folder, verification)
     // What is there already is read again, which takes its time.
     let standing = try await receiver.threads.run(on: loop) {
-      Result { try folder.begin(file, session: session) }
+      Result { try folder.begin(file, verification, session: session) }
     }.get()
     switch standing {
     case .whole:
@@ -219,9 +228,12 @@ final class ReceiveSession {
     }
     guard let block = message.head["block"]?.number, 0..<file.blockCount ~= block,
       message.bodyBytes == file.range(of: block).count,
-      let told = TransferDigest.bytes(message.head["digest"]?.text)
+      let told = TransferDigest.bytes(
+        message.head["digest"]?.text,
+        count: verification.byteCount
+      )
     else { throw TransferProblem("a block has a number, a digest and its bytes") }
-    let digest = try RunningDigest(.sha256)
+    let digest = try BlockDigest(verification, of: file, block: block)
     var offset = file.range(of: block).lowerBound
     var failure: SystemError?
     while try await messages.part(

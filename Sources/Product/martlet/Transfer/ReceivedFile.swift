@@ -7,6 +7,7 @@ import TLS
 final class ReceivedFile: Sendable {
   let file: TransferFile
   let session: String
+  private let verification: BlockVerification
   let partName: [UInt8]
   let listName: [UInt8]
   private let part: Descriptor
@@ -16,12 +17,14 @@ final class ReceivedFile: Sendable {
 
   init(
     _ file: TransferFile,
+    _ verification: BlockVerification,
     session: String,
     _ name: String,
     in work: borrowing Folder
   ) throws(SystemError) {
     self.file = file
     self.session = session
+    self.verification = verification
     partName = Array("\(name).part".utf8)
     listName = Array("\(name).list".utf8)
     part = try work.openShared(partName, rights: 0o600)
@@ -29,7 +32,10 @@ final class ReceivedFile: Sendable {
     digests = Locked(Array(repeating: nil, count: file.blockCount))
   }
 
-  private var header: String { file.head("martlet-transfer 1").compact }
+  private var header: String {
+    let digest = JSONValue.Member("digest", .text(verification.rawValue))
+    return file.head("martlet-transfer 1", [digest]).compact
+  }
 
   /// Reads the list, and again all blocks that it has: what is on the disk counts, not what was said.
   func readAgain() throws {
@@ -55,9 +61,9 @@ final class ReceivedFile: Sendable {
   private func verify(_ line: some Sequence<UInt8>) throws {
     let words = String(decoding: Array(line), as: UTF8.self).split(separator: " ")
     guard words.count == 2, let block = Int(words[0]), 0..<file.blockCount ~= block,
-      let told = TransferDigest.bytes(String(words[1]))
+      let told = TransferDigest.bytes(String(words[1]), count: verification.byteCount)
     else { return }
-    let digest = try RunningDigest(.sha256)
+    let digest = try BlockDigest(verification, of: file, block: block)
     let range = file.range(of: block)
     var offset = range.lowerBound
     while offset < range.upperBound {

@@ -47,6 +47,15 @@ struct SendCommand: ParsableCommand {
   )
   var tries = 5
 
+  @Option(
+    name: .long,
+    help: ArgumentHelp(
+      "How blocks are verified: `gmac` finds whatever networks and disks change, `sha-256` costs more.",
+      valueName: "name"
+    )
+  )
+  var digest = BlockVerification.gmac
+
   @Flag(name: .long, help: "Speak TLS.")
   var tls = false
 
@@ -125,6 +134,7 @@ struct SendCommand: ParsableCommand {
       context: context,
       session: String(UInt64.random(in: 0 ... .max), radix: 16),
       token: try options.token(),
+      verification: digest,
       tryCount: tries
     )
   }
@@ -173,6 +183,8 @@ struct SendCommand: ParsableCommand {
     if tally.problemCount > 0 { throw CommandFailure(.failure, "not all was sent") }
   }
 }
+
+extension BlockVerification: ExpressibleByArgument {}
 
 /// Shows how far it is, on a terminal.
 final class SendProgress {

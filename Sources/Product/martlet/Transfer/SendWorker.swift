@@ -15,6 +15,7 @@ struct SendTarget: Sendable {
   /// A name for all connections of this run.
   var session: String
   var token: String?
+  var verification: BlockVerification
   /// How often a connection is tried anew before it is given up.
   var tryCount: Int
 }
@@ -124,6 +125,7 @@ final class SendWorker {
     var hello: [JSONValue.Member] = [
       .init("do", .text("hello")), .init("version", .number(ReceiveSession.version)),
       .init("session", .text(target.session)),
+      .init("digest", .text(target.verification.rawValue)),
     ]
     if let token = target.token { hello.append(.init("token", .text(token))) }
     try await made.send(.object(hello), by: deadline)
@@ -309,7 +311,7 @@ final class SendWorker {
   }
 
   private func digest(of block: Int, _ sent: SentFile) throws -> [UInt8] {
-    let digest = try RunningDigest(.sha256)
+    let digest = try BlockDigest(target.verification, of: sent.file, block: block)
     let range = sent.file.range(of: block)
     var offset = range.lowerBound
     while offset < range.upperBound {

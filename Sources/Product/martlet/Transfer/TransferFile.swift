@@ -99,7 +99,7 @@ extension TransferFile {
 
 /// Digests as they stand on the wire.
 enum TransferDigest {
-  /// How many bytes one has, by SHA-256.
+  /// How many bytes that of a file has, by SHA-256.
   static let byteCount = 32
 
   static func text(_ bytes: some Sequence<UInt8>) -> String {
@@ -110,8 +110,8 @@ enum TransferDigest {
     )
   }
 
-  static func bytes(_ text: String?) -> [UInt8]? {
-    guard let text, text.utf8.count == byteCount * 2 else { return nil }
+  static func bytes(_ text: String?, count: Int = byteCount) -> [UInt8]? {
+    guard let text, text.utf8.count == count * 2 else { return nil }
     var bytes: [UInt8] = []
     for (place, digit) in text.utf8.enumerated() {
       guard let value = Character(UnicodeScalar(digit)).hexDigitValue else { return nil }

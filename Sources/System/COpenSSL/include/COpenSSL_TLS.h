@@ -114,6 +114,14 @@ void martlet_hash_free(martlet_hash *hash);
 void martlet_hash_add(martlet_hash *hash, const uint8_t *bytes, size_t count);
 /// Writes up to 64 bytes, and returns how many.
 size_t martlet_hash_end(martlet_hash *hash, uint8_t *out);
+/// GMAC with AES-128 of bytes that come one after the other, by a key of 16 bytes and a nonce of 12; NULL without
+/// memory.
+typedef struct martlet_check martlet_check;
+martlet_check *martlet_check_new(const uint8_t *key, const uint8_t *nonce);
+void martlet_check_free(martlet_check *check);
+void martlet_check_add(martlet_check *check, const uint8_t *bytes, size_t count);
+/// Writes 16 bytes; 0: it could not be made.
+int martlet_check_end(martlet_check *check, uint8_t *out);
 /// HMAC with SHA-256: 32 bytes.
 int martlet_authenticate(
     const uint8_t *key, size_t key_count, const uint8_t *bytes, size_t count, uint8_t *out);
