@@ -129,27 +129,6 @@ public final class HeadedStream {
     }
   }
 
-  /// Sends a message with a long body, over which the other side may pause for `limit` between two pieces.
-  ///
-  /// - Throws: ``FramedStreamError/stream(_:)``.
-  public func send(
-    _ head: JSONValue,
-    body: [UInt8],
-    pause limit: Timeout
-  ) async throws(FramedStreamError) {
-    do throws(StreamError) {
-      let start = HeadedFrame.start(head: Array(head.compact.utf8), bodyBytes: body.count)
-      try await stream.write(start, by: stream.loop.deadline(after: limit))
-      var sent = 0
-      while sent < body.count {
-        sent += try stream.writeNow(body, from: sent)
-        if sent < body.count { try await stream.writable(by: stream.loop.deadline(after: limit)) }
-      }
-    } catch {
-      throw .stream(error)
-    }
-  }
-
   /// Sends a message whose body is a part of a file, without copying it through here; between two pieces the
   /// other side may pause for `limit`.
   ///

@@ -317,24 +317,6 @@ extension Descriptor {
     try check(unsafe martlet_read_at(number, bytes.baseAddress, bytes.count, offset), .read)
   }
 
-  /// Reads into a part of an array from `offset` on, and returns how many bytes came; 0 at the end.
-  ///
-  /// - Throws: ``SystemError``. System call: `pread(2)`.
-  public borrowing func read(
-    into bytes: inout [UInt8],
-    _ range: Range<Int>,
-    at offset: Int64
-  ) throws(SystemError) -> Int {
-    precondition(range.upperBound <= bytes.count, "a range beyond the array")
-    let number = number
-    // Safe: the range lies in the array, which nobody else sees meanwhile.
-    let count = unsafe bytes.withUnsafeMutableBytes { storage in
-      let part = unsafe UnsafeMutableRawBufferPointer(rebasing: storage[range])
-      return unsafe martlet_read_at(number, part.baseAddress, part.count, offset)
-    }
-    return try check(count, .read)
-  }
-
   /// What is known of the open file.
   ///
   /// - Throws: ``SystemError``. System call: `fstat(2)`.

@@ -23,10 +23,8 @@ struct SendTarget: Sendable {
 /// One connection of a sender, with a loop of its own.
 final class SendWorker {
   /// How many blocks go out before the first of them is acknowledged.
-  private static let window = 8
-  /// How much is read at a time.
-  private static let pieceBytes = 64 << 10
-  /// How long the receiver may take nothing.
+  private static let window = 2
+  /// How long half a megabyte may take on its way.
   private static let patience = Timeout(.seconds(60))
   /// How long an answer may take: what is there of a long file is read again before.
   private static let answerPatience = Timeout(.seconds(1800))
@@ -36,8 +34,6 @@ final class SendWorker {
   private let plan: SendPlan
   private let threads: BlockingPool
   private var messages: HeadedStream?
-  /// The bytes of the block in hand: what was verified is what is sent.
-  private var block: [UInt8] = []
   /// Tries without success since the last block or file that was acknowledged.
   private var failureCount = 0
 
@@ -268,7 +264,7 @@ final class SendWorker {
     do {
       while let block = sent.take() {
         waiting.append((block, []))
-        let digest = try read(block, of: sent)
+        let digest = try digest(of: block, sent)
         waiting[waiting.count - 1].digest = digest
         let range = sent.file.range(of: block)
         if sent.isPresent(block) {
@@ -281,7 +277,13 @@ final class SendWorker {
           "block",
           [.init("block", .number(block)), .init("digest", .text(TransferDigest.text(digest)))]
         )
-        try await messages.send(head, body: self.block, pause: Self.patience)
+        try await messages.send(
+          head,
+          file: sent.content.descriptor,
+          from: range.lowerBound,
+          count: range.count,
+          pause: Self.patience
+        )
         if waiting.count > Self.window { try await acknowledge(&waiting, sent, messages) }
       }
       while !waiting.isEmpty { try await acknowledge(&waiting, sent, messages) }
@@ -308,25 +310,19 @@ final class SendWorker {
     sent.note(block, digest: digest)
   }
 
-  /// Reads a block into ``block``; its digest.
-  private func read(_ number: Int, of sent: SentFile) throws -> [UInt8] {
-    let digest = try BlockDigest(target.verification, of: sent.file, block: number)
-    let range = sent.file.range(of: number)
-    var bytes: [UInt8] = []
-    swap(&bytes, &block)
-    defer { swap(&bytes, &block) }
-    if bytes.count != range.count { bytes = Array(repeating: 0, count: range.count) }
-    var offset = 0
-    while offset < range.count {
-      // What is read is still near when it is verified.
-      let piece = offset..<min(offset + Self.pieceBytes, range.count)
-      let count = try sent.content.descriptor.read(
-        into: &bytes,
-        piece,
-        at: Int64(range.lowerBound + offset)
+  private func digest(of block: Int, _ sent: SentFile) throws -> [UInt8] {
+    let digest = try BlockDigest(target.verification, of: sent.file, block: block)
+    let range = sent.file.range(of: block)
+    var offset = range.lowerBound
+    while offset < range.upperBound {
+      var buffer = loop.lend(.body)
+      let count = try buffer.fill(
+        from: sent.content,
+        at: Int64(offset),
+        upTo: range.upperBound - offset
       )
       guard count > 0 else { throw SendFailure("it has become shorter") }
-      digest.add(bytes.span.extracting(offset..<offset + count))
+      digest.add(buffer.bytes)
       offset += count
     }
     return digest.finish()

@@ -19,10 +19,10 @@ struct TransferProblem: Error, Hashable, Sendable, CustomStringConvertible {
 struct TransferFile: Hashable, Sendable {
   /// What ALPN calls it.
   static let protocolName = "martlet-transfer/1"
-  /// How many bytes are sent, verified and acknowledged together: what a processor has at hand when it sends it.
-  static let blockBytes = 1 << 20
+  /// How many bytes are sent, verified and acknowledged together.
+  static let blockBytes = 8 << 20
   /// The most blocks of a file, which is 8 TiB.
-  static let blockLimit = 8 << 20
+  static let blockLimit = 1 << 20
   /// The longest name, and the most folders in it.
   static let nameLimit = 4000
   static let depthLimit = 64
