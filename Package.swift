@@ -310,7 +310,7 @@ module(
 module(
   "Applications",
   .edge,
-  ["MartletBytes", "MartletSystem"],
+  ["MartletBytes", "HTTPMessage", "MartletSystem"],
   embedding: ["messages.py", "worker.py", "lock.py", "preload.py", "asgi.py", "websocket.py"]
 )
 module(

@@ -1,3 +1,4 @@
+import HTTPMessage
 import MartletBytes
 import MartletSystem
 
@@ -189,18 +190,10 @@ struct EnvironmentWriter {
   private static let lengthName = Array("content-length".utf8)
   private static let codingName = Array("transfer-encoding".utf8)
   private static let cookieName = Array("cookie".utf8)
-  private static let fieldPrefix = Array("HTTP_".utf8)
 
   private mutating func putField(_ name: Span<UInt8>, _ value: Span<UInt8>) {
     let start = bytes.count
-    bytes += Self.fieldPrefix
-    let nameStart = bytes.count
-    bytes.append(copying: name)
-    var letters = bytes.mutableSpan
-    for index in nameStart..<letters.count {
-      let byte = letters[index]
-      letters[index] = byte == 0x2D ? 0x5F : (0x61...0x7A).contains(byte) ? byte & 0xDF : byte
-    }
+    bytes.append(environmentNameOf: name)
     if let earlier = fields.firstIndex(where: { isSame($0.name, start..<bytes.count) }) {
       let isCookie = name.count == 6 && equalIgnoringCase(name, Self.cookieName.span)
       bytes.removeLast(bytes.count - start)

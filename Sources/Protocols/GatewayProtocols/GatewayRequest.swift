@@ -1,3 +1,4 @@
+import HTTPMessage
 import MartletBytes
 
 /// The head of a request in the form of a gateway protocol: the variables, and what goes before and behind them.
@@ -81,7 +82,7 @@ public struct GatewayRequest: Sendable {
   public mutating func add(field name: Span<UInt8>, _ value: Span<UInt8>) -> Bool {
     guard Self.isPassedOn(name) else { return false }
     begin(5 + name.count, value.count)
-    put(field: name)
+    pairs.append(environmentNameOf: name)
     put(value)
     return true
   }
@@ -99,7 +100,7 @@ public struct GatewayRequest: Sendable {
     guard Self.isPassedOn(name) else { return false }
     let count = values.reduce(0) { $0 + $1.count }
     begin(5 + name.count, count + max(0, values.count - 1) * separator.utf8.count)
-    put(field: name)
+    pairs.append(environmentNameOf: name)
     between()
     for (index, range) in values.enumerated() {
       if index > 0 { pairs.append(contentsOf: separator.utf8) }
@@ -124,17 +125,6 @@ public struct GatewayRequest: Sendable {
     }
   }
   private static let proxy = Array("proxy".utf8)
-
-  private mutating func put(field name: Span<UInt8>) {
-    pairs.append(copying: "HTTP_".utf8.span)
-    let start = pairs.count
-    pairs.append(copying: name)
-    var written = pairs.mutableSpan
-    for index in start..<written.count {
-      let byte = written[index]
-      written[index] = byte &- 0x61 < 26 ? byte & 0xDF : byte == 0x2D ? 0x5F : byte
-    }
-  }
 
   private mutating func put(_ value: Span<UInt8>) {
     between()

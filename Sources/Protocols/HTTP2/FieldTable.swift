@@ -50,14 +50,6 @@ struct FieldTable: Sendable {
     out.append(copying: bytes.span.extracting(start..<start + entry.nameCount))
   }
 
-  /// Appends the value of an entry.
-  func copyValue(_ entry: Entry, into out: inout [UInt8]) {
-    let start = entry.start - base
-    out.append(
-      copying: bytes.span.extracting(start + entry.nameCount + 2..<start + entry.lineCount)
-    )
-  }
-
   /// Whether an entry's line is the one that lies in `range` of `line`.
   func isSame(_ entry: Entry, as line: Span<UInt8>, _ range: Range<Int>) -> Bool {
     guard entry.lineCount == range.count else { return false }

@@ -57,15 +57,6 @@ struct StaticFields: Sendable {
     out.append(copying: bytes.span.extracting(entry.start..<entry.start + entry.nameCount))
   }
 
-  /// Appends the value of an entry.
-  func copyValue(_ entry: FieldTable.Entry, into out: inout [UInt8]) {
-    out.append(
-      copying: bytes.span.extracting(
-        entry.start + entry.nameCount + 2..<entry.start + entry.lineCount
-      )
-    )
-  }
-
   /// The number of a name in lower case; 0 when it has none.
   func number(ofName name: Span<UInt8>) -> Int {
     guard !name.isEmpty else { return 0 }

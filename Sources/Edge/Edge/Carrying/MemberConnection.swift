@@ -18,6 +18,8 @@ final class MemberConnection: SharedConnection {
   /// they are reset.
   private var left: [(place: Int, until: Deadline)] = []
   private var output = FrameOutput()
+  /// What heads are taken into: the memory of one that was read.
+  private var head: [UInt8] = []
   /// When the member is asked for a sign of life, or was to have given it.
   private var pingAt = Deadline.never
   /// Whether somebody waits for room.
@@ -122,7 +124,6 @@ final class MemberConnection: SharedConnection {
     case .head(let place, let isLast):
       guard let stream = served(place) else { return endLeft(place) }
       let (isChunked, opensTunnel) = (machine.fields.isChunked, machine.fields.opensTunnel)
-      var head: [UInt8] = []
       machine.takeHead(into: &head)
       stream.takeHead(&head, isLast: isLast, isChunked: isChunked, opensTunnel: opensTunnel)
       touched.add(stream)
@@ -191,6 +192,7 @@ final class MemberConnection: SharedConnection {
     if machine.streamCount == 0 {
       machine.releaseMemory()
       output.clear()
+      head = []
     } else if hasWaiters {
       wakeWaiters()
     }

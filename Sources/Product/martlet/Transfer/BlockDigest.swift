@@ -8,7 +8,12 @@ enum BlockVerification: String, Sendable, CaseIterable {
   case sha256 = "sha-256"
 
   /// How many bytes a digest has.
-  var byteCount: Int { self == .gmac ? RunningCheck.byteCount : 32 }
+  var byteCount: Int {
+    switch self {
+    case .gmac: RunningCheck.byteCount
+    case .sha256: RunningDigest.Algorithm.sha256.byteCount
+    }
+  }
 }
 
 /// The digest of a block while its bytes come.
@@ -25,15 +30,13 @@ struct BlockDigest: ~Copyable {
     switch verification {
     case .sha256: form = .digest(try RunningDigest(.sha256))
     case .gmac:
-      let name = try RunningDigest(.sha256)
-      name.add(Array(file.name.utf8).span)
-      let key = Array(name.finish().prefix(RunningCheck.keyCount))
+      let key = try TLSDigest.sha256(Array(file.name.utf8)).prefix(RunningCheck.keyCount)
       // The same bytes at another place have another one.
       var nonce = [UInt8](repeating: 0, count: RunningCheck.nonceCount)
       for place in 0..<8 {
         nonce[nonce.count - 1 - place] = UInt8(truncatingIfNeeded: block >> (8 * place))
       }
-      form = .check(try RunningCheck(key: key, nonce: nonce))
+      form = .check(try RunningCheck(key: Array(key), nonce: nonce))
     }
   }
 

@@ -97,7 +97,7 @@ final class ReceiveFolder: Sendable {
   ) throws -> Standing {
     if let file = try find(file, session: session) { return .open(file) }
     if try isThere(file) { return .whole }
-    let name = TransferDigest.text(try Self.digest(of: file.name).prefix(16))
+    let name = TransferDigest.text(try TLSDigest.sha256(Array(file.name.utf8)).prefix(16))
     let made = try ReceivedFile(file, verification, session: session, name, in: work)
     try made.readAgain()
     try open.withLock { open throws(TransferProblem) in
@@ -107,12 +107,6 @@ final class ReceiveFolder: Sendable {
       open[file.name] = made
     }
     return .open(made)
-  }
-
-  private static func digest(of name: String) throws -> [UInt8] {
-    let digest = try RunningDigest(.sha256)
-    digest.add(Array(name.utf8).span)
-    return digest.finish()
   }
 
   /// The file that is under way; nil when it is not.

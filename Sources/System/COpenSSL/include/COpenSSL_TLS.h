@@ -95,16 +95,8 @@ struct x509_st *martlet_certificates_first(const martlet_certificates *certifica
 /// One of them, which stays the owner's; NULL behind the last.
 struct x509_st *martlet_certificates_at(const martlet_certificates *certificates, int index);
 
-// Issuing
+// Digests
 
-/// A new key on the curve P-256.
-martlet_key *martlet_key_new(void);
-/// The key in PEM form: its length, or −1.
-int64_t martlet_key_pem(martlet_key *key, uint8_t *out, size_t count);
-/// The point of a key on P-256, as two numbers of 32 bytes.
-int martlet_key_point(martlet_key *key, uint8_t *x, uint8_t *y);
-/// Signs with a key on P-256 and SHA-256: 64 bytes.
-int martlet_key_sign(martlet_key *key, const uint8_t *bytes, size_t count, uint8_t *out);
 /// SHA-256: 32 bytes.
 int martlet_digest(const uint8_t *bytes, size_t count, uint8_t *out);
 /// A digest of bytes that come one after the other: SHA-512, or SHA-256; NULL without memory.
@@ -125,6 +117,17 @@ int martlet_check_end(martlet_check *check, uint8_t *out);
 /// HMAC with SHA-256: 32 bytes.
 int martlet_authenticate(
     const uint8_t *key, size_t key_count, const uint8_t *bytes, size_t count, uint8_t *out);
+
+// Issuing
+
+/// A new key on the curve P-256.
+martlet_key *martlet_key_new(void);
+/// The key in PEM form: its length, or −1.
+int64_t martlet_key_pem(martlet_key *key, uint8_t *out, size_t count);
+/// The point of a key on P-256, as two numbers of 32 bytes.
+int martlet_key_point(martlet_key *key, uint8_t *x, uint8_t *y);
+/// Signs with a key on P-256 and SHA-256: 64 bytes.
+int martlet_key_sign(martlet_key *key, const uint8_t *bytes, size_t count, uint8_t *out);
 
 /// A request for a certificate in DER form; `names` has one in each line: its length, or −1.
 int64_t martlet_request(martlet_key *key, const char *names, uint8_t *out, size_t count);
