@@ -18,7 +18,6 @@ from harness.load import Generator
 from harness.martlet import Form, Martlet
 from harness.peers import HAProxy, Nginx, Peer
 from harness.processes import LOAD_CORE, BenchmarkError
-from harness.titles import TITLES
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -83,6 +82,7 @@ def run(arguments: argparse.Namespace) -> int:
     writes = is_reported(arguments)
     command = "make bench" if not arguments.claim else f"make bench CLAIM={arguments.claim[0]}"
     facts = machine.facts(arguments.martlet)
+    titles = {name: claim.title for name, claim in CLAIMS.items()}
     for name in arguments.claim or CLAIMS:
         bench = Bench(peers, generator, arguments.rounds, arguments.seconds)
         bench.say(f"{name}: {CLAIMS[name].title}")
@@ -101,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         if writes:
             # After every claim: a later one that fails or is stopped takes nothing away.
             part = report.Report(facts, command, {name: note}, tuple(fresh))
-            report.write(REPOSITORY / "docs", part, TITLES)
+            report.write(REPOSITORY / "docs", part, titles)
     if arguments.json:
         print(json.dumps([asdict(row) for row in rows], indent=2))
     return 1 if failed else 0

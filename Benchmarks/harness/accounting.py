@@ -31,6 +31,15 @@ def _stat(pid: int) -> list[str] | None:
         return None
 
 
+def name(pid: int) -> str:
+    """What a process is called; nothing when it has ended."""
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
 def _all_stats() -> dict[int, list[str]]:
     stats = {}
     for entry in os.listdir("/proc"):
@@ -156,3 +165,13 @@ def anonymous_bytes(pids: set[int]) -> int:
         except (FileNotFoundError, ProcessLookupError) as error:
             raise ProcessGone(str(pid)) from error
     return total
+
+
+def most_resident(pid: int) -> int:
+    """The most memory that a process has had since it began to run its program, in bytes; 0 when it has ended."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as file:
+            sizes = [line.split()[1] for line in file if line.startswith("VmHWM:")]
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    return int(sizes[0]) * 1024 if sizes else 0

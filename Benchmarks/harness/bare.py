@@ -6,7 +6,7 @@ a program costs, nothing is a proxy's own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from . import statistics
@@ -47,16 +47,16 @@ class Handshakes(Peer):
 
 
 def rows(
-    claim: str, what: str, unit: str, samples: Samples, name: str, bounds: Mapping[str, float]
+    claim: str, what: str, unit: str, samples: Samples, name: str, peers: Iterable[str]
 ) -> list[Row]:
-    """What such a program costs by each peer that the claim has a bound for; takes its rounds away.
+    """What such a program costs by each of these peers; takes its rounds away.
 
     - name: the program's.
     """
     bare = [sample["cpu"] for sample in samples.pop(name, [])]
     summary = statistics.summarize(bare)
     made = []
-    for peer in bounds:
+    for peer in peers:
         theirs = values(samples, peer, "cpu")
         if not theirs:
             continue

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from . import accounting, probe, statistics
 from .load import Generator, Load
@@ -24,6 +25,29 @@ OURS = "martlet"
 
 #: From this share of the proxy's core in other hands on, a round is named disturbed.
 DISTURBED = 0.05
+
+
+class Named(Protocol):
+    """Whatever is measured has a name for its rows."""
+
+    @property
+    def name(self) -> str:
+        """The peer's, or that of one of its settings."""
+
+
+Measured = TypeVar("Measured", bound=Named)
+
+
+@dataclass(frozen=True)
+class Way:
+    """A program, or one of its settings, that measures itself from start to end."""
+
+    name: str
+    measure: Callable[[], Sample]
+
+    def run(self) -> Sample:
+        """The figures of a round."""
+        return self.measure()
 
 
 class RoundFailed(Exception):
@@ -68,7 +92,7 @@ class Bench:
         return started
 
     def interleave(
-        self, claim: str, running: Sequence[Running], measure: Callable[[Running], Sample]
+        self, claim: str, running: Sequence[Measured], measure: Callable[[Measured], Sample]
     ) -> Samples:
         """Measures every peer once a round, in an order that turns by one each round.
 
@@ -86,7 +110,9 @@ class Bench:
             self.say(f"{claim}: round {number + 1} of {self.rounds}: " + "; ".join(line))
         return samples
 
-    def _try_twice(self, claim: str, one: Running, measure: Callable[[Running], Sample]) -> Sample:
+    def _try_twice(
+        self, claim: str, one: Measured, measure: Callable[[Measured], Sample]
+    ) -> Sample:
         try:
             return measure(one)
         except RoundFailed as failure:

@@ -39,8 +39,8 @@ def memory_gigabytes() -> float:
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
 
 
-def own_facts() -> dict[str, str]:
-    """What a reader needs to know to repeat figures without proxies."""
+def facts(martlet: Path) -> dict[str, str]:
+    """What a reader needs to know to repeat the figures."""
     return {
         "cores": str(os.cpu_count()),
         "processor": processor_model(),
@@ -48,13 +48,6 @@ def own_facts() -> dict[str, str]:
         "kernel": platform.release(),
         "system": first_line(["sed", "-n", 's/^PRETTY_NAME="\\(.*\\)"/\\1/p', "/etc/os-release"]),
         "swift": version_number(first_line(["swift", "--version"])),
-    }
-
-
-def facts(martlet: Path) -> dict[str, str]:
-    """What a reader needs to know to repeat the figures."""
-    return {
-        **own_facts(),
         "congestion control": congestion_control(),
         "martlet": first_line([str(martlet), "--version"]),
         "nginx": version_number(first_line(["nginx", "-v"])),

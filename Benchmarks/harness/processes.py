@@ -28,6 +28,24 @@ def pinned(core: int, command: Sequence[str]) -> list[str]:
     return ["taskset", "-c", str(core), *command]
 
 
+def on_both_cores(command: Sequence[str]) -> list[str]:
+    """The command on both cores, whatever the benchmark itself is bound to."""
+    return ["taskset", "-c", f"{PROXY_CORE},{LOAD_CORE}", *command]
+
+
+def output_of(command: Sequence[str], seconds: float) -> str:
+    """What a program prints that is to succeed within so many seconds."""
+    try:
+        done = subprocess.run(
+            on_both_cores(command), capture_output=True, text=True, timeout=seconds, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BenchmarkError(f"{command[0]} has not ended within {seconds:g} s") from error
+    if done.returncode != 0:
+        raise BenchmarkError(f"{command[0]} ended with {done.returncode}: {done.stderr.strip()}")
+    return done.stdout
+
+
 def free_port() -> int:
     """A TCP port that nothing listens on now, as the kernel chose it."""
     with socket.socket() as probe:

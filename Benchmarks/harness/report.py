@@ -135,8 +135,7 @@ def table(rows: Iterable[Row]) -> str:
 INTRODUCTION = """# Performance
 
 Written by `make bench`, not by hand: the figures below are what the command measured on the
-machine named here. `make bench CLAIM=name` measures one claim anew and replaces its rows;
-`Benchmarks/library.py` writes those of the library, which say themselves how they were measured.
+machine named here. `make bench CLAIM=name` measures one claim anew and replaces its rows.
 
 nginx, HAProxy and Martlet do the same job with the same rights, one after the other in rounds:
 the proxy alone on core 0, the load and the upstream server (nginx, answering from memory) on

@@ -229,6 +229,38 @@ extension PeerTests {
       }
     }
 
+    @Test("a connection that requests share outlives a reload; the next ones follow the new rules")
+    func reload() async throws {
+      try await Rig.run { rig in
+        let begun = Gate()
+        let member = try rig.member { wire in
+          let application = Application(wire)
+          let (first, second) = try application.nextTwo(begun)
+          begun.open()
+          try application.answer("third", to: try application.next().number)
+          try application.answer("second", to: second)
+          try application.answer("first", to: first)
+          try wire.receiveEnd()
+        }
+        let martlet = try martlet(rig, member.endpoint)
+        let first = try ask(martlet, "/1")
+        try begun.pass()
+        let second = try ask(martlet, "/2")
+        try begun.pass()
+        let text = String(decoding: try rig.read("martlet.conf"), as: UTF8.self)
+        let rule = "route / {\nresponse header set X-Rules new"
+        try rig.write(text.replacingOccurrences(of: "route / {", with: rule), to: "martlet.conf")
+        #expect(try rig.martlet(command: "reload").status == 0)
+        let third = try ask(martlet, "/3").receiveAnswer()
+        #expect(third.text == "third" && third.fields["x-rules"] == "new")
+        for (wire, word) in [(second, "second"), (first, "first")] {
+          let answer = try wire.receiveAnswer()
+          #expect(answer.text == word && answer.fields["x-rules"] == nil)
+        }
+        #expect(member.connectionCount == 1 && member.failures.isEmpty)
+      }
+    }
+
     @Test("an application that refuses to share a connection is given one for each request")
     func refuses() async throws {
       try await Rig.run { rig in

@@ -2,8 +2,8 @@ extension [UInt8] {
   /// Copies the bytes of a span.
   @inlinable
   public init(copying span: Span<UInt8>) {
-    self = []
-    append(copying: span)
+    // Safe: the bytes are copied before the closure returns.
+    self = unsafe span.withUnsafeBufferPointer { unsafe Array($0) }
   }
 
   /// Appends a copy of the bytes of a span.

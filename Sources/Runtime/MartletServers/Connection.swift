@@ -66,10 +66,10 @@ public final class Connection {
       return held
     }
     guard case .stream(let stream) = channel else { return [] }
-    let buffer = try await stream.read(.head, by: deadline)
-    var bytes: [UInt8] = []
-    bytes.append(copying: buffer.bytes)
-    return bytes
+    while true {
+      if let buffer = try stream.readNow(.head) { return Array(copying: buffer.bytes) }
+      try await stream.readable(by: deadline)
+    }
   }
 
   /// All that comes until the end, at most `limit` bytes.
@@ -110,7 +110,10 @@ public final class Connection {
   /// - Throws: ``MartletNet/StreamError``.
   public func write(_ bytes: [UInt8]) async throws(StreamError) {
     switch channel {
-    case .stream(let stream): try await stream.write(bytes, by: deadline)
+    case .stream(let stream):
+      // Mostly there is room for all of them, and nothing to wait for.
+      let sent = try stream.writeNow(bytes, from: 0)
+      if sent < bytes.count { try await stream.write(Array(bytes[sent...]), by: deadline) }
     case .datagram(let socket):
       do throws(SystemError) {
         // One that the socket has no room for is lost, as it may be anywhere on its way.

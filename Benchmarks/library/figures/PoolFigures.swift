@@ -52,7 +52,7 @@ enum PoolFigures {
     ]
   }
 
-  private static func best(
+  static func best(
     _ rounds: Int = rounds,
     _ run: () throws -> Void
   ) rethrows -> Double {

@@ -1,5 +1,4 @@
-// Prints what locks, queues and pools of the library cost, beside those of others: a name, a tab and
-// nanoseconds in each line.
+// Prints what parts of the library cost, beside those of others: a name, a tab and nanoseconds in each line.
 
 import Glibc
 import MartletProcess
@@ -45,16 +44,32 @@ func inTurn(
 }
 
 @main
-struct Library {
-  static func blocking() throws -> [Figure] {
-    (try LockFigures.all()) + (try QueueFigures.all()) + (try PoolFigures.all())
-      + (try PoolFigures.ofProcesses()) + (try WorkFigures.all())
+struct Figures {
+  /// What is asked for.
+  enum Part: String {
+    /// Locks, queues, switches and pools.
+    case library
+    /// Jobs that compute, wait or do both.
+    case jobs
+  }
+
+  static func blocking(_ part: Part) throws -> [Figure] {
+    switch part {
+    case .library:
+      (try LockFigures.all()) + (try QueueFigures.all()) + (try SwitchFigures.all())
+        + (try PoolFigures.all()) + (try PoolFigures.ofProcesses()) + (try PeerFigures.all())
+    case .jobs: try WorkFigures.all()
+    }
   }
 
   static func main() async throws {
     WorkerProcess.serveIfAsked(PoolFigures.same, WorkFigures.job)
+    guard let part = CommandLine.arguments.dropFirst().first.flatMap({ Part(rawValue: $0) }) else {
+      fatalError("library, or jobs")
+    }
     LockChecks.isOn = false
-    let figures = try blocking() + (try await QueueFigures.tasks())
+    var figures = try blocking(part)
+    if part == .library { figures += try await QueueFigures.tasks() + PeerFigures.tasks() }
     for figure in figures { print("\(figure.name)\t\((figure.value * 10).rounded() / 10)") }
   }
 }
