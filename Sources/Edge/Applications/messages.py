@@ -164,22 +164,29 @@ class Channel:
         self.socket = socket.socket(fileno=number)
         self.socket.setblocking(True)
         self.held = deque()
+        self.lock = threading.Lock()
 
     def flush(self):
-        """Sends what was held; several threads may, and each answer goes once."""
-        parts, size = [], 0
-        while self.held:
-            try:
+        """Sends what was held; when this returns all of it has gone, whichever thread has sent it."""
+        with self.lock:
+            parts, size = [], 0
+            while self.held:
                 part = self.held.popleft()
-            except IndexError:
-                break
-            size += len(part)
-            if size > HELD_BYTES:
+                size += len(part)
+                if size > HELD_BYTES and parts:
+                    self.socket.send(b"".join(parts))
+                    parts, size = [], len(part)
+                parts.append(part)
+            if parts:
                 self.socket.send(b"".join(parts))
-                parts, size = [], len(part)
-            parts.append(part)
-        if parts:
-            self.socket.send(b"".join(parts))
+
+    def take_back(self, part):
+        """Whether what was held last had not gone, and is not held any more."""
+        with self.lock:
+            if not self.held or self.held[-1] is not part:
+                return False
+            self.held.pop()
+            return True
 
     def send(self, parts, descriptors=()):
         if descriptors:
@@ -196,10 +203,15 @@ class Answer:
     length = None
     sent = 0
     rest = None
+    # The first piece, and the message with it that is held.
+    first = None
+    held = None
 
     def __init__(self, worker, channel, number, is_to_head):
         self.worker, self.channel, self.number = worker, channel, number
         self.is_to_head = is_to_head
+        # As long as this is not empty, another thread sends what is held where this one takes its time.
+        self.tenure = worker.tenure
         self.begun = perf_counter()
 
     def time(self):
@@ -237,9 +249,9 @@ class Answer:
             return
         held = channel.held
         # The next request is there, and whoever answers this one answers it.
-        if taken < HELD_MICROSECONDS and worker.ready and worker.waits < WAITING_SAMPLES:
+        if taken < HELD_MICROSECONDS and worker.ready and self.tenure:
             held.append(start + head + body)
-            if len(held) >= HELD_COUNT:
+            if len(held) >= HELD_COUNT or not self.tenure:
                 channel.flush()
         elif held:
             held.append(start + head + body)
@@ -251,16 +263,12 @@ class Answer:
         """Sends a piece; what goes beyond the bound waits until the client has taken the rest."""
         if self.length is not None:
             data = data[:self.length - self.sent]
-        first = not self.is_sent
-        self.is_sent = True
-        if first:
-            flags = HAS_LENGTH if self.length is not None else 0
-            piece = data[:INLINE_BYTES]
-            start = ANSWER.pack(
-                HEAD, flags, 0, len(self.head), len(piece), self.number, self.time())
-            self.channel.send((start, self.head, piece))
-            data = data[len(piece):]
-            self.sent += len(piece)
+        if not self.is_sent:
+            data = self.begin(data)
+        elif self.held:
+            # What follows must not be faster.
+            self.held = None
+            self.channel.flush()
         while data and self.rest is None:
             if self.sent + len(data) > AHEAD_BYTES:
                 self.open_rest()
@@ -275,6 +283,24 @@ class Answer:
             except OSError as error:
                 raise Disconnected() from error
             self.sent += len(data)
+
+    def begin(self, data):
+        """Sends the head with the first piece, or holds it: most answers end there. Returns what is left."""
+        self.is_sent = True
+        head, taken = self.head, self.time()
+        piece = data[:INLINE_BYTES]
+        self.sent += len(piece)
+        start = ANSWER.pack(HEAD, 0 if self.length is None else HAS_LENGTH, 0, len(head), len(piece),
+                            self.number, taken)
+        if not self.tenure or taken >= HELD_MICROSECONDS or len(piece) + len(head) >= COPIED_BYTES:
+            self.channel.send((start, head, piece))
+            return data[len(piece):]
+        self.first, self.held = piece, start + head + piece
+        self.channel.held.append(self.held)
+        # Whoever takes the turn sends what is held after that.
+        if not self.tenure:
+            self.channel.flush()
+        return b""
 
     def open_rest(self):
         """Opens what the rest of a long answer goes through, as fast as the client takes it."""
@@ -298,17 +324,27 @@ class Answer:
             self.sent += sent
 
     def finish(self):
-        """Ends an answer that was sent in pieces."""
-        if self.rest is not None:
-            self.rest.close()
+        """Ends an answer that was sent in pieces; False: they are less than Content-Length says."""
         is_short = self.length is not None and self.sent < self.length and not self.is_to_head
-        self.channel.send((ANSWER.pack(CUT if is_short else END, 0, 0, 0, 0, self.number, 0),))
+        if is_short:
+            self.cut()
+        elif self.held and self.channel.take_back(self.held):
+            # All of it is there, so that its length is known.
+            self.send_whole(self.first)
+        else:
+            self.end(END)
         return not is_short
 
     def cut(self):
+        """Ends an answer before it is whole."""
+        self.end(CUT)
+
+    def end(self, kind):
         if self.rest is not None:
             self.rest.close()
-        self.channel.send((ANSWER.pack(CUT, 0, 0, 0, 0, self.number, 0),))
+        if self.held:
+            self.channel.flush()
+        self.channel.send((ANSWER.pack(kind, 0, 0, 0, 0, self.number, 0),))
 
 
 heads = {}

@@ -172,8 +172,9 @@ class Worker:
                 continue
             idle = 0
             if self.served == seen:
-                self.flush()
+                # In this order: what is held from now on is sent by who holds it.
                 self.give(tenure)
+                self.flush()
             seen = self.served
 
     def respond(self, request):
