@@ -25,7 +25,7 @@ from time import perf_counter
 
 REQUEST = struct.Struct("<BBHHHQQ")
 ANSWER = struct.Struct("<BBHIIQI")
-REQUEST_BYTES = REQUEST.size
+REQUEST_BYTES, ANSWER_BYTES = REQUEST.size, ANSWER.size
 WHOLE, HEAD, DATA, END, CUT, REST, READY, LOCK = 1, 2, 3, 4, 5, 6, 7, 8
 GONE = 2
 IN_FILE, WEBSOCKET, STREAMED = 1, 2, 4
@@ -41,7 +41,7 @@ COPIED_BYTES = 16384
 # What is quick goes with the answers behind it, where these are to be had at once: so many, in messages of
 # so many bytes.
 HELD_COUNT = 16
-HELD_BYTES = 32768
+HELD_BYTES = 131072
 HELD_MICROSECONDS = 200
 KNOWN_HEADS = 256
 # What clients say again and again is taken apart once: of so many, with so many bytes at most.
@@ -163,27 +163,37 @@ class Channel:
     def __init__(self, number):
         self.socket = socket.socket(fileno=number)
         self.socket.setblocking(True)
+        # A message that has no room in an empty socket is refused, and the machine may have little by default.
+        if self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < 2 * HELD_BYTES:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2 * HELD_BYTES)
         self.held = deque()
         self.lock = threading.Lock()
 
     def flush(self):
         """Sends what was held; when this returns all of it has gone, whichever thread has sent it."""
         with self.lock:
-            parts, size = [], 0
+            parts, total = [], 0
             while self.held:
-                part = self.held.popleft()
-                size += len(part)
-                if size > HELD_BYTES and parts:
-                    self.socket.send(b"".join(parts))
-                    parts, size = [], len(part)
-                parts.append(part)
+                size, answer = self.held.popleft()
+                if parts and total + size > HELD_BYTES:
+                    self.send_together(parts, total)
+                    parts, total = [], 0
+                parts += answer
+                total += size
             if parts:
-                self.socket.send(b"".join(parts))
+                self.send_together(parts, total)
 
-    def take_back(self, part):
+    def send_together(self, parts, total):
+        """Sends parts in one message; where they are short, a copy costs less than their number."""
+        if total < COPIED_BYTES:
+            self.socket.send(b"".join(parts))
+        else:
+            self.socket.sendmsg(parts)
+
+    def take_back(self, held):
         """Whether what was held last had not gone, and is not held any more."""
         with self.lock:
-            if not self.held or self.held[-1] is not part:
+            if not self.held or self.held[-1] is not held:
                 return False
             self.held.pop()
             return True
@@ -244,17 +254,18 @@ class Answer:
         count = len(body)
         start = ANSWER.pack(WHOLE, 0 if self.length is None else HAS_LENGTH, 0, len(head), count,
                             self.number, taken)
-        if count + len(head) >= COPIED_BYTES:
+        size = ANSWER_BYTES + len(head) + count
+        if size >= COPIED_BYTES:
             channel.socket.sendmsg((start, head, body))
             return
         held = channel.held
         # The next request is there, and whoever answers this one answers it.
         if taken < HELD_MICROSECONDS and worker.ready and self.tenure:
-            held.append(start + head + body)
+            held.append((size, (start, head, body)))
             if len(held) >= HELD_COUNT or not self.tenure:
                 channel.flush()
         elif held:
-            held.append(start + head + body)
+            held.append((size, (start, head, body)))
             channel.flush()
         else:
             channel.socket.send(start + head + body)
@@ -292,10 +303,11 @@ class Answer:
         self.sent += len(piece)
         start = ANSWER.pack(HEAD, 0 if self.length is None else HAS_LENGTH, 0, len(head), len(piece),
                             self.number, taken)
-        if not self.tenure or taken >= HELD_MICROSECONDS or len(piece) + len(head) >= COPIED_BYTES:
+        size = ANSWER_BYTES + len(head) + len(piece)
+        if not self.tenure or taken >= HELD_MICROSECONDS or size >= COPIED_BYTES:
             self.channel.send((start, head, piece))
             return data[len(piece):]
-        self.first, self.held = piece, start + head + piece
+        self.first, self.held = piece, (size, (start, head, piece))
         self.channel.held.append(self.held)
         # Whoever takes the turn sends what is held after that.
         if not self.tenure:
